@@ -1,0 +1,3 @@
+//! Backs up, restores and migrates applications through sandboxed plugins.
+
+fn main() {}

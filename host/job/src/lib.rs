@@ -1,0 +1,1 @@
+//! Plans and performs Copal's backups and restores.

@@ -1,0 +1,1 @@
+//! Loads, grants, instantiates and calls Copal plugins.

@@ -1,0 +1,1 @@
+//! Turns a URL into an object store for Copal.

@@ -1,0 +1,1 @@
+//! Copal plugin for any directory.

@@ -1,0 +1,1 @@
+//! Write plugins for Copal: back up, restore and migrate one application.

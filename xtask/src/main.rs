@@ -1,0 +1,3 @@
+//! Set-up, plugin builds, demo, tests and benchmarks of Copal.
+
+fn main() {}

@@ -1,3 +1,50 @@
-//! Set-up, plugin builds, demo, tests and benchmarks of Copal.
+//! Set-up, plugin builds, tests, demo and benchmarks of Copal: `cargo xtask TASK`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what a task runner does"
+)]
 
-fn main() {}
+mod command;
+mod debian;
+mod plugins;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask TASK
+
+Tasks:
+  plugins [--tests] [--toolchain rustup|debian]
+          Builds the plugins into target/plugins; with --tests also the guests that only tests use.
+          --toolchain (or COPAL_WASM_TOOLCHAIN) says how to compile for wasm32-unknown-unknown;
+          by default the first way that works here.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match perform(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(arguments: &[String]) -> Result<()> {
+    let Some((task, rest)) = arguments.split_first() else {
+        bail!("no task given\n\n{USAGE}");
+    };
+    match task.as_str() {
+        "plugins" => plugins::task(rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("unknown task `{other}`\n\n{USAGE}"),
+    }
+}

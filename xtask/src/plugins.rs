@@ -43,10 +43,9 @@ pub(crate) fn build(tests: bool, toolchain: Option<&str>) -> Result<()> {
         let start = SystemTime::now();
         let toolchain = Toolchain::choose(toolchain)?;
         let output = workspace::target().join("plugins");
-        build_all(toolchain, &Guest::all("plugins")?, &output, true)?;
+        build_all(toolchain, "plugins", &output, true)?;
         if tests {
-            let guests = Guest::all("tests/guests")?;
-            build_all(toolchain, &guests, &output.join("tests"), false)?;
+            build_all(toolchain, "tests/guests", &output.join("tests"), false)?;
         }
         stamp(&output.join(".built"), start)
     })
@@ -90,12 +89,9 @@ fn package_name(manifest: &Path) -> Result<String> {
         .with_context(|| format!("no name in {}", workspace::shown(manifest)))
 }
 
-fn build_all(
-    toolchain: Toolchain,
-    guests: &[Guest],
-    output: &Path,
-    first_party: bool,
-) -> Result<()> {
+/// Builds the crates right beneath `parent` into components in `output`.
+fn build_all(toolchain: Toolchain, parent: &str, output: &Path, first_party: bool) -> Result<()> {
+    let guests = Guest::all(parent)?;
     // A target directory of their own: other cargo commands go on meanwhile.
     let target = workspace::target().join("guests");
     let mut cargo = toolchain.cargo_build();
@@ -103,13 +99,14 @@ fn build_all(
         .args(["--profile", "guest", "--target-dir"])
         .arg(&target)
         .env("CARGO_ENCODED_RUSTFLAGS", neutral_paths());
-    for guest in guests {
+    for guest in &guests {
         cargo.args(["--package", &guest.package]);
     }
     command::run(&mut cargo)?;
 
     fs::create_dir_all(output)?;
-    for guest in guests {
+    remove_others(output, &guests)?;
+    for guest in &guests {
         let module = format!("{}.wasm", guest.package.replace('-', "_"));
         let module = target.join(TARGET).join("guest").join(module);
         let component = componentize(&module, first_party)
@@ -125,6 +122,22 @@ fn build_all(
             component.len().div_ceil(1024),
             if unchanged { ", unchanged" } else { "" }
         );
+    }
+    Ok(())
+}
+
+/// Removes components whose crates are gone, because `copal` embeds all that lie here.
+fn remove_others(output: &Path, guests: &[Guest]) -> Result<()> {
+    for file in fs::read_dir(output)? {
+        let path = file?.path();
+        let name = path.file_stem().unwrap_or_default();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+            && !guests.iter().any(|guest| name == guest.name.as_str())
+        {
+            fs::remove_file(&path)?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,390 @@
+//! Builders for plans.
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use crate::bindings::copal::plugin::plan::{
+    Action, BackupPlan, Base, Condition, CopyEntry, Fact, Feed, HttpRequest, Location, Placement,
+    PlacementContent, RenameEntry, RestorePlan, Source, SourceContent, Step, StreamSource,
+    WaitUntil, Window, WriteFile,
+};
+use crate::bindings::copal::plugin::types::Variable;
+use crate::command::text;
+use crate::{Command, Failure, Finding, Fragment};
+
+fn encode(state: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(state).map_err(|error| {
+        Failure::internal(
+            "sdk.state.encode",
+            format!("the plan's state can't be written as JSON: {error}"),
+        )
+    })
+}
+
+fn strings<S: Into<String>>(items: impl IntoIterator<Item = S>) -> Vec<String> {
+    items.into_iter().map(Into::into).collect()
+}
+
+impl BackupPlan {
+    /// A plan that does nothing yet.
+    #[expect(clippy::new_without_default, reason = "one way to begin a plan")]
+    pub fn new() -> Self {
+        Self {
+            findings: Vec::new(),
+            facts: Vec::new(),
+            quiesce: Vec::new(),
+            sources: Vec::new(),
+            state: Vec::new(),
+        }
+    }
+
+    /// Reports a finding; one of severity `error` keeps the host from carrying the plan out.
+    #[must_use]
+    pub fn finding(mut self, finding: Finding) -> Self {
+        self.findings.push(finding);
+        self
+    }
+
+    /// Records what a later restore needs to know. The name is camelCase; the value never a secret.
+    #[must_use]
+    pub fn fact(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.facts.push(Fact {
+            name: name.into(),
+            value: value.into().to_string(),
+        });
+        self
+    }
+
+    /// Adds a step that comes before the quiesced sources; its undo is the thaw.
+    #[must_use]
+    pub fn quiesce(mut self, step: Step) -> Self {
+        self.quiesce.push(step);
+        self
+    }
+
+    /// Adds something to read.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.sources.push(source);
+        self
+    }
+
+    /// The [state](crate::Pass::State) that every pass of this backup starts from. At most 1 MiB as JSON.
+    pub fn state(mut self, state: &impl Serialize) -> Result<Self, Failure> {
+        self.state = encode(state)?;
+        Ok(self)
+    }
+}
+
+impl RestorePlan {
+    /// A plan that does nothing yet.
+    #[expect(clippy::new_without_default, reason = "one way to begin a plan")]
+    pub fn new() -> Self {
+        Self {
+            findings: Vec::new(),
+            before: Vec::new(),
+            placements: Vec::new(),
+            after: Vec::new(),
+            state: Vec::new(),
+        }
+    }
+
+    /// Reports a finding; one of severity `error` keeps the host from carrying the plan out.
+    #[must_use]
+    pub fn finding(mut self, finding: Finding) -> Self {
+        self.findings.push(finding);
+        self
+    }
+
+    /// Adds a step that comes before the placements; its undo comes last of all, whatever happens.
+    #[must_use]
+    pub fn before(mut self, step: Step) -> Self {
+        self.before.push(step);
+        self
+    }
+
+    /// Adds something to put in place.
+    #[must_use]
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placements.push(placement);
+        self
+    }
+
+    /// Adds a step that comes after the placements.
+    #[must_use]
+    pub fn after(mut self, step: Step) -> Self {
+        self.after.push(step);
+        self
+    }
+
+    /// The [state](crate::Pass::State) that every pass of this restore starts from. At most 1 MiB as JSON.
+    pub fn state(mut self, state: &impl Serialize) -> Result<Self, Failure> {
+        self.state = encode(state)?;
+        Ok(self)
+    }
+}
+
+impl Step {
+    /// A step without undo. `id` is lower-case letters, digits and `-`, unique within the plan; `title` says what the step does as a person would.
+    pub fn new(id: impl Into<String>, title: impl Into<String>, action: impl Into<Action>) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            action: action.into(),
+            undo: None,
+            capture: false,
+        }
+    }
+
+    /// What takes the step back. Must be harmless where there is nothing to undo, and hold no secret.
+    #[must_use]
+    pub fn undo(mut self, action: impl Into<Action>) -> Self {
+        self.undo = Some(action.into());
+        self
+    }
+
+    /// Keeps what the command or request answers, for `verify`.
+    #[must_use]
+    pub fn captured(mut self) -> Self {
+        self.capture = true;
+        self
+    }
+}
+
+impl From<Command> for Action {
+    fn from(command: Command) -> Self {
+        Self::Run(command)
+    }
+}
+
+impl From<WriteFile> for Action {
+    fn from(write: WriteFile) -> Self {
+        Self::Write(write)
+    }
+}
+
+impl From<CopyEntry> for Action {
+    fn from(copy: CopyEntry) -> Self {
+        Self::Copy(copy)
+    }
+}
+
+impl From<RenameEntry> for Action {
+    fn from(rename: RenameEntry) -> Self {
+        Self::Rename(rename)
+    }
+}
+
+impl From<HttpRequest> for Action {
+    fn from(request: HttpRequest) -> Self {
+        Self::Http(request)
+    }
+}
+
+impl From<WaitUntil> for Action {
+    fn from(wait: WaitUntil) -> Self {
+        Self::Wait(wait)
+    }
+}
+
+impl Location {
+    /// A path within a root.
+    pub fn root(name: impl Into<String>, path: impl Into<String>) -> Self {
+        Self {
+            base: Base::Root(name.into()),
+            path: path.into(),
+        }
+    }
+
+    /// A path within the job's scratch folder.
+    pub fn scratch(path: impl Into<String>) -> Self {
+        Self {
+            base: Base::Scratch,
+            path: path.into(),
+        }
+    }
+}
+
+impl WriteFile {
+    /// Writes `content` to `to`, with the permissions of the file that it replaces, or 0o600.
+    pub fn new<F: Into<Fragment>>(to: Location, content: impl IntoIterator<Item = F>) -> Self {
+        Self {
+            to,
+            content: text(content),
+            mode: None,
+        }
+    }
+
+    /// Sets the permission bits.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+}
+
+impl HttpRequest {
+    /// A request without headers or body, given a minute.
+    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            expect: Vec::new(),
+            timeout: 60,
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header<F: Into<Fragment>>(
+        mut self,
+        name: impl Into<String>,
+        value: impl IntoIterator<Item = F>,
+    ) -> Self {
+        self.headers.push(Variable {
+            name: name.into(),
+            value: text(value),
+        });
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body<F: Into<Fragment>>(mut self, fragments: impl IntoIterator<Item = F>) -> Self {
+        self.body = Some(text(fragments));
+        self
+    }
+
+    /// Takes these status codes for success, instead of 200 to 299.
+    #[must_use]
+    pub fn expect(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
+        self.expect = codes.into_iter().collect();
+        self
+    }
+
+    /// Seconds after which it counts as failed: 1 to 604,800.
+    #[must_use]
+    pub fn timeout(mut self, seconds: u32) -> Self {
+        self.timeout = seconds;
+        self
+    }
+}
+
+impl WaitUntil {
+    /// Looks every `interval` seconds (1 to 3,600), for at most `timeout` seconds (1 to 604,800).
+    pub fn new(condition: impl Into<Condition>, interval: u32, timeout: u32) -> Self {
+        Self {
+            condition: condition.into(),
+            interval,
+            timeout,
+        }
+    }
+}
+
+impl From<Command> for Condition {
+    fn from(command: Command) -> Self {
+        Self::CommandSucceeds(command)
+    }
+}
+
+impl From<HttpRequest> for Condition {
+    fn from(request: HttpRequest) -> Self {
+        Self::Responds(request)
+    }
+}
+
+impl Source {
+    fn new(name: String, content: SourceContent) -> Self {
+        Self {
+            name,
+            after: Vec::new(),
+            window: Window::Quiesced,
+            content,
+        }
+    }
+
+    /// Reads the root `name` through the plan's passes, while the application is quiesced.
+    pub fn tree(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self::new(name.clone(), SourceContent::Tree(name))
+    }
+
+    /// Stores a command's output as the stream `name`, while the application is quiesced.
+    pub fn stream(name: impl Into<String>, command: Command) -> Self {
+        let name = name.into();
+        let stream = StreamSource {
+            name: name.clone(),
+            command,
+            filter: false,
+        };
+        Self::new(name, SourceContent::Command(stream))
+    }
+
+    /// Sends a stream through the plan's passes, with the root `streams` and the stream's name as its path. A tree always goes through them.
+    #[must_use]
+    pub fn filtered(mut self) -> Self {
+        if let SourceContent::Command(stream) = &mut self.content {
+            stream.filter = true;
+        }
+        self
+    }
+
+    /// Reads it after thaw, while the application runs again.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.window = Window::Live;
+        self
+    }
+
+    /// Names the sources that must be finished first.
+    #[must_use]
+    pub fn after<S: Into<String>>(mut self, sources: impl IntoIterator<Item = S>) -> Self {
+        self.after = strings(sources);
+        self
+    }
+}
+
+impl Placement {
+    fn new(name: String, content: PlacementContent) -> Self {
+        Self {
+            name,
+            after: Vec::new(),
+            content,
+        }
+    }
+
+    /// Puts the snapshot's tree of the root `name` through the plan's passes into the target of that name.
+    pub fn tree(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self::new(name.clone(), PlacementContent::Tree(name))
+    }
+
+    /// Feeds the stream `name` to a command's standard input.
+    pub fn feed(name: impl Into<String>, command: Command) -> Self {
+        let name = name.into();
+        let feed = Feed {
+            name: name.clone(),
+            command,
+            filter: false,
+        };
+        Self::new(name, PlacementContent::Feed(feed))
+    }
+
+    /// Sends a stream through the plan's passes first. A tree always goes through them.
+    #[must_use]
+    pub fn filtered(mut self) -> Self {
+        if let PlacementContent::Feed(feed) = &mut self.content {
+            feed.filter = true;
+        }
+        self
+    }
+
+    /// Names the placements that must be finished first.
+    #[must_use]
+    pub fn after<S: Into<String>>(mut self, placements: impl IntoIterator<Item = S>) -> Self {
+        self.after = strings(placements);
+        self
+    }
+}

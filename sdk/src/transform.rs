@@ -1,0 +1,91 @@
+//! What a plugin does to entries and bytes on their way into a snapshot or out of it.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use crate::bindings::exports::copal::plugin::transform::{Change, Direction, Verdict};
+use crate::{Entry, Failure, Finding};
+
+/// One worker's run over a tree.
+///
+/// The host starts several at once from the same state, and hands each some of the directories in no promised order. A verdict must depend on
+/// the state and the entry alone, a filter's output on the state, the entry and the file's bytes.
+pub trait Pass: Sized + 'static {
+    /// What a plan hands to its passes, by [`BackupPlan::state`](crate::BackupPlan::state) and
+    /// [`RestorePlan::state`](crate::RestorePlan::state). A plan without one hands over JSON's `null`.
+    type State: Serialize + DeserializeOwned;
+
+    /// Starts a pass.
+    fn start(direction: Direction, state: Self::State) -> Result<Self, Failure>;
+
+    /// What becomes of one entry of `root`. A skipped directory is left out with all beneath it.
+    fn classify(&mut self, root: &str, entry: &Entry) -> Result<Verdict, Failure> {
+        let _ = (root, entry);
+        Ok(Verdict::Keep)
+    }
+
+    /// One verdict for each entry, in their order; the entries are of one directory. Override it where looking at them together helps.
+    fn classify_batch(&mut self, root: &str, entries: &[Entry]) -> Result<Vec<Verdict>, Failure> {
+        entries
+            .iter()
+            .map(|entry| self.classify(root, entry))
+            .collect()
+    }
+
+    /// Opens a filter for the content of a file whose verdict asked for one.
+    fn open(&mut self, root: &str, entry: &Entry) -> Result<Box<dyn Filter>, Failure> {
+        Err(Failure::internal(
+            "sdk.filter.none",
+            format!("this plugin has no filter for {root}/{}", entry.path),
+        ))
+    }
+
+    /// Ends the pass: what it has to say to the operator.
+    fn finish(self) -> Result<Vec<Finding>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+/// The pass of a plugin that changes nothing.
+impl Pass for () {
+    type State = ();
+
+    fn start(_direction: Direction, _state: ()) -> Result<Self, Failure> {
+        Ok(())
+    }
+}
+
+/// Rewrites one file's content.
+pub trait Filter {
+    /// Takes the next bytes, cut anywhere, at most 1 MiB; appends what is ready to `out`, at most 16 MiB, perhaps nothing.
+    fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure>;
+
+    /// Says that the input is at its end; appends the rest to `out`.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let _ = out;
+        Ok(())
+    }
+}
+
+impl Verdict {
+    /// Sends a file's content through [`Pass::open`].
+    pub fn filter() -> Self {
+        Self::Change(Change {
+            filter: true,
+            ..Change::none()
+        })
+    }
+}
+
+impl Change {
+    /// A change that alters nothing, to fill in: `Change { mode: Some(0o600), ..Change::none() }`.
+    pub fn none() -> Self {
+        Self {
+            name: None,
+            mode: None,
+            owner: None,
+            modified: None,
+            filter: false,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What can go wrong with a repository, in words for people.
+
+use std::path::{Path, PathBuf};
+
+use crate::format::Malformed;
+
+/// What kind of failure an [`Error`] is, for exit codes and scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no repository at that place.
+    NoRepository,
+    /// There is one already.
+    AlreadyInitialized,
+    /// No key of the repository opens with the password.
+    WrongPassword,
+    /// Someone else holds a lock that excludes this.
+    Locked,
+    /// Something stored is damaged or missing.
+    Corrupt,
+    /// The repository asks for something that this version cannot do.
+    Unsupported,
+    /// What was named is not in the repository.
+    NotFound,
+    /// The storage failed.
+    Storage,
+    /// The local system failed.
+    Io,
+    /// The user asked to stop.
+    Interrupted,
+}
+
+/// A failure, with what to do about it where something can be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no repository at that place.
+    #[error(
+        "there is no repository at {location}: check the address, or create one with `copal init`"
+    )]
+    NoRepository {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// There is a repository already.
+    #[error(
+        "there is a repository at {location} already: use it as it is, or choose another place"
+    )]
+    AlreadyInitialized {
+        /// Where it is.
+        location: String,
+    },
+    /// No key opens with the password.
+    #[error("wrong password for the repository at {location}: none of its keys opens with it")]
+    WrongPassword {
+        /// Where the repository is.
+        location: String,
+    },
+    /// Another process excludes this one.
+    #[error(
+        "the repository at {location} is locked {holder}: wait for it to finish; if it no longer runs, \
+         remove its lock with `restic unlock`"
+    )]
+    Locked {
+        /// Where the repository is.
+        location: String,
+        /// Who holds the lock, how and since when.
+        holder: String,
+    },
+    /// Something stored is damaged or missing.
+    #[error("{what} is damaged: {reason}")]
+    Corrupt {
+        /// What is damaged, by kind and id.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The repository asks for something that this version cannot do.
+    #[error("{0}")]
+    Unsupported(String),
+    /// What was named is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] copal_storage::Error),
+    /// The local system failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// How.
+        source: std::io::Error,
+    },
+    /// The user asked to stop.
+    #[error(
+        "interrupted: nothing refers to what was written so far, and the next run uses it again"
+    )]
+    Interrupted,
+}
+
+impl Error {
+    /// Which kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoRepository { .. } => ErrorKind::NoRepository,
+            Self::AlreadyInitialized { .. } => ErrorKind::AlreadyInitialized,
+            Self::WrongPassword { .. } => ErrorKind::WrongPassword,
+            Self::Locked { .. } => ErrorKind::Locked,
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Unsupported(_) => ErrorKind::Unsupported,
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Storage(_) => ErrorKind::Storage,
+            Self::Io { .. } => ErrorKind::Io,
+            Self::Interrupted => ErrorKind::Interrupted,
+        }
+    }
+
+    /// The local system failed at `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.as_ref().to_owned(),
+            source,
+        }
+    }
+
+    /// `what` (its kind and id) is damaged.
+    pub(crate) fn corrupt(what: impl ToString, reason: impl ToString) -> Self {
+        Self::Corrupt {
+            what: what.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Turns what a decoder says into "`what` is damaged".
+    pub(crate) fn damaged(what: impl ToString) -> impl FnOnce(Malformed) -> Self {
+        move |reason| Self::corrupt(what, reason)
+    }
+}

@@ -1,0 +1,176 @@
+//! Names of things in a repository: SHA-256 digests, one type for each thing named.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut id = [0; 32];
+    id.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    id
+}
+
+/// The text is not an id: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an id of 64 hexadecimal digits")]
+pub struct InvalidId(String);
+
+fn parse(text: &str) -> Result<[u8; 32], InvalidId> {
+    let invalid = || InvalidId(text.chars().take(80).collect());
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    };
+    if text.len() != 64 {
+        return Err(invalid());
+    }
+    let mut id = [0; 32];
+    for (byte, pair) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+            return Err(invalid());
+        };
+        *byte = high << 4 | low;
+    }
+    Ok(id)
+}
+
+/// The 64 lower-case hexadecimal digits of `id`.
+pub(crate) fn hex(id: &[u8; 32]) -> [u8; 64] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl $name {
+            /// The id of the thing whose bytes these are.
+            pub fn of(bytes: &[u8]) -> Self {
+                Self(sha256(bytes))
+            }
+
+            /// The 64 lower-case hexadecimal digits.
+            pub fn hex(&self) -> [u8; 64] {
+                hex(&self.0)
+            }
+
+            /// The first eight digits: enough for people to tell things apart.
+            pub fn short(&self) -> String {
+                self.hex().iter().take(8).map(|&digit| char::from(digit)).collect()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(std::str::from_utf8(&self.hex()).unwrap_or_default())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse(text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = [u8; 32];
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("64 hexadecimal digits")
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<[u8; 32], E> {
+                        parse(text).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text).map(Self)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A blob: SHA-256 of its plaintext.
+    BlobId;
+    /// A directory's listing, which is stored as a tree blob: SHA-256 of its JSON.
+    TreeId;
+    /// A pack file: SHA-256 of the stored bytes.
+    PackId;
+    /// An index file: SHA-256 of the stored bytes.
+    IndexId;
+    /// A snapshot: SHA-256 of the stored bytes.
+    SnapshotId;
+    /// A key file: SHA-256 of the stored bytes.
+    KeyId;
+    /// A lock file: SHA-256 of the stored bytes.
+    LockId;
+    /// A repository, drawn at random when it is initialised.
+    RepositoryId;
+}
+
+impl From<TreeId> for BlobId {
+    fn from(id: TreeId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<BlobId> for TreeId {
+    /// The caller knows that the blob is a tree.
+    fn from(id: BlobId) -> Self {
+        Self(id.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_nothing_is_the_well_known_digest() {
+        let text = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(BlobId::of(b"").to_string(), text);
+        assert_eq!(text.parse(), Ok(BlobId::of(b"")));
+        assert_eq!(BlobId::of(b"").short(), "e3b0c442");
+    }
+
+    #[test]
+    fn anything_but_64_hexadecimal_digits_is_refused() {
+        for text in [
+            "",
+            "e3b0",
+            &"g".repeat(64),
+            &"é".repeat(32),
+            &"0".repeat(66),
+        ] {
+            assert!(text.parse::<PackId>().is_err(), "{text}");
+        }
+    }
+}

@@ -8,6 +8,7 @@
 mod command;
 mod debian;
 mod plugins;
+mod test;
 mod toolchain;
 mod workspace;
 
@@ -22,7 +23,10 @@ Tasks:
   plugins [--tests] [--toolchain rustup|debian]
           Builds the plugins into target/plugins; with --tests also the guests that only tests use.
           --toolchain (or COPAL_WASM_TOOLCHAIN) says how to compile for wasm32-unknown-unknown;
-          by default the first way that works here.";
+          by default the first way that works here.
+  test [ARGUMENT...]
+          Installs what tests need, builds plugins and copal, and runs all tests. The arguments
+          are cargo test's, such as `--test jpom`.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +45,7 @@ fn perform(arguments: &[String]) -> Result<()> {
     };
     match task.as_str() {
         "plugins" => plugins::task(rest),
+        "test" => test::task(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

@@ -25,23 +25,26 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// The first way that works here, or the one asked for; installs what is missing and prints the choice.
+    /// The way asked for, or the first that works here; installs what is missing and prints the choice.
     pub(crate) fn choose(asked: Option<&str>) -> Result<Self> {
         let asked = match asked {
             Some(asked) => Some(asked.to_owned()),
             None => env::var("COPAL_WASM_TOOLCHAIN").ok(),
         };
         let chosen = match asked.as_deref() {
-            None | Some("") => prepare_rustup()
-                .map(|()| Self::Rustup)
-                .or_else(|reason| {
-                    println!("    {reason:#}");
-                    println!("    falling back on Debian's packages");
-                    prepare_debian().map(|()| Self::Debian)
-                })
-                .with_context(|| format!("no compiler for {TARGET}"))?,
-            Some("rustup") => prepare_rustup().map(|()| Self::Rustup)?,
-            Some("debian") => prepare_debian().map(|()| Self::Debian)?,
+            None | Some("") => {
+                first_that_works().with_context(|| format!("no compiler for {TARGET}"))?
+            }
+            Some("rustup") => {
+                if !has_target() {
+                    add_target()?;
+                }
+                Self::Rustup
+            }
+            Some("debian") => {
+                debian::install(&PACKAGES)?;
+                Self::Debian
+            }
             Some(other) => {
                 bail!("unknown toolchain `{other}`: `rustup` and `debian` are known")
             }
@@ -88,11 +91,24 @@ impl Toolchain {
     }
 }
 
-/// Makes sure that the toolchain which runs this task has the target.
-fn prepare_rustup() -> Result<()> {
+/// What is here already comes first, so that a server which can't be reached is waited for once at most.
+fn first_that_works() -> Result<Toolchain> {
     if has_target() {
-        return Ok(());
+        return Ok(Toolchain::Rustup);
     }
+    if debian::missing(&PACKAGES).is_empty() {
+        return Ok(Toolchain::Debian);
+    }
+    let Err(reason) = add_target() else {
+        return Ok(Toolchain::Rustup);
+    };
+    println!("    {reason:#}");
+    println!("    falling back on Debian's packages");
+    debian::install(&PACKAGES).map(|()| Toolchain::Debian)
+}
+
+/// Adds the target to the toolchain that runs this task.
+fn add_target() -> Result<()> {
     if command::find("rustup").is_none() {
         bail!("rustc has no target {TARGET}, and there is no rustup to add it");
     }
@@ -119,15 +135,4 @@ fn has_target() -> bool {
         TARGET,
     ]));
     folder.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
-}
-
-fn prepare_debian() -> Result<()> {
-    let missing: Vec<&str> = PACKAGES
-        .into_iter()
-        .filter(|package| !debian::installed(package))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    debian::install(&missing)
 }

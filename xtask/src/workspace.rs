@@ -33,6 +33,15 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// A cargo for crates of the host, which embed the plugins of [`target`].
+pub(crate) fn host_cargo() -> Command {
+    let mut command = cargo();
+    if cargo_target() != target() {
+        command.env("COPAL_PLUGINS_DIR", target().join("plugins"));
+    }
+    command
+}
+
 /// Writes a file beside its place and renames it there, so that no reader meets half of it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("new");

@@ -1,0 +1,39 @@
+//! `cargo xtask test`: everything from set-up to the last test.
+
+use std::env;
+
+use anyhow::Result;
+
+use crate::{
+    command,
+    debian::{self, H2, JAVA, RESTIC},
+    plugins, workspace,
+};
+
+/// `cargo xtask test [ARGUMENT OF cargo test…]`
+pub(crate) fn task(arguments: &[String]) -> Result<()> {
+    command::stage("Finding the programs that tests run", programs)?;
+    plugins::build(true, None)?;
+    command::stage("Building copal and the tests", || {
+        // One selection with the tests, so that cargo compiles every dependency with one set of features.
+        let build = ["build", "--workspace", "--all-targets"];
+        command::run(workspace::host_cargo().args(build))
+    })?;
+    command::stage("Testing", || {
+        let test = ["test", "--workspace"];
+        command::run(workspace::host_cargo().args(test).args(arguments))
+    })
+}
+
+/// Installs missing programs; where that can't be, the tests that need them say so and are skipped, but fail where `CI` is set.
+fn programs() -> Result<()> {
+    let Err(reason) = debian::provide(&[RESTIC, JAVA, H2]) else {
+        return Ok(());
+    };
+    if env::var_os("CI").is_some() {
+        return Err(reason);
+    }
+    println!("    {reason:#}");
+    println!("    going on without: tests that need them are skipped");
+    Ok(())
+}

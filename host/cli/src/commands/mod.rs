@@ -1,0 +1,38 @@
+//! The commands, one file each.
+
+mod backup;
+mod check;
+mod detect;
+mod dump;
+mod init;
+mod job;
+mod ls;
+mod manifest;
+mod plugin;
+mod restore;
+mod resume;
+mod snapshots;
+
+use crate::Outcome;
+use crate::args::{Command, PlanCommand, PluginCommand};
+use crate::session::Session;
+
+/// Runs the command.
+pub(crate) fn run(command: Command, session: &Session) -> Outcome {
+    match command {
+        Command::Init => init::run(session),
+        Command::Backup(args) => backup::run(args, session),
+        Command::Restore(args) => restore::run(args, session),
+        Command::Plan(PlanCommand::Backup(args)) => backup::plan(args, session),
+        Command::Plan(PlanCommand::Restore(args)) => restore::plan(args, session),
+        Command::Resume => resume::run(session),
+        Command::Snapshots => snapshots::run(session),
+        Command::Ls(args) => ls::run(&args, session),
+        Command::Dump(args) => dump::run(&args, session),
+        Command::Manifest(args) => manifest::run(&args, session),
+        Command::Check(args) => check::run(&args, session),
+        Command::Detect(args) => detect::run(&args, session),
+        Command::Plugin(PluginCommand::List) => plugin::list(session),
+        Command::Plugin(PluginCommand::Info(args)) => plugin::info(&args, session),
+    }
+}

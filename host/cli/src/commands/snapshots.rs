@@ -1,0 +1,39 @@
+//! `copal snapshots`
+
+use std::process::ExitCode;
+
+use copal_repository::SnapshotId;
+use copal_repository::format::snapshot::Snapshot;
+use serde::Serialize;
+
+use crate::session::Session;
+use crate::{Outcome, output};
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a SnapshotId,
+    #[serde(flatten)]
+    snapshot: &'a Snapshot,
+}
+
+pub(crate) fn run(session: &Session) -> Outcome {
+    let mut snapshots = session.repository()?.snapshots()?;
+    snapshots.sort_by_key(|(id, snapshot)| (snapshot.time, *id));
+    if session.global.json {
+        let rows: Vec<_> = snapshots.iter().map(|(id, snapshot)| Row { id, snapshot }).collect();
+        output::json(&rows)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = output::table(&["ID", "Time", "Host", "Tags", "Paths"]);
+    for (id, snapshot) in &snapshots {
+        table.add_row([
+            id.short(),
+            output::time(snapshot.time.into()),
+            output::printable(&snapshot.hostname),
+            output::printable(&snapshot.tags.join(", ")),
+            snapshot.paths.iter().map(|path| output::printable(path)).collect::<Vec<_>>().join("\n"),
+        ]);
+    }
+    output::print(&format!("{}{} snapshots", output::table_text(&table), snapshots.len()))?;
+    Ok(ExitCode::SUCCESS)
+}

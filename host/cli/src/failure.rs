@@ -1,0 +1,108 @@
+//! Why a command failed, with the exit code that scripts know from restic.
+
+use std::io;
+
+use copal_job::{Error as JobError, ActionError};
+use copal_repository::{Error as RepositoryError, ErrorKind};
+
+/// Exit code: the work failed or was refused.
+pub(crate) const FAILED: u8 = 1;
+/// Exit code: something was not saved or not restored; the output names it.
+pub(crate) const INCOMPLETE: u8 = 3;
+const NO_REPOSITORY: u8 = 10;
+const LOCKED: u8 = 11;
+const WRONG_PASSWORD: u8 = 12;
+const INTERRUPTED: u8 = 130;
+
+/// A failure of a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// A job.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The arguments or the surroundings, with what to do about it.
+    #[error("{message}")]
+    Usage { kind: &'static str, message: String, advice: Option<String> },
+    /// The output can't be written.
+    #[error("can't write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<RepositoryError> for Failure {
+    fn from(error: RepositoryError) -> Self {
+        Self::Job(error.into())
+    }
+}
+
+impl From<copal_sandbox::Error> for Failure {
+    fn from(error: copal_sandbox::Error) -> Self {
+        Self::Job(error.into())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Output(error.into())
+    }
+}
+
+impl Failure {
+    pub(crate) fn usage(kind: &'static str, message: impl Into<String>) -> Self {
+        Self::Usage { kind, message: message.into(), advice: None }
+    }
+
+    pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
+        match self {
+            Self::Usage { kind, message, .. } => Self::Usage { kind, message, advice: Some(advice.into()) },
+            other => other,
+        }
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        let cause = match self {
+            Self::Output(error) => Some(error),
+            Self::Job(JobError::Repository(RepositoryError::Io { source, .. })) => Some(source),
+            _ => None,
+        };
+        cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// A stable word for scripts.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Job(error) => error.kind(),
+            Self::Usage { kind, .. } => kind,
+            Self::Output(_) => "output",
+        }
+    }
+
+    pub(crate) fn advice(&self) -> Option<String> {
+        match self {
+            Self::Job(error) => error.advice(),
+            Self::Usage { advice, .. } => advice.clone(),
+            Self::Output(_) => None,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Job(error) => job_code(error),
+            Self::Usage { .. } | Self::Output(_) => FAILED,
+        }
+    }
+}
+
+fn job_code(error: &JobError) -> u8 {
+    match error {
+        JobError::Repository(error) => match error.kind() {
+            ErrorKind::NoRepository => NO_REPOSITORY,
+            ErrorKind::Locked => LOCKED,
+            ErrorKind::WrongPassword => WRONG_PASSWORD,
+            ErrorKind::Interrupted => INTERRUPTED,
+            _ => FAILED,
+        },
+        JobError::Step { source: ActionError::Interrupted, .. } => INTERRUPTED,
+        JobError::NotUndone { work, .. } => job_code(work),
+        _ => FAILED,
+    }
+}

@@ -1,0 +1,80 @@
+//! What the program prints: tables and plans for people, one JSON document for machines.
+
+mod console;
+mod plan;
+mod report;
+mod text;
+
+use std::io::{IsTerminal as _, Write as _};
+
+use comfy_table::Table;
+use serde::Serialize;
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use self::console::Console;
+pub(crate) use self::plan::{backup as backup_plan, restore as restore_plan};
+pub(crate) use self::report::{backup, findings, restore, resumed};
+pub(crate) use self::text::{bytes, printable, time};
+use crate::failure::Failure;
+
+/// Sends the program's own log to the standard error: warnings, and with `-v` more. `RUST_LOG` overrides.
+pub(crate) fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info,copal=debug,plugin=debug",
+        _ => "debug,copal=trace,plugin=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).without_time().init();
+}
+
+/// Prints one JSON document.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// Prints text for people.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// An empty table in the program's style: columns parted by spaces.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(header);
+    table
+}
+
+/// The table's text without trailing blanks.
+pub(crate) fn table_text(table: &Table) -> String {
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Says on the standard error why the command failed.
+pub(crate) fn failure(failure: &Failure, as_json: bool) {
+    let advice = failure.advice();
+    let text = if as_json {
+        let error = json!({"error": {
+            "kind": failure.kind(),
+            "message": failure.to_string(),
+            "advice": advice,
+            "exit_code": failure.exit_code(),
+        }});
+        error.to_string()
+    } else {
+        let advice = advice.map(|advice| format!("\n{advice}")).unwrap_or_default();
+        text::printable_lines(&format!("copal: {failure}{advice}"))
+    };
+    // There is nowhere else to say it.
+    writeln!(std::io::stderr(), "{text}").ok();
+}

@@ -1,0 +1,198 @@
+//! A plan as a person reads it before anything happens.
+
+use copal_job::{Needed, PlannedBackup, PlannedRestore, PluginIdentity, Root, intent_word, shell_quote};
+use copal_sandbox::{
+    Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent, SourceContent, Step,
+    Window,
+};
+
+use super::report::finding_lines;
+use super::text::{printable, printable_lines};
+
+/// How much of a text that a step writes is shown.
+const TEXT_LINES: usize = 40;
+
+/// The plan of a backup.
+pub(crate) fn backup(planned: &PlannedBackup) -> String {
+    let mut page = Page::new(format!("Back up with {}", plugin(&planned.plugin)));
+    page.roots(&planned.roots);
+    page.findings(&planned.plan.findings);
+    page.steps("Before reading", &planned.plan.quiesce);
+    page.heading("Reads");
+    for source in &planned.plan.sources {
+        let when = match source.window {
+            Window::Live if !planned.plan.quiesce.is_empty() => ", while the application runs again",
+            _ => "",
+        };
+        match &source.content {
+            SourceContent::Tree(root) => page.line(1, &format!("{root}/{when}")),
+            SourceContent::Command(stream) => {
+                page.line(1, &format!("streams/{}{when}", stream.name));
+                page.command("the output of", &stream.command);
+            }
+        }
+    }
+    page.grants(&planned.grants);
+    page.text
+}
+
+/// The plan of a restore.
+pub(crate) fn restore(planned: &PlannedRestore) -> String {
+    let what = match &planned.plugin {
+        Some(identity) => format!(" to {} with {}", intent_word(planned.intent), plugin(identity)),
+        None => String::new(),
+    };
+    let mut page = Page::new(format!("Restore snapshot {}{what}", planned.snapshot.short()));
+    page.roots(&planned.targets);
+    page.findings(&planned.plan.findings);
+    page.steps("Before restoring", &planned.plan.before);
+    page.heading("Restores");
+    for placement in &planned.plan.placements {
+        match &placement.content {
+            PlacementContent::Tree(root) => {
+                let target = planned.targets.iter().find(|target| target.name == *root);
+                let target = target.map(|target| target.path.display().to_string()).unwrap_or_default();
+                page.line(1, &format!("{root}/ to {target}"));
+            }
+            PlacementContent::Feed(feed) => {
+                page.line(1, &format!("streams/{}", feed.name));
+                page.command("into", &feed.command);
+            }
+        }
+    }
+    page.steps("Afterwards", &planned.plan.after);
+    page.grants(&planned.grants);
+    page.text
+}
+
+fn plugin(identity: &PluginIdentity) -> String {
+    format!("{} {} ({})", identity.name, identity.version, identity.digest.get(..12).unwrap_or(&identity.digest))
+}
+
+/// Lines under headings.
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn new(title: String) -> Self {
+        Self { text: format!("{}\n", printable(&title)) }
+    }
+
+    fn line(&mut self, depth: usize, text: &str) {
+        self.text.push_str(&"  ".repeat(depth));
+        self.text.push_str(&printable(text));
+        self.text.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.text.push('\n');
+        self.line(0, text);
+    }
+
+    fn roots(&mut self, roots: &[Root]) {
+        for root in roots {
+            self.line(1, &format!("{} = {}", root.name, root.path.display()));
+        }
+    }
+
+    fn findings(&mut self, findings: &[Finding]) {
+        if !findings.is_empty() {
+            self.heading("Findings");
+            self.text.push_str(&finding_lines(findings));
+        }
+    }
+
+    fn steps(&mut self, heading: &str, steps: &[Step]) {
+        if steps.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        for (number, step) in steps.iter().enumerate() {
+            self.line(1, &format!("{}. {}", number + 1, step.title));
+            self.action("", &step.action);
+            if let Some(undo) = &step.undo {
+                self.action("undone in any case by ", undo);
+            }
+        }
+    }
+
+    fn action(&mut self, prefix: &str, action: &Action) {
+        match action {
+            Action::Run(command) => self.command(&format!("{prefix}run"), command),
+            Action::Http(request) => self.request(&format!("{prefix}send"), request),
+            Action::Write(write) => {
+                self.line(3, &format!("{prefix}write {}", place(&write.to)));
+                self.block(&write.content);
+            }
+            Action::Copy(copy) => {
+                self.line(3, &format!("{prefix}copy {} to {}", place(&copy.from), place(&copy.to)));
+            }
+            Action::Rename(rename) => {
+                self.line(3, &format!("{prefix}rename {} to {}", place(&rename.from), place(&rename.to)));
+            }
+            Action::Remove(location) => self.line(3, &format!("{prefix}remove {}", place(location))),
+            Action::Wait(wait) => {
+                let rhythm = format!("{prefix}wait up to {} s, looking every {} s, for", wait.timeout, wait.interval);
+                match &wait.condition {
+                    Condition::CommandSucceeds(command) => self.command(&rhythm, command),
+                    Condition::Responds(request) => self.request(&rhythm, request),
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, verb: &str, command: &Command) {
+        let words: Vec<_> = command.argv.iter().map(|word| shell_quote(word)).collect();
+        self.line(3, &format!("{verb}: {}", words.join(" ")));
+        for variable in &command.environment {
+            self.line(4, &format!("with {}={}", variable.name, copal_sandbox::redact(&variable.value)));
+        }
+        if let Some(stdin) = &command.stdin {
+            self.block(stdin);
+        }
+    }
+
+    fn request(&mut self, verb: &str, request: &HttpRequest) {
+        self.line(3, &format!("{verb}: {} {}", request.method, request.url));
+        for header in &request.headers {
+            self.line(4, &format!("{}: {}", header.name, copal_sandbox::redact(&header.value)));
+        }
+        if let Some(body) = &request.body {
+            self.block(body);
+        }
+    }
+
+    fn block(&mut self, text: &[Fragment]) {
+        let text = printable_lines(&copal_sandbox::redact(text));
+        let lines: Vec<_> = text.lines().collect();
+        for line in lines.iter().take(TEXT_LINES) {
+            self.line(4, &format!("| {line}"));
+        }
+        if lines.len() > TEXT_LINES {
+            self.line(4, &format!("| … and {} lines more (--json shows them)", lines.len() - TEXT_LINES));
+        }
+    }
+
+    fn grants(&mut self, needed: &[Needed]) {
+        if needed.is_empty() {
+            return;
+        }
+        self.heading("Needs");
+        for need in needed {
+            let given = if need.given { "granted" } else { "NOT GRANTED" };
+            self.line(1, &format!("{} ({given})", need.grant));
+            if let Some(reason) = &need.reason {
+                self.line(3, reason);
+            }
+            self.line(3, &format!("for: {}", need.used_by.join("; ")));
+        }
+    }
+}
+
+fn place(location: &Location) -> String {
+    match &location.base {
+        Base::Root(root) => format!("{root}/{}", location.path),
+        Base::Scratch => format!("{{scratch}}/{}", location.path),
+    }
+}

@@ -1,0 +1,105 @@
+//! What was done, as a person reads it afterwards.
+
+use copal_job::{BackupOutcome, Missing, RestoreOutcome, Resumed, UndoFailure};
+use copal_sandbox::{Finding, Severity};
+
+use super::text::{bytes, printable};
+
+/// How many things that are missing are listed one by one; the manifest holds all.
+const MISSING_LINES: usize = 100;
+
+/// What a backup left.
+pub(crate) fn backup(outcome: &BackupOutcome) -> String {
+    let summary = &outcome.summary;
+    let mut text = missing(&outcome.missing, "saved");
+    text += &not_undone(&outcome.not_undone);
+    text += &format!(
+        "{} files: {} new, {} changed, {} unmodified; {} left out by the plugin\n",
+        summary.files_new + summary.files_changed + summary.files_unmodified,
+        summary.files_new,
+        summary.files_changed,
+        summary.files_unmodified,
+        summary.skipped,
+    );
+    text += &format!(
+        "{} read, {} new, {} stored\n",
+        bytes(summary.total_bytes_processed),
+        bytes(summary.data_added),
+        bytes(summary.data_added_packed),
+    );
+    let state = if outcome.complete { "snapshot" } else { "INCOMPLETE snapshot" };
+    text + &format!("{state} {} saved\n", outcome.snapshot.short())
+}
+
+/// What a restore left.
+pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
+    let mut text = findings(&outcome.findings, Severity::Warning);
+    text += &missing(&outcome.missing, "restored");
+    text += &not_undone(&outcome.not_undone);
+    let state = if outcome.complete { "restored" } else { "NOT COMPLETELY restored" };
+    for target in &outcome.targets {
+        text += &printable(&format!("{state} {} to {}", target.name, target.path.display()));
+        text.push('\n');
+    }
+    text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))
+}
+
+/// What was done for a job that had been cut off.
+pub(crate) fn resumed(resumed: &Resumed) -> String {
+    let job = &resumed.job;
+    let mut text = format!("{} of {} begun {}: ", job.kind, job.plugin, super::time(job.time));
+    let undone = resumed.steps.iter().filter(|step| step.error.is_none());
+    let undone: Vec<_> = undone.map(|step| printable(&step.title)).collect();
+    text += &if undone.is_empty() { "nothing undone".to_owned() } else { format!("undone: {}", undone.join(", ")) };
+    text + "\n" + &not_undone(&resumed.not_undone)
+}
+
+/// The findings of at least this severity, the worst first.
+pub(crate) fn findings(findings: &[Finding], at_least: Severity) -> String {
+    let mut shown: Vec<_> = findings.iter().filter(|finding| finding.severity >= at_least).cloned().collect();
+    shown.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    finding_lines(&shown)
+}
+
+/// One block of lines for each finding.
+pub(super) fn finding_lines(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let word = match finding.severity {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "ERROR",
+        };
+        let path = finding.path.as_deref().map(|path| format!(" [{path}]")).unwrap_or_default();
+        let line = format!("{word}: {}{path} ({})", finding.message, finding.code);
+        text += &format!("  {}\n", super::text::printable_lines(&line).replace('\n', "\n      "));
+        if let Some(remedy) = &finding.remedy {
+            text += &format!("      → {}\n", super::text::printable_lines(remedy).replace('\n', "\n        "));
+        }
+    }
+    text
+}
+
+fn missing(missing: &[Missing], what: &str) -> String {
+    let mut text = String::new();
+    for missing in missing.iter().take(MISSING_LINES) {
+        text += &printable(&format!("not {what}: {}: {}", missing.path, missing.error));
+        text.push('\n');
+    }
+    if missing.len() > MISSING_LINES {
+        text += &format!("not {what}: {} more; --json names them\n", missing.len() - MISSING_LINES);
+    }
+    text
+}
+
+fn not_undone(failures: &[UndoFailure]) -> String {
+    let mut text = String::new();
+    for failure in failures {
+        text += &printable(&format!("NOT UNDONE: {}: {}", failure.title, failure.problem));
+        text.push('\n');
+    }
+    if !failures.is_empty() {
+        text += "Run `copal resume` to try again.\n";
+    }
+    text
+}

@@ -1,0 +1,53 @@
+//! Values as people read them.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A number of bytes with a binary unit.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
+/// A point in time on the local clock, to the second.
+pub(crate) fn time(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Text from a plugin, a file name or a server on one line, without what could steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    escape(text, |_| false)
+}
+
+/// The same, with its line breaks.
+pub(crate) fn printable_lines(text: &str) -> String {
+    escape(text, |c| c == '\n')
+}
+
+fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Besides control characters those that reorder or hide text.
+        let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if (c.is_control() && !keep(c)) || hides {
+            // Writing to a String never fails.
+            let _ = write!(shown, "{}", c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_is_shown() {
+        assert_eq!(printable("a\x1b[2Jb\nc"), r"a\u{1b}[2Jb\nc");
+        assert_eq!(printable_lines("a\nb\u{202e}"), "a\nb\\u{202e}");
+        assert_eq!(printable("默认 ü"), "默认 ü");
+    }
+}

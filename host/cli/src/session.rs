@@ -1,0 +1,102 @@
+//! What commands share: the runtime, the engine of the plugins, the repository, the interrupt.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use copal_job::Context;
+use copal_repository::{InitOptions, Repository};
+use copal_sandbox::{Engine, EngineOptions, Plugin};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::{bundled, password};
+
+/// One run of the program.
+pub(crate) struct Session {
+    pub(crate) global: Global,
+    pub(crate) context: Context,
+    // Last, so that it outlives whatever still uses it.
+    _runtime: Runtime,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let cancel = Arc::new(AtomicBool::new(false));
+        watch_interrupts(&runtime, &cancel)?;
+        let uname = rustix::system::uname();
+        let context = Context {
+            runtime: runtime.handle().clone(),
+            state: folder("COPAL_STATE_DIR", "XDG_STATE_HOME", ".local/state")?,
+            cancel,
+            hostname: uname.nodename().to_string_lossy().into_owned(),
+            username: std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default(),
+            program: concat!("copal ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        Ok(Self { global, context, _runtime: runtime })
+    }
+
+    /// The engine that runs plugins; it keeps compiled code in the user's cache.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        let cache = folder("COPAL_CACHE_DIR", "XDG_CACHE_HOME", ".cache")?;
+        Ok(Engine::new(EngineOptions { cache: Some(cache.join("plugins")), ..EngineOptions::default() })?)
+    }
+
+    /// A plugin by name or path.
+    pub(crate) fn plugin(&self, engine: &Engine, plugin: &str) -> Result<Plugin, Failure> {
+        bundled::load(engine, plugin)
+    }
+
+    /// Opens the repository.
+    pub(crate) fn repository(&self) -> Result<Repository, Failure> {
+        let store = copal_storage::open(self.url()?).map_err(copal_repository::Error::from)?;
+        let handle = self.context.runtime.clone();
+        Ok(Repository::open(store, handle, &password::read(&self.global, false)?)?)
+    }
+
+    /// Creates the repository.
+    pub(crate) fn init(&self) -> Result<Repository, Failure> {
+        let store = copal_storage::open(self.url()?).map_err(copal_repository::Error::from)?;
+        let password = password::read(&self.global, true)?;
+        Ok(Repository::init(store, self.context.runtime.clone(), &password, InitOptions::default())?)
+    }
+
+    fn url(&self) -> Result<&str, Failure> {
+        self.global.repo.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
+            Failure::usage("usage", "no repository is named").advise("Give -r URL, or set COPAL_REPOSITORY.")
+        })
+    }
+}
+
+/// A folder of Copal's own: from its variable, else within the user's.
+fn folder(own: &str, base: &str, fallback: &str) -> Result<PathBuf, Failure> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(folder) = set(own) {
+        return Ok(std::path::absolute(folder)?);
+    }
+    let base = set(base).filter(|path| path.is_absolute());
+    let base = base.or_else(|| std::env::home_dir().map(|home| home.join(fallback)));
+    base.map(|base| base.join("copal")).ok_or_else(|| {
+        Failure::usage("state", "there is no home directory").advise(format!("Set {own}."))
+    })
+}
+
+/// The first interrupt asks the work to end and to take back what it did. The second ends the program; `copal resume` then does the rest.
+fn watch_interrupts(runtime: &Runtime, cancel: &Arc<AtomicBool>) -> Result<(), Failure> {
+    let _guard = runtime.enter();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut signals = signal(kind)?;
+        let cancel = cancel.clone();
+        runtime.spawn(async move {
+            while signals.recv().await.is_some() {
+                if cancel.swap(true, Ordering::Relaxed) {
+                    std::process::exit(130);
+                }
+            }
+        });
+    }
+    Ok(())
+}

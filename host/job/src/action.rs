@@ -1,0 +1,285 @@
+//! Performing one action of a plan.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
+use copal_sandbox::{Action, Condition, CopyEntry, HttpRequest, Location, RenameEntry, WaitUntil, WriteFile};
+use rustix::fs::{Gid, Uid, fchown};
+use tokio::runtime::Handle;
+
+use crate::places::{PlaceError, Places};
+use crate::process::{self, ProcessError};
+
+/// What an answer is cut to.
+const ANSWER_LIMIT: usize = 1 << 20;
+
+/// Why an action was not performed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// A location or placeholder means nothing here.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A command.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A file.
+    #[error("can't {what} `{path}`: {source}")]
+    File {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// The path beneath its base.
+        path: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A request.
+    #[error("{method} {url} failed: {problem}")]
+    Http {
+        /// Such as `GET`.
+        method: String,
+        /// The request's URL.
+        url: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A condition that never held.
+    #[error("the condition did not hold within {seconds} s; the last look said: {last}")]
+    Wait {
+        /// How long was waited.
+        seconds: u32,
+        /// The last look's problem.
+        last: String,
+    },
+    /// The operator interrupted the job.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What actions need of the job.
+pub(crate) struct Hands<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) runtime: &'a Handle,
+    pub(crate) cancel: &'a Arc<AtomicBool>,
+}
+
+impl Hands<'_> {
+    /// Performs the action; gives what a command or request answered, at most 1 MiB.
+    pub(crate) fn perform(&self, action: &Action) -> Result<Vec<u8>, ActionError> {
+        match action {
+            Action::Run(command) => {
+                return Ok(process::run_checked(command, self.places, self.cancel)?.stdout);
+            }
+            Action::Http(request) => return self.request(request),
+            Action::Wait(wait) => self.wait(wait)?,
+            Action::Write(write) => self.write(write)?,
+            Action::Copy(copy) => self.copy(copy)?,
+            Action::Rename(rename) => self.rename(rename)?,
+            Action::Remove(location) => self.remove(location)?,
+        }
+        Ok(Vec::new())
+    }
+
+    fn write(&self, write: &WriteFile) -> Result<(), ActionError> {
+        let content = process::reveal(&write.content, self.places)?;
+        let (dir, path) = self.places.resolve(&write.to, true)?;
+        replace(&dir, &path, &content, write.mode).map_err(file("write", &write.to))
+    }
+
+    fn copy(&self, copy: &CopyEntry) -> Result<(), ActionError> {
+        let (from_dir, from) = self.places.resolve(&copy.from, false)?;
+        let (to_dir, to) = self.places.resolve(&copy.to, true)?;
+        absent(&to_dir, &to).map_err(file("copy to", &copy.to))?;
+        copy_entry(&from_dir, &from, &to_dir, &to).map_err(file("copy", &copy.from))
+    }
+
+    fn rename(&self, rename: &RenameEntry) -> Result<(), ActionError> {
+        let (from_dir, from) = self.places.resolve(&rename.from, false)?;
+        let (to_dir, to) = self.places.resolve(&rename.to, false)?;
+        absent(&to_dir, &to).map_err(file("rename to", &rename.to))?;
+        from_dir.rename(&from, &to_dir, &to).map_err(file("rename", &rename.from))
+    }
+
+    fn remove(&self, location: &Location) -> Result<(), ActionError> {
+        let (dir, path) = match self.places.resolve(location, false) {
+            Err(PlaceError::Open(_, error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            resolved => resolved?,
+        };
+        let removed = dir.symlink_metadata(&path).and_then(|metadata| {
+            if metadata.is_dir() { dir.remove_dir_all(&path) } else { dir.remove_file(&path) }
+        });
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(file("remove", location)),
+        }
+    }
+
+    fn request(&self, request: &HttpRequest) -> Result<Vec<u8>, ActionError> {
+        let failed = |problem: String| ActionError::Http {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            problem,
+        };
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|e| failed(e.to_string()))?;
+        let timeout = Duration::from_secs(u64::from(request.timeout));
+        // A redirect would lead past the grant, which names the host.
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(timeout).build();
+        let mut builder = client.map_err(|e| failed(chain(&e)))?.request(method, &request.url);
+        for header in &request.headers {
+            builder = builder.header(&header.name, process::reveal(&header.value, self.places)?);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.body(process::reveal(body, self.places)?);
+        }
+        let cancel = self.cancel.clone();
+        self.runtime.block_on(async {
+            let answer = async {
+                let mut response = builder.send().await.map_err(|e| failed(chain(&e)))?;
+                let status = response.status();
+                let expected = match request.expect.as_slice() {
+                    [] => status.is_success(),
+                    codes => codes.contains(&status.as_u16()),
+                };
+                if !expected {
+                    return Err(failed(format!("the server answered {status}")));
+                }
+                let mut body = Vec::new();
+                while body.len() < ANSWER_LIMIT
+                    && let Some(chunk) = response.chunk().await.map_err(|e| failed(chain(&e)))?
+                {
+                    body.extend_from_slice(&chunk);
+                }
+                body.truncate(ANSWER_LIMIT);
+                Ok(body)
+            };
+            tokio::select! {
+                result = answer => result,
+                () = interrupted(cancel) => Err(ActionError::Interrupted),
+            }
+        })
+    }
+
+    fn wait(&self, wait: &WaitUntil) -> Result<(), ActionError> {
+        let deadline = Instant::now() + Duration::from_secs(u64::from(wait.timeout));
+        loop {
+            let last = match self.look(&wait.condition) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(ActionError::Interrupted);
+            }
+            let next = Instant::now() + Duration::from_secs(u64::from(wait.interval));
+            if next > deadline {
+                return Err(ActionError::Wait { seconds: wait.timeout, last: last.to_string() });
+            }
+            while Instant::now() < next && !self.cancel.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
+    fn look(&self, condition: &Condition) -> Result<(), ActionError> {
+        match condition {
+            Condition::CommandSucceeds(command) => {
+                process::run_checked(command, self.places, self.cancel)?;
+            }
+            Condition::Responds(request) => {
+                self.request(request)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn file(what: &'static str, location: &Location) -> impl Fn(io::Error) -> ActionError {
+    let path = location.path.clone();
+    move |source| ActionError::File { what, path: path.clone(), source }
+}
+
+/// The error with its causes; reqwest's own text leaves them out.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+async fn interrupted(cancel: Arc<AtomicBool>) {
+    while !cancel.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn absent(dir: &Dir, path: &Path) -> io::Result<()> {
+    match dir.symlink_metadata(path) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file beside the old one, with the old one's owner, then renames it over the old one.
+fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        dir.create_dir_all(parent)?;
+    }
+    let old = dir.symlink_metadata(path).ok();
+    let mode = mode.or(old.as_ref().map(|old| old.permissions().mode())).unwrap_or(0o600) & 0o7777;
+    let beside = beside(path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let written = dir.open_with(&beside, &options).and_then(|mut file| {
+        file.write_all(content)?;
+        if let Some(old) = old {
+            use cap_std::fs::MetadataExt;
+            let owner = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
+            fchown(&file, Some(owner.0), Some(owner.1))?;
+        }
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        dir.rename(&beside, dir, path)
+    });
+    if written.is_err() {
+        dir.remove_file(&beside).ok();
+    }
+    written
+}
+
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut temporary = std::ffi::OsString::from(format!(".copal-tmp-{:016x}-", rand::random::<u64>()));
+    // The original name would make the temporary one too long where it is near the file system's limit.
+    temporary.push(if name.len() > 200 { std::ffi::OsStr::new("long") } else { name });
+    Ok(path.with_file_name(temporary))
+}
+
+fn copy_entry(from_dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        to_dir.create_dir_all(parent)?;
+    }
+    let metadata = from_dir.symlink_metadata(from)?;
+    if metadata.is_dir() {
+        to_dir.create_dir(to)?;
+        for entry in from_dir.read_dir(from)? {
+            let name = entry?.file_name();
+            copy_entry(from_dir, &from.join(&name), to_dir, &to.join(&name))?;
+        }
+        to_dir.set_permissions(to, metadata.permissions())
+    } else if metadata.is_symlink() {
+        to_dir.symlink_contents(from_dir.read_link_contents(from)?, to)
+    } else if metadata.is_file() {
+        from_dir.copy(from, to_dir, to).map(drop)
+    } else {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "only files, folders and symlinks can be copied"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,366 @@
+//! Backing an application up: plan, then quiesce, read, thaw, and only then a snapshot.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use copal_repository::archiver::{ArchiveOptions, Archiver, Summary};
+use copal_repository::format::snapshot::Snapshot;
+use copal_repository::{ItemError, LockMode, Repository, SnapshotId};
+use copal_sandbox::{
+    BackupPlan, BackupRequest, Description, Direction, Directory, Finding, Grants, Plugin, Severity, Source,
+    SourceContent, StreamSource, Tree, Window, validate,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::context::Context;
+use crate::error::{Error, UndoFailure};
+use crate::journal::Begun;
+use crate::manifest::{MANIFEST_PATH, Manifest, Missing, PLUGIN_PATH, PluginIdentity, STREAMS};
+use crate::observer::Observer;
+use crate::passes::PluginPasses;
+use crate::places::Root;
+use crate::plan::{self, Needed, Needs};
+use crate::probe::GrantedProbe;
+use crate::scratch::Scratch;
+use crate::settings::Schema;
+use crate::steps::{StepOutcome, Steps};
+use crate::{convert, process, roots};
+
+/// The tag of a snapshot that lacks something.
+pub const INCOMPLETE_TAG: &str = "incomplete";
+
+/// A backup as the operator asks for it.
+#[derive(Debug)]
+pub struct BackupJob {
+    /// What knows the application.
+    pub plugin: Plugin,
+    /// The directories to read; a root without a name is the plugin's first.
+    pub roots: Vec<(Option<String>, PathBuf)>,
+    /// The plugin's configuration as `KEY=VALUE` words.
+    pub settings: Vec<(String, String)>,
+    /// What the operator allows.
+    pub grants: Grants,
+    /// Tags for the snapshot.
+    pub tags: Vec<String>,
+}
+
+/// A backup that was planned and not yet performed.
+#[derive(Debug, Serialize)]
+pub struct PlannedBackup {
+    /// The plugin.
+    pub plugin: PluginIdentity,
+    /// The directories to read.
+    pub roots: Vec<Root>,
+    /// The plugin's configuration, without secrets.
+    pub config: Map<String, Value>,
+    /// What the plugin is going to have done.
+    pub plan: BackupPlan,
+    /// The grants that it needs.
+    pub grants: Vec<Needed>,
+    /// When it was planned.
+    pub time: Timestamp,
+    #[serde(skip)]
+    job: BackupJob,
+}
+
+impl BackupJob {
+    /// Asks the plugin for a plan and checks it. Changes nothing.
+    pub fn plan(self, context: &Context) -> Result<PlannedBackup, Error> {
+        let description = self.plugin.describe()?;
+        let schema = Schema::parse(&description.config_schema)?;
+        let settings = schema.settings(&self.settings)?;
+        let roots = roots::sources(&self.roots, &description)?;
+        let probe = Arc::new(GrantedProbe::new(self.grants.clone(), &roots, context.cancel.clone()));
+        let trees = roots.iter().map(tree).collect::<Result<_, _>>()?;
+        let time = Timestamp::now();
+        let request = BackupRequest { config: Value::Object(settings.clone()).to_string(), now: convert::contract_time(time) };
+        let planned = self.plugin.plan_backup(trees, probe.clone(), request);
+        let mut plan = plan::after_probes(planned, &probe)?;
+        validate::backup_plan(&mut plan, &roots.iter().map(|root| root.name.clone()).collect::<Vec<_>>())?;
+        plan.findings.extend(unread(&roots, &plan));
+        let mut needs = Needs::default();
+        needs.steps(&plan.quiesce, &self.grants, false);
+        for source in &plan.sources {
+            if let SourceContent::Command(stream) = &source.content {
+                needs.command(&stream.command.argv, &format!("Stream {}", stream.name), &self.grants);
+            }
+        }
+        for grant in probe.missing() {
+            needs.probe(grant);
+        }
+        Ok(PlannedBackup {
+            plugin: identity(&self.plugin, &description),
+            roots,
+            config: schema.redact(&settings),
+            grants: needs.list(&description.capabilities),
+            plan,
+            time,
+            job: self,
+        })
+    }
+}
+
+/// What a backup left.
+#[derive(Debug, Serialize)]
+pub struct BackupOutcome {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The snapshot that unchanged files were taken over from.
+    pub parent: Option<SnapshotId>,
+    /// Whether everything that the plan names is in the snapshot.
+    pub complete: bool,
+    /// What is not.
+    pub missing: Vec<Missing>,
+    /// What the plugin had to say, while planning and while reading.
+    pub findings: Vec<Finding>,
+    /// How the steps ended.
+    pub steps: Vec<StepOutcome>,
+    /// Steps that could not be taken back: the data is safe, the application needs attention.
+    pub not_undone: Vec<UndoFailure>,
+    /// Counts and sizes.
+    pub summary: Summary,
+}
+
+impl PlannedBackup {
+    /// Refuses the plan if it has an error among its findings or needs a grant that was not given.
+    pub fn approve(self) -> Result<ApprovedBackup, Error> {
+        plan::approve(&self.plan.findings, &self.grants)?;
+        Ok(ApprovedBackup(self))
+    }
+
+    /// Gives the job back with more grants, to be planned again.
+    pub fn with_grants(mut self, grants: impl IntoIterator<Item = copal_sandbox::Grant>) -> BackupJob {
+        grants.into_iter().for_each(|grant| self.job.grants.add(grant));
+        self.job
+    }
+}
+
+/// A plan that may be carried out.
+#[derive(Debug)]
+pub struct ApprovedBackup(PlannedBackup);
+
+impl ApprovedBackup {
+    /// Carries the plan out and saves a snapshot.
+    ///
+    /// # Errors
+    /// Where a step or the plugin fails, nothing is saved and what was quiesced is thawed.
+    pub fn run(
+        self,
+        repository: &Repository,
+        context: &Context,
+        observer: &dyn Observer,
+    ) -> Result<BackupOutcome, Error> {
+        let planned = self.0;
+        let _lock = repository.lock(LockMode::Shared)?;
+        let parent = parent(repository, &planned.roots, &context.hostname)?;
+        let id = convert::job_id();
+        let begun = Begun {
+            kind: "backup".into(),
+            plugin: planned.plugin.name.clone(),
+            time: planned.time,
+            roots: planned.roots.clone(),
+            scratch: Scratch::place(&id),
+            job: id,
+        };
+        let options = ArchiveOptions {
+            parent: parent.as_ref().map(|(_, snapshot)| snapshot.tree),
+            cancel: context.cancel.clone(),
+        };
+        let archiver = Archiver::new(repository, options, observer.progress())?;
+        let steps =
+            Steps::begin(&context.state, &begun, &context.runtime, context.cancel.clone(), observer)?;
+        let mut run = Run { planned: &planned, observer, archiver, steps, findings: Vec::new(), sources: Vec::new() };
+        let read = run.read();
+        let Run { archiver, steps, findings, sources, .. } = run;
+        let outcomes = steps.outcomes().to_vec();
+        let ended = steps.end();
+        if let Err(error) = read {
+            return Err(error.and_not_undone(ended));
+        }
+        observer.phase("Saving the snapshot");
+        match save(&planned, repository, context, parent, Reading { archiver, outcomes, findings, sources }) {
+            Ok(outcome) => Ok(BackupOutcome { not_undone: ended?, ..outcome }),
+            Err(error) => Err(error.and_not_undone(ended)),
+        }
+    }
+}
+
+/// A backup while it reads.
+struct Run<'a> {
+    planned: &'a PlannedBackup,
+    observer: &'a dyn Observer,
+    archiver: Archiver<'a>,
+    steps: Steps<'a>,
+    findings: Vec<Finding>,
+    sources: Vec<String>,
+}
+
+impl Run<'_> {
+    fn read(&mut self) -> Result<(), Error> {
+        let planned = self.planned;
+        let quiesced = match self.steps.perform(&planned.plan.quiesce) {
+            Ok(()) => self.sources(Window::Quiesced),
+            failed => failed,
+        };
+        // A thaw that fails does not spoil what was read: it is reported with the outcome.
+        self.steps.undo();
+        quiesced?;
+        self.sources(Window::Live)
+    }
+
+    fn sources(&mut self, window: Window) -> Result<(), Error> {
+        let planned = self.planned;
+        for source in planned.plan.sources.iter().filter(|source| source.window == window) {
+            self.source(source)?;
+            self.sources.push(source.name.clone());
+        }
+        Ok(())
+    }
+
+    fn source(&mut self, source: &Source) -> Result<(), Error> {
+        let PlannedBackup { plan, job, roots, .. } = self.planned;
+        match &source.content {
+            SourceContent::Tree(name) => {
+                self.observer.phase(&format!("Reading {name}"));
+                let path = roots.iter().find(|root| root.name == *name).map(|root| &root.path);
+                let path = path.ok_or_else(|| Error::Roots(format!("there is no root named `{name}`")))?;
+                let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, name);
+                let added = self.archiver.add_tree(name, path, Some(&passes));
+                self.finish(added, passes)
+            }
+            SourceContent::Command(stream) => self.stream(stream),
+        }
+    }
+
+    fn stream(&mut self, stream: &StreamSource) -> Result<(), Error> {
+        let PlannedBackup { plan, job, .. } = self.planned;
+        self.observer.phase(&format!("Reading the stream {}", stream.name));
+        let failed = |source| Error::Stream { name: stream.name.clone(), source };
+        let reader = process::stream(&stream.command, self.steps.places(), self.steps.cancel()).map_err(failed)?;
+        let path = format!("{STREAMS}/{}", stream.name);
+        let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, STREAMS);
+        let used: Option<&dyn copal_repository::pass::Passes> = if stream.filter { Some(&passes) } else { None };
+        let added = self.archiver.add_stream(&path, reader, used);
+        self.finish(added, passes)
+    }
+
+    fn finish(
+        &mut self,
+        added: Result<(), copal_repository::Error>,
+        passes: PluginPasses<'_>,
+    ) -> Result<(), Error> {
+        added.map_err(convert::engine_error)?;
+        for finding in passes.finish()? {
+            self.observer.finding(&finding);
+            self.findings.push(finding);
+        }
+        Ok(())
+    }
+}
+
+/// What was read, not yet referred to by a snapshot.
+struct Reading<'a> {
+    archiver: Archiver<'a>,
+    outcomes: Vec<StepOutcome>,
+    findings: Vec<Finding>,
+    sources: Vec<String>,
+}
+
+fn save(
+    planned: &PlannedBackup,
+    repository: &Repository,
+    context: &Context,
+    parent: Option<(SnapshotId, Snapshot)>,
+    reading: Reading<'_>,
+) -> Result<BackupOutcome, Error> {
+    let Reading { mut archiver, outcomes, findings, sources } = reading;
+    let missing: Vec<Missing> = archiver.errors().iter().map(Missing::from).collect::<Vec<_>>();
+    let findings = [planned.plan.findings.clone(), findings].concat();
+    let streams = planned.plan.sources.iter().filter_map(|source| match &source.content {
+        SourceContent::Command(stream) => Some(stream.name.clone()),
+        SourceContent::Tree(_) => None,
+    });
+    let manifest = Manifest {
+        format: Manifest::FORMAT,
+        created_by: context.program.clone(),
+        time: planned.time,
+        hostname: context.hostname.clone(),
+        plugin: planned.plugin.clone(),
+        roots: planned.roots.clone(),
+        streams: streams.collect(),
+        config: planned.config.clone(),
+        grants: planned.job.grants.iter().cloned().collect(),
+        facts: convert::facts(&planned.plan.facts)?,
+        findings: findings.clone(),
+        steps: outcomes.clone(),
+        sources,
+        complete: missing.is_empty(),
+        missing: missing.clone(),
+    };
+    let bytes = serde_json::to_vec_pretty(&manifest)
+        .map_err(|e| Error::Snapshot { what: "manifest", problem: e.to_string() })?;
+    archiver.add_file(PLUGIN_PATH, planned.job.plugin.bytes())?;
+    archiver.add_file(MANIFEST_PATH, &bytes)?;
+    let archived = archiver.finish()?;
+    let mut tags = planned.job.tags.clone();
+    tags.push(format!("plugin:{}", planned.plugin.name));
+    if !missing.is_empty() {
+        tags.push(INCOMPLETE_TAG.to_owned());
+    }
+    let snapshot = Snapshot {
+        parent: parent.as_ref().map(|(id, _)| *id),
+        paths: planned.roots.iter().map(|root| root.path.to_string_lossy().into_owned()).collect(),
+        tags,
+        ..context.snapshot(planned.time, archived.tree)
+    };
+    let id = repository.save_snapshot(&snapshot)?;
+    Ok(BackupOutcome {
+        snapshot: id,
+        parent: snapshot.parent,
+        complete: missing.is_empty(),
+        missing,
+        findings,
+        steps: outcomes,
+        not_undone: Vec::new(),
+        summary: archived.summary,
+    })
+}
+
+/// The newest snapshot of the same directories of this machine.
+fn parent(
+    repository: &Repository,
+    roots: &[Root],
+    hostname: &str,
+) -> Result<Option<(SnapshotId, Snapshot)>, Error> {
+    let paths: Vec<String> = roots.iter().map(|root| root.path.to_string_lossy().into_owned()).collect();
+    let mut snapshots = repository.snapshots()?;
+    snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname && snapshot.paths == paths);
+    Ok(snapshots.into_iter().max_by_key(|(_, snapshot)| snapshot.time))
+}
+
+fn tree(root: &Root) -> Result<Arc<dyn Tree>, Error> {
+    Ok(Arc::new(Directory::open(&root.name, &root.path).map_err(copal_sandbox::Error::Guest)?))
+}
+
+fn identity(plugin: &Plugin, description: &Description) -> PluginIdentity {
+    PluginIdentity {
+        name: description.name.clone(),
+        version: description.version.clone(),
+        digest: plugin.digest().to_owned(),
+    }
+}
+
+/// A warning for each root that was given and that the plan does not read.
+fn unread(roots: &[Root], plan: &BackupPlan) -> Vec<Finding> {
+    let read = |root: &Root| plan.sources.iter().any(|s| matches!(&s.content, SourceContent::Tree(name) if *name == root.name));
+    let unread = roots.iter().filter(|root| !read(root));
+    unread
+        .map(|root| {
+            let message = format!("The plan does not read the root `{}` ({}).", root.name, root.path.display());
+            plan::finding(Severity::Warning, "copal.root.unread", message, None)
+        })
+        .collect()
+}
+

@@ -1,0 +1,191 @@
+//! What can go wrong with a job, in words for people.
+
+use std::path::{Path, PathBuf};
+
+use copal_sandbox::{Finding, Grant, Step};
+
+use crate::action::ActionError;
+use crate::process::ProcessError;
+use crate::settings::SettingsError;
+
+/// Why a job was refused or did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The repository.
+    #[error(transparent)]
+    Repository(#[from] copal_repository::Error),
+    /// The plugin.
+    #[error(transparent)]
+    Plugin(#[from] copal_sandbox::Error),
+    /// The plugin's configuration.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The roots or targets given do not fit.
+    #[error("{0}")]
+    Roots(String),
+    /// The plan has findings that forbid it.
+    #[error("the plan is refused: {}", codes(.0))]
+    Refused(Vec<Finding>),
+    /// The plan needs grants that were not given.
+    #[error("the plan needs {} that {} not given: {}", plural(.0.len(), "a grant", "grants"), plural(.0.len(), "was", "were"), list(.0))]
+    Grants(Vec<Grant>),
+    /// A step failed; what came before it was taken back.
+    #[error("the step `{title}` failed: {source}")]
+    Step {
+        /// What the step does.
+        title: String,
+        /// Why it failed.
+        source: ActionError,
+    },
+    /// A command that a stream is read from or fed to failed.
+    #[error("the stream `{name}` failed: {source}")]
+    Stream {
+        /// The stream's name.
+        name: String,
+        /// Why it failed.
+        source: ProcessError,
+    },
+    /// The work failed and, on top of it, steps could not be taken back.
+    #[error("{work}; besides, {}; run `copal resume` to try again", undo_failures(.not_undone))]
+    NotUndone {
+        /// What failed first.
+        work: Box<Error>,
+        /// What could not be taken back.
+        not_undone: Vec<UndoFailure>,
+    },
+    /// What was restored is not whole.
+    #[error("the restore does not verify: {}", codes(.0))]
+    Verify(Vec<Finding>),
+    /// The snapshot's manifest or plugin can't be used.
+    #[error("the snapshot's {what} can't be used: {problem}")]
+    Snapshot {
+        /// `manifest` or `plugin`.
+        what: &'static str,
+        /// Why.
+        problem: String,
+    },
+    /// Copal's own files on this machine.
+    #[error("can't {what} {}: {source}", path.display())]
+    State {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// A step that could not be taken back.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct UndoFailure {
+    /// What the step did.
+    pub title: String,
+    /// Why it could not be taken back.
+    pub problem: String,
+}
+
+impl Error {
+    pub(crate) fn state(what: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::State { what, path: path.as_ref().to_owned(), source }
+    }
+
+    pub(crate) fn step(step: &Step, source: ActionError) -> Self {
+        match source {
+            ActionError::Interrupted | ActionError::Process(ProcessError::Interrupted(_)) => Self::interrupted(),
+            source => Self::Step { title: step.title.clone(), source },
+        }
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::Repository(copal_repository::Error::Interrupted)
+    }
+
+    /// Adds to a failure what could not be taken back after it.
+    pub(crate) fn and_not_undone(self, ended: Result<Vec<UndoFailure>, Self>) -> Self {
+        match ended {
+            Ok(not_undone) if not_undone.is_empty() => self,
+            Ok(not_undone) => Self::NotUndone { work: self.into(), not_undone },
+            Err(error) => {
+                let failure = UndoFailure { title: "the job's journal".into(), problem: error.to_string() };
+                Self::NotUndone { work: self.into(), not_undone: vec![failure] }
+            }
+        }
+    }
+
+    /// A stable word for scripts.
+    pub fn kind(&self) -> &'static str {
+        use copal_repository::ErrorKind;
+        match self {
+            Self::Repository(error) => match error.kind() {
+                ErrorKind::NoRepository => "no-repository",
+                ErrorKind::AlreadyInitialized => "already-initialized",
+                ErrorKind::WrongPassword => "wrong-password",
+                ErrorKind::Locked => "locked",
+                ErrorKind::Corrupt => "corrupt",
+                ErrorKind::Unsupported => "unsupported",
+                ErrorKind::NotFound => "not-found",
+                ErrorKind::Interrupted => "interrupted",
+                _ => "storage",
+            },
+            Self::Plugin(error) => error.kind(),
+            Self::Settings(_) => "config",
+            Self::Roots(_) => "roots",
+            Self::Refused(_) => "refused",
+            Self::Grants(_) => "grants",
+            Self::Step { .. } => "step",
+            Self::Stream { .. } => "stream",
+            Self::NotUndone { work, .. } => work.kind(),
+            Self::Verify(_) => "verify",
+            Self::Snapshot { .. } => "snapshot",
+            Self::State { .. } => "state",
+        }
+    }
+
+    /// What the operator can do about it; none where the message says it all.
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::Plugin(error) => error.advice().map(str::to_owned),
+            Self::Refused(findings) | Self::Verify(findings) => {
+                let remedies: Vec<_> = findings.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
+                (!remedies.is_empty()).then(|| remedies.join(" "))
+            }
+            Self::Grants(grants) => {
+                let flags: Vec<_> = grants.iter().map(|grant| format!("--grant {}", shell_quote(&grant.to_string()))).collect();
+                Some(format!("If the plugin may do this, add {}.", flags.join(" ")))
+            }
+            Self::NotUndone { work, .. } => work.advice(),
+            Self::Settings(_) => Some("`copal plugin info PLUGIN` describes the settings.".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Quotes a word so that a POSIX shell reads it as it is.
+pub fn shell_quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn codes(findings: &[Finding]) -> String {
+    let lines: Vec<_> = findings.iter().map(|finding| format!("{} ({})", finding.message, finding.code)).collect();
+    lines.join("; ")
+}
+
+fn list(grants: &[Grant]) -> String {
+    grants.iter().map(|grant| format!("`{grant}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
+    if count == 1 { one } else { many }
+}
+
+fn undo_failures(failures: &[UndoFailure]) -> String {
+    let one = |failure: &UndoFailure| format!("`{}` could not be undone: {}", failure.title, failure.problem);
+    failures.iter().map(one).collect::<Vec<_>>().join("; ")
+}

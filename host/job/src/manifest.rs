@@ -1,0 +1,141 @@
+//! What a snapshot says of itself: `.copal/manifest.json`.
+
+use std::collections::BTreeMap;
+
+use copal_repository::{ItemError, Repository, TreeId, walk};
+use copal_sandbox::{Fact, Finding, Grant};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::places::Root;
+use crate::steps::StepOutcome;
+
+/// Where the manifest lies in a snapshot.
+pub const MANIFEST_PATH: &str = ".copal/manifest.json";
+/// Where the plugin's component lies in a snapshot.
+pub const PLUGIN_PATH: &str = ".copal/plugin.wasm";
+/// The folder of the streams.
+pub(crate) const STREAMS: &str = "streams";
+
+const FORMAT: u32 = 1;
+const MANIFEST_LIMIT: u64 = 64 << 20;
+const PLUGIN_LIMIT: u64 = 256 << 20;
+
+/// A plugin as a manifest names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginIdentity {
+    /// `publisher/name`.
+    pub name: String,
+    /// Its semantic version.
+    pub version: String,
+    /// SHA-256 of the component, 64 hex digits.
+    pub digest: String,
+}
+
+/// Something that was to be saved and was not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// `ROOT/PATH` or `streams/NAME`.
+    pub path: String,
+    /// Why.
+    pub error: String,
+}
+
+impl From<&ItemError> for Missing {
+    fn from(error: &ItemError) -> Self {
+        Self { path: error.path.clone(), error: error.message.clone() }
+    }
+}
+
+/// The manifest of a snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this format: 1.
+    pub format: u32,
+    /// The program that wrote it, such as `copal 0.1.0`.
+    pub created_by: String,
+    /// When the backup was planned.
+    pub time: Timestamp,
+    /// The machine.
+    pub hostname: String,
+    /// The plugin, whose component lies beside the manifest.
+    pub plugin: PluginIdentity,
+    /// The roots, each a directory of the snapshot.
+    pub roots: Vec<Root>,
+    /// The streams, each a file beneath `streams/`.
+    pub streams: Vec<String>,
+    /// The plugin's configuration, without secrets.
+    pub config: Map<String, Value>,
+    /// What the operator had allowed.
+    pub grants: Vec<Grant>,
+    /// What the plugin noted for a restore.
+    pub facts: BTreeMap<String, Value>,
+    /// What the plugin and the host had to say.
+    pub findings: Vec<Finding>,
+    /// How the steps ended.
+    pub steps: Vec<StepOutcome>,
+    /// The sources in the order in which they were read.
+    pub sources: Vec<String>,
+    /// Whether everything that the plan names is in the snapshot.
+    pub complete: bool,
+    /// What is not.
+    pub missing: Vec<Missing>,
+}
+
+impl Manifest {
+    /// The version of the format that is written.
+    pub(crate) const FORMAT: u32 = FORMAT;
+
+    /// Reads the manifest of a snapshot; none where there is none, as in a snapshot that restic wrote.
+    pub fn read(repository: &Repository, tree: &TreeId) -> Result<Option<Self>, Error> {
+        let Some(bytes) = read_file(repository, tree, MANIFEST_PATH, MANIFEST_LIMIT)? else { return Ok(None) };
+        let unusable = |problem: String| Error::Snapshot { what: "manifest", problem };
+        // The version first: a newer format may not fit the rest.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let version: Version = serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
+        if version.format != FORMAT {
+            let problem = format!("it has format {}, and this version of Copal reads {FORMAT}", version.format);
+            return Err(unusable(problem));
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| unusable(e.to_string()))
+    }
+
+    /// Reads the plugin's component out of the snapshot, and checks that it is the one that the manifest names.
+    pub fn plugin(&self, repository: &Repository, tree: &TreeId) -> Result<Vec<u8>, Error> {
+        let unusable = |problem: String| Error::Snapshot { what: "plugin", problem };
+        let bytes = read_file(repository, tree, PLUGIN_PATH, PLUGIN_LIMIT)?;
+        let bytes = bytes.ok_or_else(|| unusable(format!("there is no {PLUGIN_PATH}")))?;
+        let digest = digest(&bytes);
+        if digest != self.plugin.digest {
+            return Err(unusable(format!("its digest is {digest}, and the manifest names {}", self.plugin.digest)));
+        }
+        Ok(bytes)
+    }
+
+    /// The facts as the contract hands them to the plugin.
+    pub(crate) fn contract_facts(&self) -> Vec<Fact> {
+        let facts = self.facts.iter();
+        facts.map(|(name, value)| Fact { name: name.clone(), value: value.to_string() }).collect()
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_file(repository: &Repository, tree: &TreeId, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let Some(node) = walk::find(repository, tree, path.as_bytes())? else { return Ok(None) };
+    if node.size > limit {
+        let problem = format!("{path} has {} bytes, and at most {limit} are read", node.size);
+        return Err(Error::Snapshot { what: "manifest", problem });
+    }
+    let mut bytes = Vec::new();
+    walk::dump(repository, &node, &mut bytes)?;
+    Ok(Some(bytes))
+}

@@ -1,0 +1,65 @@
+//! The commands that a plugin may run while it looks around.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use copal_sandbox::{Command, Failure, FailureKind, Grant, Grants, Output, Probe};
+
+use crate::places::{Places, Root};
+use crate::process;
+
+/// Runs probes under the job's grants, and remembers which grants were missing.
+#[derive(Debug)]
+pub(crate) struct GrantedProbe {
+    grants: Grants,
+    places: Places,
+    cancel: Arc<AtomicBool>,
+    missing: Mutex<BTreeSet<String>>,
+}
+
+impl GrantedProbe {
+    pub(crate) fn new(grants: Grants, roots: &[Root], cancel: Arc<AtomicBool>) -> Self {
+        Self { grants, places: Places::new(roots, None), cancel, missing: Mutex::default() }
+    }
+
+    /// The grants without which probes were refused.
+    pub(crate) fn missing(&self) -> Vec<Grant> {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.iter().filter_map(|grant| grant.parse().ok()).collect()
+    }
+}
+
+impl Probe for GrantedProbe {
+    fn run(&self, command: &Command) -> Result<Output, Failure> {
+        if !self.grants.allows_command(&command.argv) {
+            let grant = Grant::for_command(&command.argv).to_string();
+            let failure = Failure::new(FailureKind::Denied, "copal.grant.missing", format!("no grant covers `{grant}`"));
+            self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(grant.clone());
+            return Err(failure.remedy(format!("Grant it with --grant '{grant}'.")));
+        }
+        process::run(command, &self.places, &self.cancel)
+            .map_err(|error| Failure::new(FailureKind::Unavailable, "copal.probe.failed", error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_without_a_grant_is_refused_and_remembered() {
+        let grants = ["run:echo *".parse().unwrap()].into_iter().collect();
+        let probe = GrantedProbe::new(grants, &[], Arc::default());
+        let command = |argv: &[&str]| Command {
+            argv: argv.iter().map(|&word| word.to_owned()).collect(),
+            environment: Vec::new(),
+            stdin: None,
+            timeout: 5,
+        };
+        assert_eq!(probe.run(&command(&["echo", "hi"])).unwrap().stdout, b"hi\n");
+        let refused = probe.run(&command(&["id", "-u"])).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Denied);
+        assert_eq!(probe.missing(), ["run:id -u".parse().unwrap()]);
+    }
+}

@@ -1,0 +1,473 @@
+//! Running a plugin's commands: without a shell, in a clean environment, for a bounded time.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStderr, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use copal_sandbox::{Command, Fragment, Output, Text};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::places::{PlaceError, Places};
+
+/// What the host passes on from its own environment; nothing else reaches a command.
+const PASSED_ON: &[&str] = &["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ"];
+const STDOUT_LIMIT: usize = 1 << 20;
+const STDERR_LIMIT: usize = 64 << 10;
+/// How long a command may go on after it was asked to end.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a finished command's output is waited for: a daemon that it started may hold the pipe open for ever.
+const DRAIN: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Why a command did not come to its own end.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// A placeholder could not be put in.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The program could not be started.
+    #[error("can't start `{program}`: {source}")]
+    Start {
+        /// The first word of the command.
+        program: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// It ran longer than the plan allows.
+    #[error("`{program}` was ended after its timeout of {seconds} s")]
+    Timeout {
+        /// The first word of the command.
+        program: String,
+        /// The plan's limit.
+        seconds: u32,
+    },
+    /// The operator interrupted the job.
+    #[error("`{0}` was ended because the job was interrupted")]
+    Interrupted(String),
+    /// It ended, but not well.
+    #[error("`{program}` ended with exit code {code}{}", tail(.stderr))]
+    Failed {
+        /// The first word of the command.
+        program: String,
+        /// Its exit code; 128 + N where signal N ended it.
+        code: i32,
+        /// The end of what it wrote to its standard error.
+        stderr: String,
+    },
+    /// Its pipes failed.
+    #[error("the pipe of `{program}` failed: {source}")]
+    Pipe {
+        /// The first word of the command.
+        program: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+fn tail(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
+}
+
+/// Runs a command to its end and keeps a bounded part of its output. A non-zero exit code is not an error here.
+pub(crate) fn run(command: &Command, places: &Places, cancel: &Arc<AtomicBool>) -> Result<Output, ProcessError> {
+    let mut running = Running::start(command, places, cancel, Mode::Read)?;
+    let stdout = running.child.stdout.take().map(|pipe| Collector::start(pipe, STDOUT_LIMIT));
+    let code = running.finish()?;
+    let (stdout, truncated) = stdout.map(Collector::take).unwrap_or_default();
+    Ok(Output { code, stdout, stderr: running.stderr().into_bytes(), truncated })
+}
+
+/// Runs a command that must exit with 0.
+pub(crate) fn run_checked(
+    command: &Command,
+    places: &Places,
+    cancel: &Arc<AtomicBool>,
+) -> Result<Output, ProcessError> {
+    let output = run(command, places, cancel)?;
+    if output.code == 0 {
+        return Ok(output);
+    }
+    let stderr = printable_tail(&output.stderr);
+    Err(ProcessError::Failed { program: program(command), code: output.code, stderr })
+}
+
+/// Starts a command whose standard output is read as a stream. Reading its end waits for the command, and fails unless it exited with 0.
+pub(crate) fn stream(
+    command: &Command,
+    places: &Places,
+    cancel: &Arc<AtomicBool>,
+) -> Result<impl Read + Send + use<>, ProcessError> {
+    Ok(StreamReader { running: Running::start(command, places, cancel, Mode::Read)?, ended: false })
+}
+
+/// Starts a command and lets `write` fill its standard input; it must then exit with 0.
+///
+/// `write` gets a broken pipe when the command ends early; the command's own failure is then what is reported.
+pub(crate) fn feed<E: From<ProcessError>>(
+    command: &Command,
+    places: &Places,
+    cancel: &Arc<AtomicBool>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut running = Running::start(command, places, cancel, Mode::Write)?;
+    let written = match running.child.stdin.take() {
+        Some(mut stdin) => write(&mut stdin),
+        None => Ok(()),
+    };
+    if written.is_err() && !running.is_over() {
+        running.end();
+        running.finish().ok();
+        return written;
+    }
+    running.succeed()?;
+    written
+}
+
+fn program(command: &Command) -> String {
+    command.argv.first().cloned().unwrap_or_default()
+}
+
+/// The text with its secrets, for the command's eyes only.
+pub(crate) fn reveal(text: &Text, places: &Places) -> Result<Vec<u8>, PlaceError> {
+    let mut out = Vec::new();
+    for fragment in text {
+        match fragment {
+            Fragment::Plain(text) => out.extend_from_slice(places.expand(text)?.as_bytes()),
+            // A secret stands for itself: a brace in a password is no placeholder.
+            Fragment::Secret(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+    Ok(out)
+}
+
+/// The last lines of what a command wrote, without control characters.
+fn printable_tail(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_end();
+    let start = text.char_indices().rev().nth(999).map_or(0, |(at, _)| at);
+    text[start..].chars().filter(|c| !c.is_control() || *c == '\n').collect()
+}
+
+const RUNNING: u8 = 0;
+const TIMED_OUT: u8 = 1;
+const INTERRUPTED: u8 = 2;
+
+/// What the caller does with a command's pipes.
+enum Mode {
+    /// Reads its standard output; its standard input is what the plan says.
+    Read,
+    /// Writes its standard input; its standard output is dropped.
+    Write,
+}
+
+/// A started command with its watchdog, which ends the whole process group when time is up or the job is interrupted.
+struct Running {
+    child: Child,
+    program: String,
+    timeout: u32,
+    stderr: Option<Collector>,
+    ended_by: Arc<AtomicU8>,
+    watchdog: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+    stdin: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(
+        command: &Command,
+        places: &Places,
+        cancel: &Arc<AtomicBool>,
+        mode: Mode,
+    ) -> Result<Self, ProcessError> {
+        let words: Vec<_> = command.argv.iter().map(|word| places.expand(word)).collect::<Result<_, _>>()?;
+        let (program_path, arguments) = words.split_first().ok_or_else(|| ProcessError::Start {
+            program: String::new(),
+            source: io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"),
+        })?;
+        let stdin = command.stdin.as_ref().map(|text| reveal(text, places)).transpose()?;
+        let (stdin_pipe, stdout) = match mode {
+            Mode::Read => (stdin.is_some(), Stdio::piped()),
+            Mode::Write => (true, Stdio::null()),
+        };
+        let mut builder = std::process::Command::new(program_path);
+        builder.args(arguments).env_clear().current_dir("/").process_group(0);
+        for name in PASSED_ON {
+            if let Some(value) = std::env::var_os(name) {
+                builder.env(name, value);
+            }
+        }
+        for variable in &command.environment {
+            let value = reveal(&variable.value, places)?;
+            builder.env(&variable.name, OsStr::from_bytes(&value));
+        }
+        builder.stdin(if stdin_pipe { Stdio::piped() } else { Stdio::null() }).stdout(stdout).stderr(Stdio::piped());
+        let mut child =
+            builder.spawn().map_err(|source| ProcessError::Start { program: program(command), source })?;
+        let stdin = stdin.and_then(|bytes| {
+            let mut pipe = child.stdin.take()?;
+            // A command may end without reading all of it; its exit code tells whether that was right.
+            Some(std::thread::spawn(move || drop(pipe.write_all(&bytes))))
+        });
+        let stderr = child.stderr.take().map(|pipe: ChildStderr| Collector::start(pipe, STDERR_LIMIT));
+        let ended_by = Arc::new(AtomicU8::new(RUNNING));
+        let watchdog = watch(&child, command.timeout, cancel.clone(), ended_by.clone());
+        Ok(Self {
+            child,
+            program: program(command),
+            timeout: command.timeout,
+            stderr,
+            ended_by,
+            watchdog: Some(watchdog),
+            stdin,
+        })
+    }
+}
+
+impl Running {
+    /// Whether the command has ended by itself or by the watchdog.
+    fn is_over(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match Pid::from_raw(self.child.id().cast_signed()) {
+            Some(pid) => !matches!(waitid(WaitId::Pid(pid), options), Ok(None)),
+            None => true,
+        }
+    }
+
+    /// Asks the command to end now.
+    fn end(&self) {
+        signal_group(&self.child, Signal::TERM);
+    }
+
+    /// Waits for the end and gives the exit code.
+    fn finish(&mut self) -> Result<i32, ProcessError> {
+        // The process is waited for without being reaped first, so that the watchdog can't signal a stranger that got its number.
+        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
+        }
+        if let Some((stop, thread)) = self.watchdog.take() {
+            drop(stop);
+            thread.join().ok();
+        }
+        let pipe_error = |source| ProcessError::Pipe { program: self.program.clone(), source };
+        let status = self.child.wait().map_err(pipe_error)?;
+        if let Some(thread) = self.stdin.take() {
+            thread.join().ok();
+        }
+        match self.ended_by.load(Ordering::Acquire) {
+            TIMED_OUT => Err(ProcessError::Timeout { program: self.program.clone(), seconds: self.timeout }),
+            INTERRUPTED => Err(ProcessError::Interrupted(self.program.clone())),
+            _ => Ok(exit_code(status)),
+        }
+    }
+
+    /// Waits for the end, which must be exit code 0.
+    fn succeed(&mut self) -> Result<(), ProcessError> {
+        match self.finish()? {
+            0 => Ok(()),
+            code => {
+                let stderr = self.stderr();
+                Err(ProcessError::Failed { program: self.program.clone(), code, stderr })
+            }
+        }
+    }
+
+    fn stderr(&mut self) -> String {
+        let bytes = self.stderr.take().map(Collector::take).unwrap_or_default().0;
+        printable_tail(&bytes)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.watchdog.is_some() {
+            signal_group(&self.child, Signal::KILL);
+            self.finish().ok();
+        }
+    }
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}
+
+fn signal_group(child: &Child, signal: Signal) {
+    if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
+        // A group that is gone needs no signal.
+        kill_process_group(group, signal).ok();
+    }
+}
+
+/// Ends the process group at the deadline or at the operator's interrupt; stops when the sender is dropped.
+fn watch(
+    child: &Child,
+    timeout: u32,
+    cancel: Arc<AtomicBool>,
+    ended_by: Arc<AtomicU8>,
+) -> (mpsc::Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = mpsc::channel::<()>();
+    let group = Pid::from_raw(child.id().cast_signed());
+    let deadline = Instant::now() + Duration::from_secs(u64::from(timeout));
+    let thread = std::thread::spawn(move || {
+        let mut kill_at = None;
+        while stopped.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout) {
+            let now = Instant::now();
+            let signal = match kill_at {
+                Some(at) if now >= at => Signal::KILL,
+                Some(_) => continue,
+                None if cancel.load(Ordering::Relaxed) => {
+                    ended_by.store(INTERRUPTED, Ordering::Release);
+                    Signal::TERM
+                }
+                None if now >= deadline => {
+                    ended_by.store(TIMED_OUT, Ordering::Release);
+                    Signal::TERM
+                }
+                None => continue,
+            };
+            kill_at = Some(now + GRACE);
+            if let Some(group) = group {
+                kill_process_group(group, signal).ok();
+            }
+        }
+    });
+    (stop, thread)
+}
+
+/// Reads a pipe to its end on a thread of its own and keeps the first bytes.
+struct Collector {
+    kept: Arc<Mutex<(Vec<u8>, bool)>>,
+    done: mpsc::Receiver<()>,
+}
+
+impl Collector {
+    fn start(mut pipe: impl Read + Send + 'static, limit: usize) -> Self {
+        let kept = Arc::new(Mutex::new((Vec::new(), false)));
+        let (finished, done) = mpsc::channel();
+        let shared = kept.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 16 << 10];
+            while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = limit - kept.0.len();
+                kept.1 |= length > room;
+                kept.0.extend_from_slice(&buffer[..length.min(room)]);
+            }
+            drop(finished);
+        });
+        Self { kept, done }
+    }
+
+    /// What came, and whether more came than is kept.
+    fn take(self) -> (Vec<u8>, bool) {
+        self.done.recv_timeout(DRAIN).ok();
+        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A command's standard output, at whose end its exit code must be 0.
+struct StreamReader {
+    running: Running,
+    ended: bool,
+}
+
+impl Read for StreamReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ended || buffer.is_empty() {
+            return Ok(0);
+        }
+        let length = match &mut self.running.child.stdout {
+            Some(pipe) => pipe.read(buffer)?,
+            None => 0,
+        };
+        if length == 0 {
+            self.running.succeed().map_err(io::Error::other)?;
+            self.ended = true;
+        }
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(argv: &[&str]) -> Command {
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        Command { argv, environment: Vec::new(), stdin: None, timeout: 10 }
+    }
+
+    fn start(command: &Command) -> Result<Output, ProcessError> {
+        run(command, &Places::default(), &Arc::default())
+    }
+
+    #[test]
+    fn output_and_exit_code_come_back() {
+        let output = start(&command(&["sh", "-c", "echo out; echo err >&2; exit 3"])).unwrap();
+        assert_eq!((output.code, &output.stdout[..], &output.stderr[..]), (3, &b"out\n"[..], &b"err"[..]));
+    }
+
+    #[test]
+    fn stdin_reaches_the_command_with_its_secrets() {
+        let mut cat = command(&["cat"]);
+        cat.stdin = Some(vec![Fragment::Plain("a{{".into()), Fragment::Secret("{b}".into())]);
+        assert_eq!(start(&cat).unwrap().stdout, b"a{{b}");
+    }
+
+    #[test]
+    fn the_environment_is_clean() {
+        let output = start(&command(&["env"])).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.lines().all(|line| PASSED_ON.iter().any(|name| line.starts_with(&format!("{name}=")))), "{text}");
+    }
+
+    #[test]
+    fn a_command_that_runs_too_long_is_ended_with_its_children() {
+        let mut slow = command(&["sh", "-c", "sleep 600 & sleep 600"]);
+        slow.timeout = 1;
+        let begun = Instant::now();
+        assert!(matches!(start(&slow), Err(ProcessError::Timeout { seconds: 1, .. })));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_pipe_open_does_not_hold_the_job() {
+        let begun = Instant::now();
+        let output = start(&command(&["sh", "-c", "echo started; sleep 60 &"])).unwrap();
+        assert_eq!(output.stdout, b"started\n");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_stream_of_a_failing_command_does_not_end_well() {
+        let mut reader =
+            stream(&command(&["sh", "-c", "echo part; exit 1"]), &Places::default(), &Arc::default()).unwrap();
+        let mut got = Vec::new();
+        let error = reader.read_to_end(&mut got).unwrap_err();
+        assert_eq!(got, b"part\n");
+        assert!(error.to_string().contains("exit code 1"), "{error}");
+    }
+
+    #[test]
+    fn a_feed_reports_the_commands_own_failure() {
+        let failing = command(&["sh", "-c", "echo no >&2; exit 4"]);
+        let result: Result<(), ProcessError> = feed(&failing, &Places::default(), &Arc::default(), |pipe| {
+            let chunk = [0; 1 << 16];
+            while pipe.write_all(&chunk).is_ok() {}
+            Ok(())
+        });
+        assert!(matches!(result, Err(ProcessError::Failed { code: 4, .. })), "{result:?}");
+    }
+
+    #[test]
+    fn an_absent_program_is_named() {
+        let error = start(&command(&["copal-no-such-program"])).unwrap_err();
+        assert!(error.to_string().contains("copal-no-such-program"));
+    }
+}

@@ -1,0 +1,523 @@
+//! Restoring an application: plan against the target as it is, then stop, place, fix up, verify, and start again.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use copal_repository::format::snapshot::Snapshot;
+use copal_repository::format::tree::{Node, NodeKind};
+use copal_repository::pass::{Pass, PassError, Passes};
+use copal_repository::restorer::{self, RestoreOptions};
+use copal_repository::{LockMode, Repository, SnapshotId, walk};
+use copal_sandbox::{
+    Direction, Directory, Engine, Feed, Finding, Grant, Grants, Intent, Placement, PlacementContent, Plugin,
+    RestorePlan, RestoreRequest, Severity, Tree, VerifyRequest, validate,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::context::Context;
+use crate::error::{Error, UndoFailure};
+use crate::journal::Begun;
+use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
+use crate::observer::Observer;
+use crate::passes::PluginPasses;
+use crate::places::Root;
+use crate::plan::{self, Needed, Needs, finding};
+use crate::probe::GrantedProbe;
+use crate::process::{self, ProcessError};
+use crate::scratch::Scratch;
+use crate::settings::Schema;
+use crate::snapshot_tree::SnapshotTree;
+use crate::steps::{StepOutcome, Steps};
+use crate::{convert, roots};
+
+/// The root of a snapshot without a manifest: all of it, as plain files.
+const PLAIN: &str = "files";
+
+/// A restore as the operator asks for it.
+#[derive(Debug)]
+pub struct RestoreJob {
+    /// Where the snapshot lies.
+    pub repository: Repository,
+    /// The snapshot.
+    pub snapshot: (SnapshotId, Snapshot),
+    /// The plugin to use instead of the one that the snapshot carries.
+    pub plugin: Option<Plugin>,
+    /// The directories to fill; a bare one takes the snapshot's only root.
+    pub targets: Vec<(Option<String>, PathBuf)>,
+    /// Why; none for the plugin's default.
+    pub intent: Option<Intent>,
+    /// The plugin's configuration as `KEY=VALUE` words. The one of the backup is not used: it speaks of another place.
+    pub settings: Vec<(String, String)>,
+    /// What the operator allows.
+    pub grants: Grants,
+}
+
+/// A restore that was planned and not yet performed.
+#[derive(Debug, Serialize)]
+pub struct PlannedRestore {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The plugin; none where the snapshot has no manifest and is restored as plain files.
+    pub plugin: Option<PluginIdentity>,
+    /// Why the restore happens.
+    pub intent: Intent,
+    /// The directories to fill.
+    pub targets: Vec<Root>,
+    /// The plugin's configuration, without secrets.
+    pub config: Map<String, Value>,
+    /// What the plugin is going to have done.
+    pub plan: RestorePlan,
+    /// The grants that it needs.
+    pub grants: Vec<Needed>,
+    #[serde(skip)]
+    loaded: Loaded,
+    #[serde(skip)]
+    settings: String,
+    #[serde(skip)]
+    job: RestoreJob,
+}
+
+/// What a snapshot holds for a restore.
+#[derive(Debug)]
+struct Loaded {
+    plugin: Option<(Plugin, Manifest)>,
+    /// The directory of each root.
+    trees: BTreeMap<String, Node>,
+    /// The file of each stream.
+    streams: BTreeMap<String, Node>,
+}
+
+impl RestoreJob {
+    /// Asks the plugin for a plan and checks it. Changes nothing.
+    pub fn plan(self, engine: &Engine, context: &Context) -> Result<PlannedRestore, Error> {
+        let loaded = self.load(engine)?;
+        let held: Vec<String> = loaded.trees.keys().cloned().collect();
+        let targets = roots::targets(&self.targets, &held)?;
+        match &loaded.plugin {
+            Some((plugin, manifest)) => {
+                let (plugin, manifest) = (plugin.clone(), manifest.clone());
+                self.plan_with(&plugin, &manifest, loaded, targets, context)
+            }
+            None => self.plan_plain(loaded, targets),
+        }
+    }
+
+    fn load(&self, engine: &Engine) -> Result<Loaded, Error> {
+        let tree = &self.snapshot.1.tree;
+        let Some(manifest) = Manifest::read(&self.repository, tree)? else {
+            let mut all = Node::new(PLAIN, NodeKind::Directory);
+            all.subtree = Some(*tree);
+            let trees = BTreeMap::from([(PLAIN.to_owned(), all)]);
+            return Ok(Loaded { plugin: None, trees, streams: BTreeMap::new() });
+        };
+        let plugin = match &self.plugin {
+            Some(plugin) => plugin.clone(),
+            None => engine.load(&manifest.plugin(&self.repository, tree)?)?,
+        };
+        let mut trees = BTreeMap::new();
+        for root in &manifest.roots {
+            if let Some(node) = walk::find(&self.repository, tree, root.name.as_bytes())? {
+                trees.insert(root.name.clone(), node);
+            }
+        }
+        let mut streams = BTreeMap::new();
+        for name in &manifest.streams {
+            if let Some(node) = walk::find(&self.repository, tree, format!("{STREAMS}/{name}").as_bytes())? {
+                streams.insert(name.clone(), node);
+            }
+        }
+        Ok(Loaded { plugin: Some((plugin, manifest)), trees, streams })
+    }
+
+    fn plan_with(
+        self,
+        plugin: &Plugin,
+        manifest: &Manifest,
+        loaded: Loaded,
+        targets: Vec<Root>,
+        context: &Context,
+    ) -> Result<PlannedRestore, Error> {
+        let description = plugin.describe()?;
+        let intent = self.intent.or(description.intents.first().copied()).unwrap_or(Intent::Recover);
+        if !description.intents.contains(&intent) {
+            let problem = format!("{} does not know the intent `{}`", description.name, intent_word(intent));
+            return Err(Error::Roots(problem));
+        }
+        let schema = Schema::parse(&description.config_schema)?;
+        let settings = schema.settings(&self.settings)?;
+        let probe = Arc::new(GrantedProbe::new(self.grants.clone(), &targets, context.cancel.clone()));
+        let request = RestoreRequest {
+            intent,
+            config: Value::Object(settings.clone()).to_string(),
+            now: convert::contract_time(Timestamp::now()),
+            facts: manifest.contract_facts(),
+            streams: loaded.streams.keys().cloned().collect(),
+        };
+        let config = request.config.clone();
+        let planned =
+            plugin.plan_restore(directories(&targets)?, self.snapshot_trees(&loaded), probe.clone(), request);
+        let mut plan = plan::after_probes(planned, &probe)?;
+        let target_names: Vec<_> = targets.iter().map(|root| root.name.clone()).collect();
+        let stream_names: Vec<_> = loaded.streams.keys().cloned().collect();
+        validate::restore_plan(&mut plan, &target_names, &stream_names)?;
+        plan.findings.extend(host_findings(manifest, &loaded, &targets, &plan));
+        let mut needs = Needs::default();
+        needs.steps(&plan.before, &self.grants, true);
+        for placement in &plan.placements {
+            if let PlacementContent::Feed(feed) = &placement.content {
+                needs.command(&feed.command.argv, &format!("Feed {}", feed.name), &self.grants);
+            }
+        }
+        needs.steps(&plan.after, &self.grants, true);
+        for grant in probe.missing() {
+            needs.probe(grant);
+        }
+        Ok(PlannedRestore {
+            snapshot: self.snapshot.0,
+            plugin: Some(PluginIdentity {
+                name: description.name.clone(),
+                version: description.version.clone(),
+                digest: plugin.digest().to_owned(),
+            }),
+            intent,
+            targets,
+            config: schema.redact(&settings),
+            plan,
+            grants: needs.list(&description.capabilities),
+            loaded,
+            settings: config,
+            job: self,
+        })
+    }
+
+    fn plan_plain(self, loaded: Loaded, targets: Vec<Root>) -> Result<PlannedRestore, Error> {
+        if !self.settings.is_empty() {
+            return Err(Error::Roots("this snapshot has no manifest, so there is no plugin that takes settings".into()));
+        }
+        let content = PlacementContent::Tree(PLAIN.to_owned());
+        let message = "The snapshot has no manifest: it is restored as plain files.".to_owned();
+        let plan = RestorePlan {
+            findings: vec![finding(Severity::Info, "copal.snapshot.plain", message, None)],
+            before: Vec::new(),
+            placements: vec![Placement { name: PLAIN.to_owned(), after: Vec::new(), content }],
+            after: Vec::new(),
+            state: Vec::new(),
+        };
+        Ok(PlannedRestore {
+            snapshot: self.snapshot.0,
+            plugin: None,
+            intent: self.intent.unwrap_or(Intent::Recover),
+            targets,
+            config: Map::new(),
+            plan,
+            grants: Vec::new(),
+            loaded,
+            settings: String::new(),
+            job: self,
+        })
+    }
+
+    fn snapshot_trees(&self, loaded: &Loaded) -> Vec<Arc<dyn Tree>> {
+        let trees = loaded.trees.iter();
+        trees
+            .map(|(name, node)| {
+                let tree = SnapshotTree::new(self.repository.clone(), name.clone(), node.clone());
+                Arc::new(tree) as Arc<dyn Tree>
+            })
+            .collect()
+    }
+}
+
+/// What a restore left.
+#[derive(Debug, Serialize)]
+pub struct RestoreOutcome {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The directories that were filled.
+    pub targets: Vec<Root>,
+    /// Files written.
+    pub files: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Whether everything that was to be restored was. If not, the steps after it were left out.
+    pub complete: bool,
+    /// What was not restored.
+    pub missing: Vec<Missing>,
+    /// What the plugin and the host had to say, `verify` included.
+    pub findings: Vec<Finding>,
+    /// How the steps ended.
+    pub steps: Vec<StepOutcome>,
+    /// Steps that could not be taken back: the data is in place, the application needs attention.
+    pub not_undone: Vec<UndoFailure>,
+}
+
+impl PlannedRestore {
+    /// Refuses the plan if it has an error among its findings or needs a grant that was not given.
+    pub fn approve(self) -> Result<ApprovedRestore, Error> {
+        plan::approve(&self.plan.findings, &self.grants)?;
+        Ok(ApprovedRestore(self))
+    }
+
+    /// Gives the job back with more grants, to be planned again.
+    pub fn with_grants(mut self, grants: impl IntoIterator<Item = Grant>) -> RestoreJob {
+        grants.into_iter().for_each(|grant| self.job.grants.add(grant));
+        self.job
+    }
+
+    /// Whether carrying it out could alter what is there already: a target that is not empty, or a step.
+    pub fn alters(&self) -> bool {
+        let occupied = |root: &Root| std::fs::read_dir(&root.path).is_ok_and(|mut entries| entries.next().is_some());
+        !self.plan.before.is_empty() || !self.plan.after.is_empty() || self.targets.iter().any(occupied)
+    }
+}
+
+/// A plan that may be carried out.
+#[derive(Debug)]
+pub struct ApprovedRestore(PlannedRestore);
+
+impl ApprovedRestore {
+    /// Carries the plan out.
+    ///
+    /// # Errors
+    /// Where a step, a stream or the plugin fails, the rest is left out; what was stopped is started again in any case.
+    pub fn run(self, context: &Context, observer: &dyn Observer) -> Result<RestoreOutcome, Error> {
+        let planned = self.0;
+        let _lock = planned.job.repository.lock(LockMode::Shared)?;
+        let id = convert::job_id();
+        let plugin = planned.plugin.as_ref().map(|plugin| plugin.name.clone());
+        let begun = Begun {
+            kind: "restore".into(),
+            plugin: plugin.unwrap_or_default(),
+            time: Timestamp::now(),
+            roots: planned.targets.clone(),
+            scratch: Scratch::place(&id),
+            job: id,
+        };
+        let steps = Steps::begin(&context.state, &begun, &context.runtime, context.cancel.clone(), observer)?;
+        let outcome = RestoreOutcome {
+            snapshot: planned.snapshot,
+            targets: planned.targets.clone(),
+            files: 0,
+            bytes: 0,
+            complete: false,
+            missing: Vec::new(),
+            findings: planned.plan.findings.clone(),
+            steps: Vec::new(),
+            not_undone: Vec::new(),
+        };
+        let mut run = Run { planned: &planned, context, observer, steps, outcome };
+        let restored = run.restore();
+        let Run { mut steps, outcome, .. } = run;
+        steps.undo();
+        let outcomes = steps.outcomes().to_vec();
+        let ended = steps.end();
+        match restored {
+            Ok(()) => Ok(RestoreOutcome { steps: outcomes, not_undone: ended?, ..outcome }),
+            Err(error) => Err(error.and_not_undone(ended)),
+        }
+    }
+}
+
+/// A restore while it runs.
+struct Run<'a> {
+    planned: &'a PlannedRestore,
+    context: &'a Context,
+    observer: &'a dyn Observer,
+    steps: Steps<'a>,
+    outcome: RestoreOutcome,
+}
+
+impl Run<'_> {
+    fn restore(&mut self) -> Result<(), Error> {
+        let planned = self.planned;
+        self.steps.perform(&planned.plan.before)?;
+        for placement in &planned.plan.placements {
+            match &placement.content {
+                PlacementContent::Tree(name) => self.tree(name)?,
+                PlacementContent::Feed(feed) => self.feed(feed)?,
+            }
+            if !self.outcome.missing.is_empty() {
+                return Ok(());
+            }
+        }
+        self.steps.perform(&planned.plan.after)?;
+        self.outcome.complete = true;
+        self.verify()
+    }
+
+    fn tree(&mut self, name: &str) -> Result<(), Error> {
+        let PlannedRestore { targets, loaded, plan, job, .. } = self.planned;
+        let target = targets.iter().find(|root| root.name == name);
+        let (Some(target), Some(node)) = (target, loaded.trees.get(name)) else {
+            return Err(Error::Roots(format!("there is nothing to restore for the root `{name}`")));
+        };
+        self.observer.phase(&format!("Restoring {name} to {}", target.path.display()));
+        let passes = loaded
+            .plugin
+            .as_ref()
+            .map(|(plugin, _)| PluginPasses::new(plugin, Direction::Restore, &plan.state, name));
+        let used = passes.as_ref().map(|passes| passes as &dyn Passes);
+        let options = RestoreOptions { cancel: self.context.cancel.clone() };
+        let progress = self.observer.progress();
+        let restored = restorer::restore_tree(&job.repository, node, &target.path, used, options, progress);
+        let summary = restored.map_err(convert::engine_error)?;
+        self.outcome.files += summary.files;
+        self.outcome.bytes += summary.bytes;
+        self.outcome.missing.extend(summary.errors.iter().map(Missing::from));
+        passes.map_or(Ok(()), |passes| self.note(passes.finish()?))
+    }
+
+    fn feed(&mut self, feed: &Feed) -> Result<(), Error> {
+        let PlannedRestore { loaded, plan, job, .. } = self.planned;
+        let (Some((plugin, _)), Some(node)) = (&loaded.plugin, loaded.streams.get(&feed.name)) else {
+            return Err(Error::Roots(format!("the snapshot has no stream `{}`", feed.name)));
+        };
+        self.observer.phase(&format!("Feeding {}", feed.name));
+        let passes = PluginPasses::new(plugin, Direction::Restore, &plan.state, STREAMS);
+        let fed = process::feed(&feed.command, self.steps.places(), self.steps.cancel(), |stdin| {
+            if !feed.filter {
+                return Ok(walk::dump(&job.repository, node, stdin)?);
+            }
+            let mut pass = passes.start().map_err(PassFailed)?;
+            pass.open(feed.name.as_bytes(), node).map_err(PassFailed)?;
+            let mut filtered = Filtered { pass: &mut *pass, out: stdin, failed: None };
+            let dumped = walk::dump(&job.repository, node, &mut filtered);
+            if let Some(failed) = filtered.failed.take() {
+                return Err(PassFailed(failed).into());
+            }
+            dumped?;
+            let rest = pass.finish_file().map_err(PassFailed)?;
+            Ok(stdin.write_all(&rest).map_err(|e| copal_repository::Error::io(&feed.name, e))?)
+        });
+        fed.map_err(|error| match error {
+            FeedError::Process(source) => Error::Stream { name: feed.name.clone(), source },
+            FeedError::Repository(error) => convert::engine_error(error),
+        })?;
+        self.note(passes.finish()?)
+    }
+
+    fn note(&mut self, findings: Vec<Finding>) -> Result<(), Error> {
+        for finding in findings {
+            self.observer.finding(&finding);
+            self.outcome.findings.push(finding);
+        }
+        Ok(())
+    }
+
+    fn verify(&mut self) -> Result<(), Error> {
+        let PlannedRestore { targets, loaded, intent, settings, job, .. } = self.planned;
+        let Some((plugin, manifest)) = &loaded.plugin else { return Ok(()) };
+        self.observer.phase("Verifying");
+        let request = VerifyRequest {
+            intent: *intent,
+            config: settings.clone(),
+            facts: manifest.contract_facts(),
+            captures: self.steps.captures().to_vec(),
+        };
+        let probe = GrantedProbe::new(job.grants.clone(), targets, self.context.cancel.clone());
+        let findings = plugin.verify(directories(targets)?, Arc::new(probe), request)?;
+        let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
+        self.note(findings)?;
+        if errors.is_empty() { Ok(()) } else { Err(Error::Verify(errors)) }
+    }
+}
+
+/// Why feeding a command ended early.
+enum FeedError {
+    Process(ProcessError),
+    Repository(copal_repository::Error),
+}
+
+impl From<ProcessError> for FeedError {
+    fn from(error: ProcessError) -> Self {
+        Self::Process(error)
+    }
+}
+
+impl From<copal_repository::Error> for FeedError {
+    fn from(error: copal_repository::Error) -> Self {
+        Self::Repository(error)
+    }
+}
+
+struct PassFailed(PassError);
+
+impl From<PassFailed> for FeedError {
+    fn from(PassFailed(error): PassFailed) -> Self {
+        Self::Repository(copal_repository::Error::Pass(match error {
+            PassError::Item(message) => message.into(),
+            PassError::Fatal(error) => error,
+        }))
+    }
+}
+
+/// Sends what is written through a pass.
+struct Filtered<'a> {
+    pass: &'a mut dyn Pass,
+    out: &'a mut dyn Write,
+    failed: Option<PassError>,
+}
+
+impl Write for Filtered<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let chunk = &bytes[..bytes.len().min(1 << 20)];
+        match self.pass.push(chunk) {
+            Ok(ready) => self.out.write_all(&ready)?,
+            Err(error) => {
+                self.failed = Some(error);
+                return Err(io::Error::other("the plugin's filter failed"));
+            }
+        }
+        Ok(chunk.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn directories(targets: &[Root]) -> Result<Vec<Arc<dyn Tree>>, Error> {
+    let open = |root: &Root| match Directory::open(&root.name, &root.path) {
+        Ok(directory) => Ok(Arc::new(directory) as Arc<dyn Tree>),
+        Err(failure) => Err(Error::Plugin(failure.into())),
+    };
+    targets.iter().map(open).collect()
+}
+
+/// What the host has to say about a restore.
+fn host_findings(manifest: &Manifest, loaded: &Loaded, targets: &[Root], plan: &RestorePlan) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !manifest.complete {
+        let missing: Vec<_> = manifest.missing.iter().take(10).map(|missing| missing.path.as_str()).collect();
+        let more = manifest.missing.len().saturating_sub(missing.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!("The snapshot is incomplete: it lacks {}{more}.", missing.join(", "));
+        let remedy = Some("Restore another snapshot if these matter; `copal manifest` names all of them.".to_owned());
+        findings.push(finding(Severity::Warning, "copal.snapshot.incomplete", message, remedy));
+    }
+    let placed = |name: &str| {
+        plan.placements.iter().any(|p| matches!(&p.content, PlacementContent::Tree(root) if root == name))
+    };
+    for name in loaded.trees.keys() {
+        let given = targets.iter().any(|root| root.name == *name);
+        if !given || !placed(name) {
+            let message = format!("The root `{name}` of the snapshot is not restored.");
+            let remedy = (!given).then(|| format!("Add --to {name}=DIR to restore it."));
+            findings.push(finding(Severity::Warning, "copal.root.left-out", message, remedy));
+        }
+    }
+    findings
+}
+
+/// An intent as the operator writes it.
+pub fn intent_word(intent: Intent) -> &'static str {
+    match intent {
+        Intent::Recover => "recover",
+        Intent::Migrate => "migrate",
+        Intent::Clone => "clone",
+    }
+}

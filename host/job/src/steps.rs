@@ -1,0 +1,185 @@
+//! Performing the steps of a plan one by one, journalled, and taking them back.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use copal_sandbox::{Action, Capture, Step};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use crate::action::{ActionError, Hands};
+use crate::error::{Error, UndoFailure};
+use crate::journal::{Begun, Interrupted, Journal, Pending};
+use crate::observer::{Observer, StepState};
+use crate::places::Places;
+use crate::scratch::Scratch;
+
+/// How a step of a job ended; kept in the manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepOutcome {
+    /// The step's id.
+    pub id: String,
+    /// What it does.
+    pub title: String,
+    /// Whether it is the undo of that step.
+    pub undo: bool,
+    /// What went wrong; none where it went well.
+    pub error: Option<String>,
+}
+
+/// The steps of one job: performed forwards, taken back in reverse order whatever happens.
+pub(crate) struct Steps<'a> {
+    places: Places,
+    runtime: &'a Handle,
+    cancel: Arc<AtomicBool>,
+    observer: &'a dyn Observer,
+    journal: Option<Journal>,
+    pending: Vec<Pending>,
+    not_undone: Vec<UndoFailure>,
+    outcomes: Vec<StepOutcome>,
+    captures: Vec<Capture>,
+    /// Removed with the steps; none for those of a job that was cut off.
+    _scratch: Option<Scratch>,
+}
+
+impl<'a> Steps<'a> {
+    /// Begins a job: its journal, then its scratch folder.
+    pub(crate) fn begin(
+        state: &Path,
+        begun: &Begun,
+        runtime: &'a Handle,
+        cancel: Arc<AtomicBool>,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, Error> {
+        let journal = Journal::begin(state, begun).map_err(|e| Error::state("begin a journal in", state, e))?;
+        let scratch = Scratch::create(begun.scratch.clone());
+        let scratch = scratch.map_err(|e| Error::state("make the scratch folder", &begun.scratch, e))?;
+        Ok(Self {
+            places: Places::new(&begun.roots, Some(scratch.path().to_owned())),
+            runtime,
+            cancel,
+            observer,
+            journal: Some(journal),
+            pending: Vec::new(),
+            not_undone: Vec::new(),
+            outcomes: Vec::new(),
+            captures: Vec::new(),
+            _scratch: Some(scratch),
+        })
+    }
+
+    /// Takes up the steps that a job left when it was cut off.
+    pub(crate) fn resume(job: Interrupted, runtime: &'a Handle, observer: &'a dyn Observer) -> Self {
+        Self {
+            places: Places::new(&job.begun.roots, Some(job.begun.scratch)),
+            runtime,
+            cancel: Arc::default(),
+            observer,
+            journal: Some(job.journal),
+            pending: job.pending,
+            not_undone: Vec::new(),
+            outcomes: Vec::new(),
+            captures: Vec::new(),
+            _scratch: None,
+        }
+    }
+
+    /// Where the job's steps may reach.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Performs the steps in their order, up to the first that fails.
+    pub(crate) fn perform(&mut self, steps: &[Step]) -> Result<(), Error> {
+        steps.iter().try_for_each(|step| self.perform_one(step))
+    }
+
+    fn perform_one(&mut self, step: &Step) -> Result<(), Error> {
+        if let Some(journal) = &mut self.journal {
+            journal.starting(step).map_err(|e| Error::state("write the journal of", &step.id, e))?;
+        }
+        if let Some(undo) = step.undo.clone() {
+            // Taken back also where the step itself fails half-way.
+            self.pending.push(Pending { step: step.id.clone(), title: step.title.clone(), undo });
+        }
+        self.observer.step(&step.title, StepState::Started);
+        let cancel = self.cancel.clone();
+        let result = self.act(&step.action, &cancel);
+        self.outcomes.push(StepOutcome {
+            id: step.id.clone(),
+            title: step.title.clone(),
+            undo: false,
+            error: result.as_ref().err().map(ToString::to_string),
+        });
+        self.observer.step(&step.title, if result.is_ok() { StepState::Done } else { StepState::Failed });
+        let answer = result.map_err(|source| Error::step(step, source))?;
+        if step.capture {
+            self.captures.push(Capture { step: step.id.clone(), output: answer });
+        }
+        Ok(())
+    }
+
+    /// Takes back, in reverse order, every step that was started. One that fails does not keep the others from being taken back;
+    /// [`Steps::end`] reports it.
+    pub(crate) fn undo(&mut self) {
+        // An interrupt ends the work, never its undoing.
+        let undisturbed = Arc::default();
+        while let Some(pending) = self.pending.pop() {
+            self.observer.step(&pending.title, StepState::Undoing);
+            let result = self.act(&pending.undo, &undisturbed).map_err(|error| error.to_string());
+            let result = result.and_then(|_| match &mut self.journal {
+                Some(journal) => journal.undone(&pending.step).map_err(|error| format!("the journal can't be written: {error}")),
+                None => Ok(()),
+            });
+            let error = result.err();
+            self.observer.step(&pending.title, if error.is_none() { StepState::Undone } else { StepState::UndoFailed });
+            if let Some(problem) = &error {
+                self.not_undone.push(UndoFailure { title: pending.title.clone(), problem: problem.clone() });
+            }
+            self.outcomes.push(StepOutcome { id: pending.step, title: pending.title, undo: true, error });
+        }
+    }
+
+    /// Ends the job: undoes what is still to be undone and forgets the journal. Gives what could not be undone; then the journal stays, so that
+    /// `copal resume` can try again.
+    pub(crate) fn end(mut self) -> Result<Vec<UndoFailure>, Error> {
+        self.undo();
+        match self.journal.take() {
+            Some(journal) if self.not_undone.is_empty() => {
+                journal.close().map_err(|e| Error::state("remove the journal of", "the job", e))?;
+            }
+            _ => {}
+        }
+        Ok(std::mem::take(&mut self.not_undone))
+    }
+
+    /// Set when the operator interrupts the job.
+    pub(crate) fn cancel(&self) -> &Arc<AtomicBool> {
+        &self.cancel
+    }
+
+    /// How the steps ended so far.
+    pub(crate) fn outcomes(&self) -> &[StepOutcome] {
+        &self.outcomes
+    }
+
+    /// What the capturing steps answered.
+    pub(crate) fn captures(&self) -> &[Capture] {
+        &self.captures
+    }
+
+    fn act(&self, action: &Action, cancel: &Arc<AtomicBool>) -> Result<Vec<u8>, ActionError> {
+        Hands { places: &self.places, runtime: self.runtime, cancel }.perform(action)
+    }
+}
+
+impl Drop for Steps<'_> {
+    /// Reached with steps still pending only when the host itself fails in the middle; the application must come back all the same.
+    fn drop(&mut self) {
+        self.undo();
+        for failure in &self.not_undone {
+            tracing::error!("`{}` could not be undone: {}", failure.title, failure.problem);
+        }
+    }
+}

@@ -5,6 +5,7 @@
     reason = "printing is what a task runner does"
 )]
 
+mod bench;
 mod command;
 mod debian;
 mod plugins;
@@ -26,7 +27,10 @@ Tasks:
           by default the first way that works here.
   test [ARGUMENT...]
           Installs what tests need, builds plugins and copal, and runs all tests. The arguments
-          are cargo test's, such as `--test jpom`.";
+          are cargo test's, such as `--test jpom`.
+  bench [--runs N] [--corpus sql|small|big]... [--write]
+          Measures copal beside restic (and borg and rustic where installed); N is 3 by default.
+          --write puts the table into docs/src/benchmarks.md.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +49,7 @@ fn perform(arguments: &[String]) -> Result<()> {
     };
     match task.as_str() {
         "plugins" => plugins::task(rest),
+        "bench" => bench::task(rest),
         "test" => test::task(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -1,0 +1,122 @@
+//! `cargo xtask bench`: Copal beside restic, and beside borg and rustic where they are installed.
+//!
+//! Every tool works as it comes, without tuning: its own compression, chunking and encryption, on a repository on the local disk and with
+//! the page cache warm. A run is a first backup, a backup of the unchanged corpus, a restore, and a check of all data. The tools
+//! take turns, so that a machine that slows down slows all of them.
+
+mod corpus;
+mod measure;
+mod report;
+mod tools;
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{command, debian, plugins, workspace};
+use corpus::Corpus;
+use measure::Usage;
+use report::Measured;
+use tools::{Job, Tool};
+
+/// `cargo xtask bench [--runs N] [--corpus NAME]… [--write]`
+pub(crate) fn task(arguments: &[String]) -> Result<()> {
+    let options = Options::parse(arguments)?;
+    debian::provide(&[debian::RESTIC])?;
+    plugins::build(false, None)?;
+    command::stage("Building copal for release", || {
+        command::run(workspace::host_cargo().args(["build", "--release", "--package", "copal"]))
+    })?;
+    let tools = Tool::installed()?;
+    let folder = workspace::target().join("bench");
+    let mut measured = Vec::new();
+    for corpus in &options.corpora {
+        let data = command::stage(&format!("Making the corpus {}", corpus.name()), || {
+            corpus.make(&folder.join("corpora"))
+        })?;
+        for run in 1..=options.runs {
+            let title = format!("{}, run {run} of {}", corpus.name(), options.runs);
+            command::stage(&title, || {
+                for turn in 0..tools.len() {
+                    // Another tool begins in each run.
+                    let tool = &tools[(turn + run) % tools.len()];
+                    let verify = run == 1;
+                    let usages = perform(tool, &data, &folder.join("work"), verify)
+                        .with_context(|| tool.to_string())?;
+                    measured.push(Measured::new(*corpus, tool, usages));
+                }
+                Ok(())
+            })?;
+        }
+    }
+    let report = report::markdown(&measured, &options.corpora, &tools, options.runs);
+    println!("\n{report}");
+    if options.write {
+        let path = workspace::root().join("docs/src/benchmarks.md");
+        fs::write(&path, report)?;
+        println!("written to {}", workspace::shown(&path));
+    }
+    Ok(())
+}
+
+struct Options {
+    runs: usize,
+    corpora: Vec<Corpus>,
+    write: bool,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut options = Self {
+            runs: 3,
+            corpora: Vec::new(),
+            write: false,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .with_context(|| format!("{argument} needs a value"))
+            };
+            match argument.as_str() {
+                "--runs" => options.runs = value()?.parse().context("--runs needs a number")?,
+                "--corpus" => options.corpora.push(Corpus::named(value()?)?),
+                "--write" => options.write = true,
+                other => bail!("unknown argument `{other}`"),
+            }
+        }
+        if options.runs == 0 {
+            bail!("--runs needs at least 1");
+        }
+        if options.corpora.is_empty() {
+            options.corpora = Corpus::ALL.to_vec();
+        }
+        Ok(options)
+    }
+}
+
+/// One run of one tool: what each operation took.
+fn perform(tool: &Tool, data: &Path, work: &Path, verify: bool) -> Result<Vec<Usage>> {
+    if work.exists() {
+        fs::remove_dir_all(work)?;
+    }
+    fs::create_dir_all(work)?;
+    let job = Job { data, work };
+    tool.initialise(&job)?;
+    let mut usages = Vec::new();
+    for operation in tools::Operation::ALL {
+        usages.push(measure::run(&mut tool.command(operation, &job)?)?);
+    }
+    if verify {
+        // A fast restore of something else would be no merit.
+        command::run(
+            std::process::Command::new("diff")
+                .args(["--recursive", "--brief", "--no-dereference"])
+                .arg(data)
+                .arg(tool.restored(&job)),
+        )?;
+    }
+    fs::remove_dir_all(work)?;
+    Ok(usages)
+}

@@ -1,0 +1,198 @@
+//! The backup tools, and how each is asked for the same.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{command, workspace};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    FirstBackup,
+    UnchangedBackup,
+    Restore,
+    Check,
+}
+
+impl Operation {
+    /// In the order in which they are performed.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::FirstBackup,
+        Self::UnchangedBackup,
+        Self::Restore,
+        Self::Check,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::FirstBackup => "first backup",
+            Self::UnchangedBackup => "unchanged backup",
+            Self::Restore => "restore",
+            Self::Check => "check of all data",
+        }
+    }
+}
+
+/// Where one run happens.
+pub(crate) struct Job<'a> {
+    /// The corpus.
+    pub(crate) data: &'a Path,
+    /// Holds repository, caches and what is restored.
+    pub(crate) work: &'a Path,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Copal,
+    Restic,
+    Rustic,
+    Borg,
+}
+
+/// A tool that is installed.
+pub(crate) struct Tool {
+    kind: Kind,
+    program: PathBuf,
+    version: String,
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Copal => "copal",
+            Kind::Restic => "restic",
+            Kind::Rustic => "rustic",
+            Kind::Borg => "borg",
+        })
+    }
+}
+
+impl Tool {
+    /// Copal, restic, and the others that are on `PATH`.
+    pub(crate) fn installed() -> Result<Vec<Self>> {
+        let copal = workspace::cargo_target().join("release/copal");
+        let restic = command::find("restic").context("restic is not on PATH")?;
+        let mut tools = vec![
+            Self::new(Kind::Copal, copal)?,
+            Self::new(Kind::Restic, restic)?,
+        ];
+        for (kind, name) in [(Kind::Rustic, "rustic"), (Kind::Borg, "borg")] {
+            if let Some(program) = command::find(name) {
+                tools.push(Self::new(kind, program)?);
+            }
+        }
+        Ok(tools)
+    }
+
+    fn new(kind: Kind, program: PathBuf) -> Result<Self> {
+        let ask = if kind == Kind::Restic {
+            "version"
+        } else {
+            "--version"
+        };
+        let version = command::output(Command::new(&program).arg(ask))?;
+        Ok(Self {
+            kind,
+            program,
+            version: version.lines().next().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// What the tool says of its version.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Makes the repository.
+    pub(crate) fn initialise(&self, job: &Job<'_>) -> Result<()> {
+        let mut command = self.base(job);
+        match self.kind {
+            Kind::Copal | Kind::Restic | Kind::Rustic => command.arg("init"),
+            Kind::Borg => command.args(["init", "--encryption", "repokey-blake2"]),
+        };
+        command::output(&mut command)?;
+        Ok(())
+    }
+
+    /// The command that performs an operation.
+    pub(crate) fn command(&self, operation: Operation, job: &Job<'_>) -> Result<Command> {
+        let mut command = self.base(job);
+        let target = job.work.join("restored");
+        match (operation, self.kind) {
+            (Operation::FirstBackup | Operation::UnchangedBackup, Kind::Copal) => {
+                command.args(["backup", "--yes", "files"]).arg(job.data)
+            }
+            (Operation::FirstBackup | Operation::UnchangedBackup, Kind::Restic | Kind::Rustic) => {
+                command.arg("backup").arg(job.data)
+            }
+            (Operation::FirstBackup, Kind::Borg) => {
+                command.args(["create", "::first"]).arg(job.data)
+            }
+            (Operation::UnchangedBackup, Kind::Borg) => {
+                command.args(["create", "::second"]).arg(job.data)
+            }
+            (Operation::Restore, Kind::Copal) => command
+                .args(["restore", "latest", "--yes", "--to"])
+                .arg(target),
+            (Operation::Restore, Kind::Restic) => {
+                command.args(["restore", "latest", "--target"]).arg(target)
+            }
+            // Of the directory alone, so that it lies where Copal puts it.
+            (Operation::Restore, Kind::Rustic) => command
+                .arg("restore")
+                .arg(format!("latest:{}", job.data.display()))
+                .arg(target),
+            (Operation::Restore, Kind::Borg) => {
+                fs::create_dir(&target)?;
+                command.current_dir(target).args(["extract", "::second"])
+            }
+            (Operation::Check, Kind::Borg) => command.args(["check", "--verify-data"]),
+            (Operation::Check, _) => command.args(["check", "--read-data"]),
+        };
+        Ok(command)
+    }
+
+    /// Where the corpus lies after a restore.
+    pub(crate) fn restored(&self, job: &Job<'_>) -> PathBuf {
+        let target = job.work.join("restored");
+        match self.kind {
+            Kind::Copal | Kind::Rustic => target,
+            Kind::Restic | Kind::Borg => {
+                target.join(job.data.strip_prefix("/").unwrap_or(job.data))
+            }
+        }
+    }
+
+    /// The program with its repository, password and folders of its own.
+    fn base(&self, job: &Job<'_>) -> Command {
+        let mut command = Command::new(&self.program);
+        let repository = job.work.join("repository");
+        let password = "a password for measuring";
+        let cache = job.work.join("cache");
+        match self.kind {
+            Kind::Copal => command
+                .env("COPAL_REPOSITORY", repository)
+                .env("COPAL_PASSWORD", password)
+                .env("COPAL_CACHE_DIR", cache)
+                .env("COPAL_STATE_DIR", job.work.join("state")),
+            Kind::Restic => command
+                .env("RESTIC_REPOSITORY", repository)
+                .env("RESTIC_PASSWORD", password)
+                .env("RESTIC_CACHE_DIR", cache),
+            Kind::Rustic => command
+                .env("RUSTIC_REPOSITORY", repository)
+                .env("RUSTIC_PASSWORD", password)
+                .env("RUSTIC_CACHE_DIR", cache),
+            Kind::Borg => command
+                .env("BORG_REPO", repository)
+                .env("BORG_PASSPHRASE", password)
+                .env("BORG_BASE_DIR", cache),
+        };
+        command
+    }
+}

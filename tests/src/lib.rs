@@ -1,1 +1,25 @@
-//! End-to-end tests of Copal.
+//! What Copal's end-to-end tests are written with: the real `copal` binary in an environment of its own, the programs that
+//! prove it right (restic, Java with H2, an S3 server) and the ones it drives (a stand-in for `docker`).
+//!
+//! Nothing here is shared between tests: each [`TestEnvironment`] has its own directories, repository, state and search path, and
+//! whatever it starts ends with it. A program that is missing fails the test where the variable `CI` is set; elsewhere the test
+//! says what it skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
+
+pub mod applications;
+pub mod environment;
+pub mod interoperation;
+pub mod jpom;
+pub mod plugins;
+pub mod programs;
+pub mod restic;
+pub mod run;
+pub mod s3;
+pub mod sample;
+pub mod tree;
+
+pub mod h2;
+
+pub use environment::TestEnvironment;
+pub use run::{Outcome, Program, Running};

@@ -1,0 +1,35 @@
+//! Plugins that tests use: the guests beneath `tests/guests`, and components that are broken on purpose.
+
+use std::path::{Path, PathBuf};
+
+use crate::environment::TestEnvironment;
+
+/// The component of a guest, built by `cargo xtask plugins --tests`.
+///
+/// # Panics
+/// Where it has not been built.
+pub fn guest(name: &str) -> PathBuf {
+    let directory = match std::env::var_os("COPAL_PLUGINS_DIR") {
+        Some(directory) => PathBuf::from(directory),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins"),
+    };
+    let path = directory.join("tests").join(format!("{name}.wasm"));
+    assert!(
+        path.is_file(),
+        "there is no {}: run `cargo xtask plugins --tests`",
+        path.display()
+    );
+    path
+}
+
+/// Writes a component from its text form.
+pub fn from_text(environment: &TestEnvironment, name: &str, text: &str) -> PathBuf {
+    let bytes = wat::parse_str(text).expect("the component's text is well-formed");
+    environment.write(&format!("{name}.wasm"), bytes)
+}
+
+/// Writes the first half of a component.
+pub fn truncated(environment: &TestEnvironment, component: &Path) -> PathBuf {
+    let bytes = std::fs::read(component).unwrap();
+    environment.write("truncated.wasm", &bytes[..bytes.len() / 2])
+}

@@ -1,0 +1,105 @@
+//! An S3 server on loopback.
+
+use std::path::Path;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::dto::*;
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s_fs::FileSystem;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::environment::TestEnvironment;
+
+const BUCKET: &str = "backups";
+const ACCESS_KEY: &str = "copal-tests";
+const SECRET_KEY: &str = "known to everyone";
+
+/// A server that stores its objects in a directory and ends when dropped.
+#[derive(Debug)]
+pub struct S3Server {
+    endpoint: String,
+    _runtime: Runtime,
+}
+
+impl S3Server {
+    /// Starts a server on a free port, with one bucket, whose files lie in `directory`.
+    pub fn start(directory: &Path) -> Self {
+        std::fs::create_dir_all(directory.join(BUCKET)).unwrap();
+        let mut builder = S3ServiceBuilder::new(Directory(FileSystem::new(directory).unwrap()));
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let service = builder.build();
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let connection = Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(socket), service.clone())
+                    .into_owned();
+                // A client that hangs up is its own affair.
+                tokio::spawn(async move { connection.await.ok() });
+            }
+        });
+        Self {
+            endpoint,
+            _runtime: runtime,
+        }
+    }
+
+    /// An environment whose repository is on this server.
+    pub fn environment(&self) -> TestEnvironment {
+        let variables = [
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        TestEnvironment::new().at(&format!("s3://{BUCKET}/below/a/prefix"), variables.into())
+    }
+}
+
+/// `s3s_fs` with one repair: to S3 an empty delimiter means none, which is how restic asks for everything beneath a prefix.
+struct Directory(FileSystem);
+
+/// Hands operations on as they are.
+macro_rules! hand_on {
+    ($($name:ident: $input:ty => $output:ty;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Directory {
+            $(
+                async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                    self.0.$name(request).await
+                }
+            )*
+
+            async fn list_objects_v2(
+                &self,
+                mut request: S3Request<ListObjectsV2Input>,
+            ) -> S3Result<S3Response<ListObjectsV2Output>> {
+                request.input.delimiter.take_if(|delimiter| delimiter.is_empty());
+                self.0.list_objects_v2(request).await
+            }
+        }
+    };
+}
+
+hand_on! {
+    head_bucket: HeadBucketInput => HeadBucketOutput;
+    get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput;
+    head_object: HeadObjectInput => HeadObjectOutput;
+    get_object: GetObjectInput => GetObjectOutput;
+    put_object: PutObjectInput => PutObjectOutput;
+    copy_object: CopyObjectInput => CopyObjectOutput;
+    delete_object: DeleteObjectInput => DeleteObjectOutput;
+    delete_objects: DeleteObjectsInput => DeleteObjectsOutput;
+    create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput;
+    upload_part: UploadPartInput => UploadPartOutput;
+    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput;
+    abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput;
+}

@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Storage,
     /// The local system failed.
     Io,
+    /// The caller's own pass over the entries failed.
+    Pass,
     /// The user asked to stop.
     Interrupted,
 }
@@ -92,6 +94,9 @@ pub enum Error {
         /// How.
         source: std::io::Error,
     },
+    /// The caller's own pass over the entries failed; what it says is all there is.
+    #[error(transparent)]
+    Pass(Box<dyn std::error::Error + Send + Sync>),
     /// The user asked to stop.
     #[error(
         "interrupted: nothing refers to what was written so far, and the next run uses it again"
@@ -112,6 +117,7 @@ impl Error {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Storage(_) => ErrorKind::Storage,
             Self::Io { .. } => ErrorKind::Io,
+            Self::Pass(_) => ErrorKind::Pass,
             Self::Interrupted => ErrorKind::Interrupted,
         }
     }

@@ -1,0 +1,140 @@
+//! From a node to the file system.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmod, chownat,
+    fchmod, fchown, fsetxattr, futimens, lsetxattr, mkfifoat, mknodat, openat, symlinkat,
+    utimensat,
+};
+use rustix::io::{self, Errno};
+use rustix::process::geteuid;
+
+use super::names::Names;
+use super::{Item, path_in};
+use crate::format::tree::{Node, NodeKind};
+
+/// Creates what `node` is, unless it has content or is a directory, as `name` in `directory`.
+pub(crate) fn create_special(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    node: &Node,
+) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(0o600);
+    match node.kind {
+        NodeKind::Symlink => symlinkat(&*node.link_target, directory, name),
+        NodeKind::Fifo => mkfifoat(directory, name, mode),
+        NodeKind::BlockDevice => mknodat(directory, name, FileType::BlockDevice, mode, node.device),
+        NodeKind::CharacterDevice => mknodat(
+            directory,
+            name,
+            FileType::CharacterDevice,
+            mode,
+            node.device,
+        ),
+        NodeKind::File | NodeKind::Directory | NodeKind::Socket | NodeKind::Irregular => {
+            Err(Errno::INVAL)
+        }
+    }
+}
+
+/// Puts nodes' metadata on what has been restored. One for each thread.
+pub(crate) struct Applier {
+    names: Names,
+    root: bool,
+}
+
+impl Applier {
+    pub(crate) fn new() -> Self {
+        Self {
+            names: Names::default(),
+            root: geteuid().is_root(),
+        }
+    }
+
+    /// Sets owner, extended attributes, mode and times of `item` to those of `node`. What can't be set is told, and the
+    /// rest is set nevertheless.
+    ///
+    /// Root restores owners by name where this system knows the name, else by number. Others can't give files away:
+    /// the owner stays theirs, and the set-id bits are left out, because they would not mean the same.
+    pub(crate) fn apply(&mut self, node: &Node, item: Item<'_>) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |what: &str, result: io::Result<()>| {
+            if let Err(error) = result {
+                problems.push(format!("can't set its {what}: {error}"));
+            }
+        };
+        // Changing the owner clears set-id bits and capabilities, and a read-only mode forbids extended attributes.
+        let mut mode = node.mode & 0o7777;
+        match self.set_owner(node, item) {
+            Err(Errno::PERM) if !self.root => mode &= 0o1777,
+            result => check("owner", result),
+        }
+        for (name, value) in &node.extended_attributes {
+            let result = match item {
+                Item::Open(fd) => fsetxattr(fd, &**name, value, XattrFlags::empty()),
+                Item::At(directory, file) => lsetxattr(
+                    path_in(directory, file),
+                    &**name,
+                    value,
+                    XattrFlags::empty(),
+                ),
+            };
+            check(
+                &format!("extended attribute {}", String::from_utf8_lossy(name)),
+                result,
+            );
+        }
+        if node.kind != NodeKind::Symlink {
+            check("mode", set_mode(Mode::from_raw_mode(mode), item));
+        }
+        check("times", set_times(node, item));
+        problems
+    }
+
+    fn set_owner(&mut self, node: &Node, item: Item<'_>) -> io::Result<()> {
+        let (mut uid, mut gid) = (node.uid, node.gid);
+        if self.root {
+            uid = self.names.uid(&node.user).unwrap_or(uid);
+            gid = self.names.gid(&node.group).unwrap_or(gid);
+        }
+        // All ones means "leave it" to the system, and no user or group has that number.
+        if uid == u32::MAX || gid == u32::MAX {
+            return Err(Errno::INVAL);
+        }
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        match item {
+            Item::Open(fd) => fchown(fd, uid, gid),
+            Item::At(directory, name) => {
+                chownat(directory, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+            }
+        }
+    }
+}
+
+fn set_mode(mode: Mode, item: Item<'_>) -> io::Result<()> {
+    match item {
+        Item::Open(fd) => fchmod(fd, mode),
+        Item::At(directory, name) => {
+            // chmodat follows symlinks, and someone may have put one here.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = openat(directory, name, flags, Mode::empty())?;
+            chmod(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()), mode)
+        }
+    }
+}
+
+fn set_times(node: &Node, item: Item<'_>) -> io::Result<()> {
+    let [last_access, last_modification] = [node.accessed, node.modified].map(|time| Timespec {
+        tv_sec: time.seconds,
+        tv_nsec: time.nanoseconds.min(999_999_999).into(),
+    });
+    let times = Timestamps {
+        last_access,
+        last_modification,
+    };
+    match item {
+        Item::Open(fd) => futimens(fd, &times),
+        Item::At(directory, name) => utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW),
+    }
+}

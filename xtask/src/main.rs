@@ -8,6 +8,7 @@
 mod bench;
 mod command;
 mod debian;
+mod demo;
 mod plugins;
 mod test;
 mod toolchain;
@@ -28,6 +29,7 @@ Tasks:
   test [ARGUMENT...]
           Installs what tests need, builds plugins and copal, and runs all tests. The arguments
           are cargo test's, such as `--test jpom`.
+  demo    Backs a sample Jpom up and migrates it, step by step; all lies in target/demo afterwards.
   bench [--runs N] [--corpus sql|small|big]... [--write]
           Measures copal beside restic (and borg and rustic where installed); N is 3 by default.
           --write puts the table into docs/src/benchmarks.md.";
@@ -50,6 +52,7 @@ fn perform(arguments: &[String]) -> Result<()> {
     match task.as_str() {
         "plugins" => plugins::task(rest),
         "bench" => bench::task(rest),
+        "demo" => demo::task(rest),
         "test" => test::task(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -1,0 +1,4 @@
+CREATE TABLE CLUSTER_INFO(id varchar(50) not null primary key comment 'id', createTimeMillis bigint, modifyTimeMillis bigint, modifyUser varchar(50), createUser varchar(50), name varchar(50) not null, clusterId varchar(50) not null, url varchar(255), linkGroup varchar(500), lastHeartbeat bigint, localHostName varchar(255), jpomVersion varchar(255), statusMsg text);
+CREATE TABLE WORKSPACE(id varchar(50) not null primary key, createTimeMillis bigint, modifyTimeMillis bigint, modifyUser varchar(50), name varchar(50), description varchar(255), `group` varchar(50), clusterInfoId varchar(50));
+CREATE TABLE SYSTEM_PARAMETERS(id varchar(100) primary key, "VALUE" clob, description varchar(255));
+CREATE TABLE BACKUP_INFO(id varchar(50) not null primary key, createTimeMillis bigint, modifyTimeMillis bigint, modifyUser varchar(50), name varchar(50), backupType int, filePath varchar(500), fileSize bigint, sha1Sum varchar(50), status int);

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::Failure;
 
@@ -11,26 +12,98 @@ use crate::Failure;
 #[serde(deny_unknown_fields)]
 pub struct NoConfig {}
 
-/// Reads a configuration. Fails with `invalid-config` and names the key that is wrong.
+/// Reads a configuration. Fails with `invalid-config` and names the key that is wrong, but never shows its value, which may be a secret.
 pub fn parse<C: DeserializeOwned>(json: &str) -> Result<C, Failure> {
-    let mut input = serde_json::Deserializer::from_str(json);
-    serde_path_to_error::deserialize(&mut input).map_err(|error| {
-        let key = error.path().to_string();
-        // The position in the JSON text means nothing to someone who set a key on a command line.
+    // By way of a map, because serde would take a list for an object's values in their order.
+    let config: Map<String, Value> =
+        serde_json::from_str(json).map_err(|_| invalid("is not a JSON object"))?;
+    serde_path_to_error::deserialize(Value::Object(config)).map_err(|error| {
         let reason = error.inner().to_string();
-        let reason = reason.split(" at line ").next().unwrap_or_default();
-        Failure::invalid_config(
-            "sdk.config.invalid",
-            match key.as_str() {
-                "." => format!("the configuration does not fit: {reason}"),
-                _ => format!("the configuration's `{key}` does not fit: {reason}"),
-            },
-        )
-        .remedy("`copal plugin info` shows the keys and what they take")
+        let reason = match reason.rsplit_once(", expected ") {
+            Some((_, expected)) if reason.starts_with("invalid ") => {
+                format!("must be {expected}")
+            }
+            _ => reason,
+        };
+        match error.path().to_string().as_str() {
+            "." => invalid(&format!("does not fit: {reason}")),
+            key => invalid(&format!("has a wrong `{key}`: {reason}")),
+        }
     })
+}
+
+fn invalid(problem: &str) -> Failure {
+    Failure::invalid_config("sdk.config.invalid", format!("the configuration {problem}"))
+        .remedy("`copal plugin info` shows the keys and what they take")
 }
 
 /// The JSON Schema (draft 2020-12) of a configuration.
 pub(crate) fn schema<C: JsonSchema>() -> String {
     schemars::schema_for!(C).as_value().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields, default)]
+    struct Config {
+        /// How to stop it.
+        stop: Stop,
+        keep: Vec<u32>,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields, default)]
+    struct Stop {
+        unit: Option<String>,
+    }
+
+    #[test]
+    fn what_fits_is_read() {
+        let config: Config = parse(r#"{"stop": {"unit": "a"}, "keep": [1, 2]}"#).unwrap();
+        assert_eq!(config.stop.unit.as_deref(), Some("a"));
+        assert_eq!(config.keep, [1, 2]);
+        assert_eq!(parse::<Config>("{}").unwrap(), Config::default());
+        assert_eq!(parse::<NoConfig>("{}").unwrap(), NoConfig {});
+    }
+
+    #[test]
+    fn a_message_names_the_key_that_does_not_fit() {
+        for (json, message) in [
+            (
+                r#"{"kep": []}"#,
+                "has a wrong `kep`: unknown field `kep`, expected `stop` or `keep`",
+            ),
+            (
+                r#"{"stop": {"unit": 7}}"#,
+                "has a wrong `stop.unit`: must be a string",
+            ),
+            (
+                r#"{"keep": [1, "hush, expected"]}"#,
+                "has a wrong `keep[1]`: must be u32",
+            ),
+            ("[]", "is not a JSON object"),
+            ("{", "is not a JSON object"),
+        ] {
+            let failure = parse::<Config>(json).unwrap_err();
+            assert_eq!(failure.code, "sdk.config.invalid");
+            assert_eq!(failure.message, format!("the configuration {message}"));
+        }
+    }
+
+    #[test]
+    fn the_schema_has_descriptions_and_refuses_other_keys() {
+        let schema: Value = serde_json::from_str(&schema::<Config>()).unwrap();
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(
+            schema["properties"]["stop"]["description"],
+            "How to stop it."
+        );
+    }
 }

@@ -104,14 +104,7 @@ impl<T> PassCell<T> {
 impl<T: Pass> transform::GuestPass for PassCell<T> {
     fn start(direction: Direction, state: Vec<u8>) -> Result<transform::Pass, Failure> {
         log::install();
-        let state: &[u8] = if state.is_empty() { b"null" } else { &state };
-        let state = serde_json::from_slice(state).map_err(|error| {
-            Failure::internal(
-                "sdk.state.decode",
-                format!("the plan's state is not what its passes read: {error}"),
-            )
-        })?;
-        let pass = T::start(direction, state)?;
+        let pass = crate::transform::start(direction, &state)?;
         Ok(transform::Pass::new(Self(RefCell::new(Some(pass)))))
     }
 
@@ -176,4 +169,40 @@ macro_rules! export {
     $crate::bindings::export!(Exports with_types_in $crate::bindings);
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use transform::{GuestFilter as _, GuestPass as _};
+
+    use super::*;
+
+    struct Held(Vec<u8>);
+
+    impl Filter for Held {
+        fn push(&mut self, chunk: &[u8], _out: &mut Vec<u8>) -> Result<(), Failure> {
+            self.0.extend(chunk);
+            Ok(())
+        }
+
+        fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+            out.append(&mut self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pass_and_a_filter_answer_until_they_are_finished() {
+        let pass = PassCell(RefCell::new(Some(())));
+        assert_eq!(pass.classify("home".to_owned(), Vec::new()).unwrap(), []);
+        assert_eq!(pass.finish().unwrap(), []);
+        assert_eq!(pass.finish().unwrap_err().code, "sdk.ended");
+        let failure = pass.classify("home".to_owned(), Vec::new()).unwrap_err();
+        assert_eq!(failure.code, "sdk.ended");
+
+        let filter = FilterCell(RefCell::new(Some(Box::new(Held(Vec::new())))));
+        assert_eq!(filter.push(b"ab".to_vec()).unwrap(), b"");
+        assert_eq!(filter.finish().unwrap(), b"ab");
+        assert_eq!(filter.push(b"c".to_vec()).unwrap_err().code, "sdk.ended");
+    }
 }

@@ -10,7 +10,7 @@ pub use crate::bindings::copal::plugin::plan::{
 };
 use crate::bindings::copal::plugin::types::Variable;
 use crate::command::text;
-use crate::{Command, Failure, Finding, Fragment};
+use crate::{Command, Failure, Finding, Fragment, Trees};
 
 fn encode(state: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(state).map_err(|error| {
@@ -26,6 +26,13 @@ fn strings<S: Into<String>>(items: impl IntoIterator<Item = S>) -> Vec<String> {
 }
 
 impl BackupPlan {
+    /// A plan that reads all roots, while the application is quiesced.
+    pub fn whole(roots: &Trees) -> Self {
+        roots.iter().fold(Self::new(), |plan, root| {
+            plan.source(Source::tree(root.name()))
+        })
+    }
+
     /// A plan that does nothing yet.
     #[expect(clippy::new_without_default, reason = "one way to begin a plan")]
     pub fn new() -> Self {
@@ -77,6 +84,13 @@ impl BackupPlan {
 }
 
 impl RestorePlan {
+    /// A plan that puts all trees of a snapshot in their places.
+    pub fn whole(snapshot: &Trees) -> Self {
+        snapshot.iter().fold(Self::new(), |plan, root| {
+            plan.placement(Placement::tree(root.name()))
+        })
+    }
+
     /// A plan that does nothing yet.
     #[expect(clippy::new_without_default, reason = "one way to begin a plan")]
     pub fn new() -> Self {

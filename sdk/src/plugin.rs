@@ -8,8 +8,7 @@ pub use crate::bindings::exports::copal::plugin::app::{
     Application, Capability, Capture, Description, Detection, RootSpec,
 };
 use crate::{
-    BackupPlan, Command, Facts, Failure, Finding, Output, Pass, Placement, RestorePlan, Source,
-    Timestamp, Tree, Trees,
+    BackupPlan, Command, Facts, Failure, Finding, Output, Pass, RestorePlan, Timestamp, Tree, Trees,
 };
 
 /// What a plugin knows of its application. No function may change anything: a plan says what the host is to do.
@@ -29,19 +28,12 @@ pub trait Plugin: 'static {
 
     /// How to back these roots up. By default: every root, all of it.
     fn plan_backup(request: &BackupRequest<'_, Self::Config>) -> Result<BackupPlan, Failure> {
-        Ok(request.roots.iter().fold(BackupPlan::new(), |plan, root| {
-            plan.source(Source::tree(root.name()))
-        }))
+        Ok(BackupPlan::whole(&request.roots))
     }
 
     /// How to restore. By default: every root that the snapshot holds, all of it.
     fn plan_restore(request: &RestoreRequest<'_, Self::Config>) -> Result<RestorePlan, Failure> {
-        Ok(request
-            .snapshot
-            .iter()
-            .fold(RestorePlan::new(), |plan, root| {
-                plan.placement(Placement::tree(root.name()))
-            }))
+        Ok(RestorePlan::whole(&request.snapshot))
     }
 
     /// Whether what now lies in the targets is whole and agrees with itself. A finding of severity `error` makes the restore fail.

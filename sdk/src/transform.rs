@@ -89,3 +89,15 @@ impl Change {
         }
     }
 }
+
+/// Starts a pass from the bytes of a plan's state.
+pub(crate) fn start<P: Pass>(direction: Direction, state: &[u8]) -> Result<P, Failure> {
+    let state = if state.is_empty() { b"null" } else { state };
+    let state = serde_json::from_slice(state).map_err(|error| {
+        Failure::internal(
+            "sdk.state.decode",
+            format!("the plan's state is not what its passes read: {error}"),
+        )
+    })?;
+    P::start(direction, state)
+}

@@ -1,8 +1,8 @@
 //! Read-only sight of directory trees.
 
+use crate::Failure;
 use crate::bindings::copal::plugin::tree::Tree as HostTree;
 pub use crate::bindings::copal::plugin::types::{Entry, Kind, Owner, Timestamp};
-use crate::{Failure, FailureKind};
 
 /// The most that one [`Tree::read`] returns.
 pub const READ_LIMIT: u32 = 4 << 20;
@@ -116,8 +116,7 @@ impl Trees {
     /// The tree of that root. Fails with `missing` where there is none.
     pub fn require(&self, root: &str) -> Result<&dyn Tree, Failure> {
         self.get(root).ok_or_else(|| {
-            Failure::new(
-                FailureKind::Missing,
+            Failure::missing(
                 "sdk.root.missing",
                 format!("the root `{root}` is not given"),
             )

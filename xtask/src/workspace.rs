@@ -1,6 +1,7 @@
 //! Where things lie in the workspace.
 
 use std::{
+    env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -11,8 +12,11 @@ use anyhow::{Context, Result};
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_owned()
+    // As cargo says now: what it said at compile time would be wrong in a clone that was moved.
+    let xtask =
+        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let xtask = PathBuf::from(xtask);
+    xtask.parent().unwrap_or(&xtask).to_owned()
 }
 
 /// `target` of the workspace, also where `CARGO_TARGET_DIR` points elsewhere: the place of what tasks make themselves.
@@ -22,12 +26,12 @@ pub(crate) fn target() -> PathBuf {
 
 /// Where cargo puts the host's binaries.
 pub(crate) fn cargo_target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(target, |given| root().join(given))
+    env::var_os("CARGO_TARGET_DIR").map_or_else(target, |given| root().join(given))
 }
 
 /// A cargo of the toolchain that runs this task, working at the root.
 pub(crate) fn cargo() -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.current_dir(root());
     command

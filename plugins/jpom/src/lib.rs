@@ -1,1 +1,80 @@
-//! Copal plugin for Jpom.
+//! The Copal plugin `copal/jpom`: backs up, restores, migrates and clones a Jpom server.
+
+mod application_yml;
+mod backup;
+mod config;
+mod detect;
+pub mod h2;
+mod install_json;
+mod java;
+mod layout;
+mod pass;
+mod restore;
+mod service;
+mod sql;
+mod survey;
+mod verify;
+
+use copal_sdk::{
+    BackupPlan, BackupRequest, Description, Detection, Failure, Finding, Plugin, Probe,
+    RestorePlan, RestoreRequest, Tree, VerifyRequest,
+};
+
+pub use config::{Builds, Config, Every, ExternalDatabase, Secret};
+pub use pass::{Guard, JpomPass, Placing, Saving, State};
+
+/// The plugin `copal/jpom`.
+pub struct Jpom;
+
+impl Plugin for Jpom {
+    type Config = Config;
+    type Pass = JpomPass;
+
+    fn describe() -> Description {
+        Description::new(
+            "copal/jpom",
+            env!("CARGO_PKG_VERSION"),
+            "Backs up, restores, migrates and clones a Jpom server with its database and its identity.",
+        )
+        .root(
+            layout::HOME,
+            "The folder that holds conf, data and logs, perhaps the program too",
+            &[layout::DATA, layout::CONF],
+        )
+        .root(layout::DATA, "Jpom's folder alone (jpom.path), where it is mounted apart", &[layout::HOME])
+        .root(layout::CONF, "The folder that holds application.yml, where it is mounted apart", &[layout::HOME])
+        .capability("run:docker inspect -f * *", "To see whether the container of `container` runs")
+        .capability("run:docker stop *", "To stop the container while its files are read or replaced")
+        .capability("run:docker start *", "To start the container again after a backup")
+        .capability("run:systemctl is-active *", "To see whether the unit of `unit` runs")
+        .capability("run:systemctl stop *", "To stop the unit while its files are read or replaced")
+        .capability("run:systemctl start *", "To start the unit again after a backup")
+        .capability(
+            "run:* -cp * @{scratch}/Script.args -url * -script /dev/fd/1",
+            "To export the database as SQL, from a copy of it",
+        )
+        .capability(
+            "run:* -cp * @{scratch}/RunScript.args -url * -script {scratch}/identity.sql -showResults",
+            "To give a restored database its new place and identity, and to read the ids in it",
+        )
+        .application("Jpom server", "2.8 to 2.11, seen with 2.11; with an H2 database of format 1, 2 or 3")
+    }
+
+    fn detect(root: &dyn Tree, _probe: &dyn Probe) -> Result<Option<Detection>, Failure> {
+        detect::detect(root)
+    }
+
+    fn plan_backup(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Failure> {
+        backup::plan(request)
+    }
+
+    fn plan_restore(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, Failure> {
+        restore::plan(request)
+    }
+
+    fn verify(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>, Failure> {
+        verify::verify(request)
+    }
+}
+
+copal_sdk::export!(Jpom);

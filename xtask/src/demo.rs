@@ -64,15 +64,18 @@ fn perform() -> Result<()> {
     );
     demo.copal(&["detect", "old"])?;
 
-    demo.say("What would a backup do?", "A plan changes nothing.");
+    demo.say(
+        "What would a backup do?",
+        "A plan changes nothing. It ends by naming what the plugin wants done and was not granted yet.",
+    );
     let backup = [&["backup", "jpom", "old"], &SETTINGS[..]].concat();
-    demo.copal(&[&["plan"], &*backup].concat())?;
+    let grants = demo.plan(&backup)?;
 
     demo.say(
         "The backup",
-        "The plan asks for commands to be run, so they are granted, word by word.",
+        "The same, with the commands granted that the plan asks for, word by word.",
     );
-    demo.copal_granted(&backup)?;
+    demo.copal_granted(&backup, &grants)?;
     demo.copal(&["snapshots"])?;
     demo.copal(&["ls", "latest"])?;
 
@@ -82,13 +85,13 @@ fn perform() -> Result<()> {
     );
     let to_new = ["restore", "latest", "--to", "new", "--intent", "migrate"];
     let restore = [&to_new[..], &SETTINGS[..]].concat();
-    demo.copal(&[&["plan"], &*restore].concat())?;
+    let grants = demo.plan(&restore)?;
 
     demo.say(
         "The migration",
-        "Again with exactly the grants that the plan asks for.",
+        "Again with what the plan asks for, and with --yes, because `new` is not empty.",
     );
-    demo.copal_granted(&restore)?;
+    demo.copal_granted(&[&restore[..], &["--yes"]].concat(), &grants)?;
 
     demo.say(
         "Is it true?",
@@ -133,25 +136,41 @@ impl Demo {
 
     /// Shows a command as it would be typed in the folder, and runs it there.
     fn copal(&self, arguments: &[&str]) -> Result<()> {
-        let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
-        println!("\n$ copal {}", words.join(" "));
+        self.show(arguments);
         command::run(self.command(&self.copal).args(arguments))
     }
 
-    /// Runs a command with the grants that its plan asks for.
-    fn copal_granted(&self, arguments: &[&str]) -> Result<()> {
-        let plan = [&["plan"], arguments, &["--json"]].concat();
-        let plan = command::output(self.command(&self.copal).args(plan))?;
-        let plan: Value = serde_json::from_str(&plan).context("the plan is not JSON")?;
-        let needed = plan["grants"]
+    /// Shows the plan of a backup or restore; returns the grants that it needs.
+    fn plan(&self, arguments: &[&str]) -> Result<Vec<String>> {
+        let arguments = [&["plan"], arguments].concat();
+        self.show(&arguments);
+        // It may exit with 1 for want of grants.
+        self.command(&self.copal).args(&arguments).status()?;
+        let mut command = self.command(&self.copal);
+        let output = command.args(&arguments).arg("--json").output()?;
+        let plan: Value = serde_json::from_slice(&output.stdout).context("there is no plan")?;
+        let grants = plan["grants"]
             .as_array()
             .context("the plan lists no grants")?;
+        let grants = grants
+            .iter()
+            .map(|grant| grant["grant"].as_str().map(str::to_owned));
+        grants
+            .collect::<Option<_>>()
+            .context("a grant without a text")
+    }
+
+    fn copal_granted(&self, arguments: &[&str], grants: &[String]) -> Result<()> {
         let mut arguments = arguments.to_vec();
-        for grant in needed {
-            let grant = grant["grant"].as_str().context("a grant without a text")?;
+        for grant in grants {
             arguments.extend(["--grant", grant]);
         }
         self.copal(&arguments)
+    }
+
+    fn show(&self, arguments: &[&str]) {
+        let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
+        println!("\n$ copal {}", words.join(" "));
     }
 
     /// Prints which installation each server is, by its file and by its database.

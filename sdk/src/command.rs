@@ -7,9 +7,10 @@ pub use crate::bindings::copal::plugin::types::{Command, Output, Variable};
 /// A piece of text, marked by whether it may be shown. `Debug` shows a secret as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Fragment {
-    /// May stand in plans, logs, manifests and journals.
+    /// May stand in plans, logs, manifests and journals. The host puts in `{scratch}` and `{root:NAME}`; text that may hold other braces, such as
+    /// JSON, goes through [`literal`].
     Plain(String),
-    /// Reaches the command, request or file alone.
+    /// Reaches the command, request or file alone, and as it is.
     Secret(String),
 }
 
@@ -58,7 +59,8 @@ pub fn literal(text: &str) -> String {
 }
 
 impl Command {
-    /// A program and its arguments, given a minute.
+    /// A program and its arguments, given a minute. The host puts `{scratch}` and `{root:NAME}` in, so an argument with other braces goes through
+    /// [`literal`].
     pub fn new<W: Into<String>>(argv: impl IntoIterator<Item = W>) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
@@ -106,5 +108,20 @@ impl Output {
     /// Its standard output as text without surrounding white space; bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_debug_output_shows_a_secret() {
+        let command = Command::new(["psql"])
+            .env("PGPASSWORD", [Fragment::secret("hunter2")])
+            .stdin(["ALTER USER a PASSWORD ".into(), Fragment::secret("hunter2")]);
+        let shown = format!("{command:?} {command:#?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("Secret(***)") && shown.contains("ALTER USER"));
     }
 }

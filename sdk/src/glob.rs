@@ -65,18 +65,26 @@ impl Glob {
         if path.is_empty() || (self.directories_only && !directory) {
             return false;
         }
+        let name_fits = |tokens: &[Token], name| {
+            fits(
+                tokens,
+                units(name),
+                |token| matches!(token, Token::Many),
+                Token::matches,
+            )
+        };
+        // By far the commonest: a name in any directory.
+        if let [Segment::Any, Segment::Name(tokens)] = &self.segments[..] {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            return name_fits(tokens, name);
+        }
         fits(
             &self.segments,
             path.split('/'),
             |segment| matches!(segment, Segment::Any),
             |segment, name| match segment {
                 Segment::Any => true,
-                Segment::Name(tokens) => fits(
-                    tokens,
-                    units(name),
-                    |token| matches!(token, Token::Many),
-                    Token::matches,
-                ),
+                Segment::Name(tokens) => name_fits(tokens, name),
             },
         )
     }

@@ -55,10 +55,7 @@ impl BackupPlan {
     /// Records what a later restore needs to know. The name is camelCase; the value never a secret.
     #[must_use]
     pub fn fact(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.facts.push(Fact {
-            name: name.into(),
-            value: value.into().to_string(),
-        });
+        self.facts.push(Fact::new(name, value));
         self
     }
 
@@ -135,6 +132,16 @@ impl RestorePlan {
     pub fn state(mut self, state: &impl Serialize) -> Result<Self, Failure> {
         self.state = encode(state)?;
         Ok(self)
+    }
+}
+
+impl Fact {
+    /// A fact of a camelCase name and any JSON value, never a secret.
+    pub fn new(name: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into().to_string(),
+        }
     }
 }
 
@@ -400,5 +407,49 @@ impl Placement {
     pub fn after<S: Into<String>>(mut self, placements: impl IntoIterator<Item = S>) -> Self {
         self.after = strings(placements);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Facts;
+
+    #[test]
+    fn facts_come_back_as_they_were_recorded() {
+        let plan = BackupPlan::new()
+            .fact("installId", "a\"b")
+            .fact("format", 2)
+            .fact("paths", json!({"home": ["x"]}));
+        let facts = Facts::from(plan.facts);
+        assert_eq!(facts.require::<String>("installId").unwrap(), "a\"b");
+        assert_eq!(facts.get::<u8>("format").unwrap(), Some(2));
+        assert_eq!(facts.get::<u8>("none").unwrap(), None);
+        assert_eq!(
+            facts.require::<u8>("installId").unwrap_err().code,
+            "sdk.fact.shape"
+        );
+        assert_eq!(
+            facts.require::<u8>("none").unwrap_err().code,
+            "sdk.fact.missing"
+        );
+    }
+
+    #[test]
+    fn what_a_source_says_of_itself_reaches_the_plan() {
+        let dump = Source::stream("db.sql", Command::new(["dump"])).filtered();
+        let tree = Source::tree("home").live().after(["db.sql"]);
+        let plan = BackupPlan::new().source(dump).source(tree);
+        let [dump, tree] = &plan.sources[..] else {
+            panic!("two sources");
+        };
+        assert!(matches!(
+            &dump.content,
+            SourceContent::Command(stream) if stream.filter && stream.name == "db.sql"
+        ));
+        assert_eq!((dump.window, tree.window), (Window::Quiesced, Window::Live));
+        assert_eq!(tree.after, ["db.sql"]);
     }
 }

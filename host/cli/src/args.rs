@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use copal_sandbox::{Grant, Intent};
+use copal_sandbox::Grant;
+use copal_sandbox::types::Intent;
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
 #[derive(Debug, Parser)]

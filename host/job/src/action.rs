@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
-use copal_sandbox::{Action, Condition, CopyEntry, HttpRequest, Location, RenameEntry, WaitUntil, WriteFile};
+use copal_sandbox::types::{Action, Condition, CopyEntry, HttpRequest, Location, RenameEntry, WaitUntil, WriteFile};
 use rustix::fs::{Gid, Uid, fchown};
 use tokio::runtime::Handle;
 

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use copal_repository::archiver::{ArchiveOptions, Archiver, Summary};
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::{ItemError, LockMode, Repository, SnapshotId};
-use copal_sandbox::{
-    BackupPlan, BackupRequest, Description, Direction, Directory, Finding, Grants, Plugin, Severity, Source,
-    SourceContent, StreamSource, Tree, Window, validate,
-};
+use copal_sandbox::{Directory, Grants, Plugin, Tree};
+use copal_sandbox::types::{BackupPlan, BackupRequest, Description, Direction, Finding, Severity, Source, SourceContent, StreamSource, Window};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -32,7 +30,7 @@ use crate::{convert, process, roots};
 pub const INCOMPLETE_TAG: &str = "incomplete";
 
 /// A backup as the operator asks for it.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct BackupJob {
     /// What knows the application.
     pub plugin: Plugin,
@@ -47,7 +45,7 @@ pub struct BackupJob {
 }
 
 /// A backup that was planned and not yet performed.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct PlannedBackup {
     /// The plugin.
     pub plugin: PluginIdentity,
@@ -71,30 +69,26 @@ impl BackupJob {
         let description = self.plugin.describe()?;
         let schema = Schema::parse(&description.config_schema)?;
         let settings = schema.settings(&self.settings)?;
-        let roots = roots::sources(&self.roots, &description)?;
+        let roots = roots::sources(&self.roots, description)?;
         let probe = Arc::new(GrantedProbe::new(self.grants.clone(), &roots, context.cancel.clone()));
         let trees = roots.iter().map(tree).collect::<Result<_, _>>()?;
         let time = Timestamp::now();
         let request = BackupRequest { config: Value::Object(settings.clone()).to_string(), now: convert::contract_time(time) };
         let planned = self.plugin.plan_backup(trees, probe.clone(), request);
         let mut plan = plan::after_probes(planned, &probe)?;
-        validate::backup_plan(&mut plan, &roots.iter().map(|root| root.name.clone()).collect::<Vec<_>>())?;
         plan.findings.extend(unread(&roots, &plan));
-        let mut needs = Needs::default();
-        needs.steps(&plan.quiesce, &self.grants, false);
+        let mut needs = Needs::new(&self.grants, description, false);
+        needs.steps(&plan.quiesce);
         for source in &plan.sources {
             if let SourceContent::Command(stream) = &source.content {
-                needs.command(&stream.command.argv, &format!("Stream {}", stream.name), &self.grants);
+                needs.command(&stream.command.argv, &format!("the stream {}", stream.name));
             }
         }
-        for grant in probe.missing() {
-            needs.probe(grant);
-        }
         Ok(PlannedBackup {
-            plugin: identity(&self.plugin, &description),
+            plugin: PluginIdentity::new(&self.plugin, description),
             roots,
             config: schema.redact(&settings),
-            grants: needs.list(&description.capabilities),
+            grants: needs.list(&probe),
             plan,
             time,
             job: self,
@@ -129,16 +123,9 @@ impl PlannedBackup {
         plan::approve(&self.plan.findings, &self.grants)?;
         Ok(ApprovedBackup(self))
     }
-
-    /// Gives the job back with more grants, to be planned again.
-    pub fn with_grants(mut self, grants: impl IntoIterator<Item = copal_sandbox::Grant>) -> BackupJob {
-        grants.into_iter().for_each(|grant| self.job.grants.add(grant));
-        self.job
-    }
 }
 
 /// A plan that may be carried out.
-#[derive(Debug)]
 pub struct ApprovedBackup(PlannedBackup);
 
 impl ApprovedBackup {
@@ -342,14 +329,6 @@ fn parent(
 
 fn tree(root: &Root) -> Result<Arc<dyn Tree>, Error> {
     Ok(Arc::new(Directory::open(&root.name, &root.path).map_err(copal_sandbox::Error::Guest)?))
-}
-
-fn identity(plugin: &Plugin, description: &Description) -> PluginIdentity {
-    PluginIdentity {
-        name: description.name.clone(),
-        version: description.version.clone(),
-        digest: plugin.digest().to_owned(),
-    }
 }
 
 /// A warning for each root that was given and that the plan does not read.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use copal_sandbox::{self as sandbox, Fact};
+use copal_sandbox as sandbox;
+use copal_sandbox::types::{self, Fact};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::error::Error;
 
 /// A point in time as the contract has it.
-pub(crate) fn contract_time(time: Timestamp) -> sandbox::Timestamp {
+pub(crate) fn contract_time(time: Timestamp) -> types::Timestamp {
     let nanoseconds = time.subsec_nanosecond();
-    sandbox::Timestamp {
+    types::Timestamp {
         seconds: time.as_second() - i64::from(nanoseconds < 0),
         nanoseconds: nanoseconds.rem_euclid(1_000_000_000).unsigned_abs(),
     }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use copal_sandbox::{Detection, Directory, Grants, Plugin};
+use copal_sandbox::{Directory, Grants, Plugin};
+use copal_sandbox::types::Detection;
 
 use crate::context::Context;
 use crate::error::Error;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use copal_sandbox::{Finding, Grant, Step};
+use copal_sandbox::Grant;
+use copal_sandbox::types::{Finding, Step};
 
 use crate::action::ActionError;
 use crate::process::ProcessError;

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use copal_sandbox::{Action, Step};
+use copal_sandbox::types::{Action, Step};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ fn read(file: &File) -> io::Result<Option<(Begun, Vec<Pending>)>> {
 
 #[cfg(test)]
 mod tests {
-    use copal_sandbox::{Base, Location};
+    use copal_sandbox::types::{Base, Location};
 
     use super::*;
 

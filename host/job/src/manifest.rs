@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use copal_repository::{ItemError, Repository, TreeId, walk};
-use copal_sandbox::{Fact, Finding, Grant};
+use copal_sandbox::types::{Description, Fact, Finding};
+use copal_sandbox::{Grant, Plugin};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -32,6 +34,13 @@ pub struct PluginIdentity {
     pub version: String,
     /// SHA-256 of the component, 64 hex digits.
     pub digest: String,
+}
+
+impl PluginIdentity {
+    pub(crate) fn new(plugin: &Plugin, description: &Description) -> Self {
+        let (name, version) = (description.name.clone(), description.version.clone());
+        Self { name, version, digest: plugin.digest().to_owned() }
+    }
 }
 
 /// Something that was to be saved and was not.

@@ -1,7 +1,7 @@
 //! How a job tells what it is doing while it does it.
 
 use copal_repository::Progress;
-use copal_sandbox::Finding;
+use copal_sandbox::types::Finding;
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

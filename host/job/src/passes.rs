@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use copal_repository::format::Timestamp;
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::pass::{Change, Owner, Pass, PassError, Passes, Verdict};
-use copal_sandbox::{self as sandbox, Direction, Entry, Finding, Kind, Plugin, name};
+use copal_sandbox::{self as sandbox, Plugin, name};
+use copal_sandbox::types;
+use copal_sandbox::types::{Direction, Entry, Finding, Kind};
 
 use crate::error::Error;
 
@@ -43,14 +45,21 @@ impl<'a> PluginPasses<'a> {
 impl Passes for PluginPasses<'_> {
     fn start(&self) -> Result<Box<dyn Pass>, PassError> {
         let pass = self.plugin.start_pass(self.direction, self.state).map_err(fatal)?;
-        Ok(Box::new(PluginPass { pass, root: self.root.to_owned(), ended: self.ended.clone() }))
+        Ok(Box::new(PluginPass { pass: Some(pass), root: self.root.to_owned(), ended: self.ended.clone() }))
     }
 }
 
 struct PluginPass {
-    pass: sandbox::Pass,
+    /// None once it has ended.
+    pass: Option<sandbox::Pass>,
     root: String,
     ended: Arc<Mutex<Ended>>,
+}
+
+impl PluginPass {
+    fn pass(&mut self) -> Result<&mut sandbox::Pass, PassError> {
+        self.pass.as_mut().ok_or_else(|| PassError::Fatal("the pass has ended".into()))
+    }
 }
 
 impl Pass for PluginPass {
@@ -60,26 +69,28 @@ impl Pass for PluginPass {
             prefix.push('/');
         }
         let entries: Vec<_> = entries.iter().map(|node| entry(format!("{prefix}{}", name::escape(&node.name)), node)).collect();
-        let verdicts = self.pass.classify(&self.root, &entries).map_err(item_or_fatal)?;
+        let root = self.root.clone();
+        let verdicts = self.pass()?.classify(&root, &entries).map_err(item_or_fatal)?;
         verdicts.into_iter().map(verdict).collect()
     }
 
     fn open(&mut self, path: &[u8], node: &Node) -> Result<(), PassError> {
-        self.pass.open(&self.root, &entry(name::escape(path), node)).map_err(item_or_fatal)
+        let root = self.root.clone();
+        self.pass()?.open(&root, &entry(name::escape(path), node)).map_err(item_or_fatal)
     }
 
     fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, PassError> {
-        self.pass.push(chunk).map_err(item_or_fatal)
+        self.pass()?.push(chunk).map_err(item_or_fatal)
     }
 
     fn finish_file(&mut self) -> Result<Vec<u8>, PassError> {
-        self.pass.finish_filter().map_err(item_or_fatal)
+        self.pass()?.finish_filter().map_err(item_or_fatal)
     }
 }
 
 impl Drop for PluginPass {
     fn drop(&mut self) {
-        let finished = self.pass.finish();
+        let Some(finished) = self.pass.take().map(sandbox::Pass::finish) else { return };
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         match finished {
             Ok(findings) => ended.findings.extend(findings),
@@ -115,22 +126,22 @@ pub(crate) fn entry(path: String, node: &Node) -> Entry {
         },
         size: node.size,
         mode: node.mode,
-        owner: sandbox::Owner {
+        owner: types::Owner {
             uid: node.uid,
             gid: node.gid,
             user: node.user.clone(),
             group: node.group.clone(),
         },
-        modified: sandbox::Timestamp { seconds: node.modified.seconds, nanoseconds: node.modified.nanoseconds },
+        modified: types::Timestamp { seconds: node.modified.seconds, nanoseconds: node.modified.nanoseconds },
         link_target: (node.kind == NodeKind::Symlink).then(|| name::escape(&node.link_target)),
     }
 }
 
-fn verdict(verdict: sandbox::Verdict) -> Result<Verdict, PassError> {
+fn verdict(verdict: types::Verdict) -> Result<Verdict, PassError> {
     let change = match verdict {
-        sandbox::Verdict::Keep => return Ok(Verdict::Keep),
-        sandbox::Verdict::Skip => return Ok(Verdict::Skip),
-        sandbox::Verdict::Change(change) => change,
+        types::Verdict::Keep => return Ok(Verdict::Keep),
+        types::Verdict::Skip => return Ok(Verdict::Skip),
+        types::Verdict::Change(change) => change,
     };
     let name = change.name.map(|spelt| name::unescape(&spelt)).transpose();
     Ok(Verdict::Change(Change {

@@ -1,13 +1,15 @@
 //! Where a job's steps may reach: its roots and its scratch folder.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use copal_sandbox::{Base, Location, name};
+use copal_sandbox::name;
+use copal_sandbox::placeholder::{self, InvalidPlaceholder, Placeholder};
+use copal_sandbox::types::{Base, Location};
 
 /// A named directory that a job works on.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,9 +36,9 @@ pub enum PlaceError {
     /// Scratch is used where there is none.
     #[error("there is no scratch folder while probing")]
     NoScratch,
-    /// A placeholder that is not one.
-    #[error("`{0}` is no placeholder: use {{scratch}} or {{root:NAME}}, and double a brace that stands for itself")]
-    Placeholder(String),
+    /// A placeholder that can't be put in.
+    #[error("can't put the placeholders into `{0}`: {1}")]
+    Placeholder(String, #[source] InvalidPlaceholder),
     /// A path of the plugin that can't be one.
     #[error("the path `{0}` can't be used: {1}")]
     Path(String, String),
@@ -61,34 +63,15 @@ impl Places {
     }
 
     /// Puts the absolute paths in for `{scratch}` and `{root:NAME}`; `{{` and `}}` become single braces.
-    pub(crate) fn expand(&self, template: &str) -> Result<OsString, PlaceError> {
-        let mut out = Vec::with_capacity(template.len());
-        let mut rest = template;
-        while let Some(at) = rest.find(['{', '}']) {
-            let (before, after) = rest.split_at(at);
-            out.extend_from_slice(before.as_bytes());
-            if let Some(tail) = after.strip_prefix("{{") {
-                out.push(b'{');
-                rest = tail;
-            } else if let Some(tail) = after.strip_prefix("}}") {
-                out.push(b'}');
-                rest = tail;
-            } else {
-                let (placeholder, tail) = after
-                    .strip_prefix('{')
-                    .and_then(|inner| inner.split_once('}'))
-                    .ok_or_else(|| PlaceError::Placeholder(after.to_owned()))?;
-                let path = match placeholder.split_once(':') {
-                    None if placeholder == "scratch" => self.scratch()?,
-                    Some(("root", name)) => self.root(name)?,
-                    _ => return Err(PlaceError::Placeholder(format!("{{{placeholder}}}"))),
-                };
-                out.extend_from_slice(path.as_os_str().as_bytes());
-                rest = tail;
-            }
-        }
-        out.extend_from_slice(rest.as_bytes());
-        Ok(OsString::from_vec(out))
+    pub(crate) fn expand(&self, text: &str) -> Result<String, PlaceError> {
+        let expanded = placeholder::expand(text, |asked| {
+            let path = match asked {
+                Placeholder::Scratch => self.scratch(),
+                Placeholder::Root(name) => self.root(name),
+            };
+            path.ok()?.to_str().map(str::to_owned)
+        });
+        expanded.map_err(|problem| PlaceError::Placeholder(text.to_owned(), problem))
     }
 
     /// Opens the base of a location as a directory out of which no path leads, and gives the path within it.
@@ -119,25 +102,13 @@ impl Places {
 mod tests {
     use super::*;
 
-    fn places() -> Places {
+    #[test]
+    fn placeholders_become_the_paths_of_the_job() {
         let root = Root { name: "home".into(), path: "/srv/jpom".into() };
-        Places::new(&[root], Some("/tmp/s".into()))
-    }
-
-    #[test]
-    fn placeholders_become_paths_and_doubled_braces_single_ones() {
-        let expand = |text: &str| places().expand(text).unwrap().into_string().unwrap();
-        assert_eq!(expand("@{scratch}/a.args"), "@/tmp/s/a.args");
-        assert_eq!(expand("jdbc:h2:{root:home}/db/Server"), "jdbc:h2:/srv/jpom/db/Server");
-        assert_eq!(expand("{{{{.State.Running}}}}"), "{{.State.Running}}");
-    }
-
-    #[test]
-    fn unknown_placeholders_and_roots_are_refused() {
-        for bad in ["{home}", "{", "a}b", "{root:data}", "{scratch"] {
-            assert!(places().expand(bad).is_err(), "{bad}");
-        }
-        assert!(matches!(Places::new(&[], None).expand("{scratch}"), Err(PlaceError::NoScratch)));
+        let places = Places::new(&[root], Some("/tmp/s".into()));
+        assert_eq!(places.expand("jdbc:h2:{root:home}/db {scratch} {{").unwrap(), "jdbc:h2:/srv/jpom/db /tmp/s {");
+        assert!(places.expand("{root:data}").is_err());
+        assert!(Places::default().expand("{scratch}").is_err());
     }
 
     #[test]

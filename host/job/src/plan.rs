@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use copal_sandbox::{
-    Action, Base, Capability, Condition, Finding, Grant, Grants, Location, Severity, Step,
-};
+use copal_sandbox::{Grant, Grants};
+use copal_sandbox::types::{Description, FailureKind, HttpRequest, Action, Base, Condition, Finding, Location, Severity, Step};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::probe::GrantedProbe;
 
 /// A grant that a plan needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,96 +23,90 @@ pub struct Needed {
 }
 
 /// Collects the grants that the parts of a plan need.
-#[derive(Debug, Default)]
-pub(crate) struct Needs {
-    by_grant: BTreeMap<String, Need>,
+pub(crate) struct Needs<'a> {
+    grants: &'a Grants,
+    /// What the plugin says it may ask for, with its reasons.
+    capabilities: Vec<(Grants, &'a str)>,
+    /// Whether the roots are the targets of a restore, into which writing needs no grant.
+    roots_are_targets: bool,
+    by_grant: BTreeMap<String, Needed>,
 }
 
-#[derive(Debug)]
-struct Need {
-    grant: Grant,
-    used_by: Vec<String>,
-    given: bool,
-}
+impl<'a> Needs<'a> {
+    pub(crate) fn new(grants: &'a Grants, description: &'a Description, FailureKind, roots_are_targets: bool) -> Self {
+        let capabilities = description.capabilities.iter();
+        let capabilities = capabilities.filter_map(|capability| {
+            let pattern: Grant = capability.grant.parse().ok()?;
+            Some((Grants::from_iter([pattern]), capability.reason.as_str()))
+        });
+        Self { grants, capabilities: capabilities.collect(), roots_are_targets, by_grant: BTreeMap::new() }
+    }
 
-impl Needs {
-    /// Adds what the steps need. Writing to roots needs a grant unless they are the targets of a restore.
-    pub(crate) fn steps(&mut self, steps: &[Step], grants: &Grants, roots_are_targets: bool) {
+    /// Adds what the steps and their undoing need.
+    pub(crate) fn steps(&mut self, steps: &[Step]) {
         for step in steps {
             for action in std::iter::once(&step.action).chain(&step.undo) {
-                self.action(action, &step.title, grants, roots_are_targets);
+                self.action(action, &step.title);
             }
         }
     }
 
     /// Adds a command.
-    pub(crate) fn command(&mut self, argv: &[String], used_by: &str, grants: &Grants) {
-        self.add(Grant::for_command(argv), used_by, grants.allows_command(argv));
+    pub(crate) fn command(&mut self, argv: &[String], used_by: &str) {
+        self.add(Grant::for_command(argv), used_by, |grants| grants.allows_command(argv));
     }
 
-    /// Adds a grant that a probe was refused for.
-    pub(crate) fn probe(&mut self, grant: Grant) {
-        self.add(grant, "Looking at the application's state", false);
+    /// Adds what probes were refused for, and gives the list.
+    pub(crate) fn list(mut self, probe: &GrantedProbe) -> Vec<Needed> {
+        for argv in probe.refused() {
+            self.command(&argv, "looking at the application's state");
+        }
+        self.by_grant.into_values().collect()
     }
 
-    fn action(&mut self, action: &Action, title: &str, grants: &Grants, roots_are_targets: bool) {
+    fn action(&mut self, action: &Action, title: &str) {
         match action {
-            Action::Run(command) => self.command(&command.argv, title, grants),
-            Action::Http(request) => self.http(&request.method, &request.url, title, grants),
+            Action::Run(command) => self.command(&command.argv, title),
+            Action::Http(request) => self.http(request, title),
             Action::Wait(wait) => match &wait.condition {
-                Condition::CommandSucceeds(command) => self.command(&command.argv, title, grants),
-                Condition::Responds(request) => self.http(&request.method, &request.url, title, grants),
+                Condition::CommandSucceeds(command) => self.command(&command.argv, title),
+                Condition::Responds(request) => self.http(request, title),
             },
-            Action::Write(write) => self.location(&write.to, title, grants, roots_are_targets),
-            Action::Copy(copy) => self.location(&copy.to, title, grants, roots_are_targets),
-            Action::Remove(location) => self.location(location, title, grants, roots_are_targets),
+            Action::Write(write) => self.location(&write.to, title),
+            Action::Copy(copy) => self.location(&copy.to, title),
+            Action::Remove(location) => self.location(location, title),
             Action::Rename(rename) => {
-                self.location(&rename.from, title, grants, roots_are_targets);
-                self.location(&rename.to, title, grants, roots_are_targets);
+                self.location(&rename.from, title);
+                self.location(&rename.to, title);
             }
         }
     }
 
-    fn http(&mut self, method: &str, url: &str, used_by: &str, grants: &Grants) {
+    fn http(&mut self, HttpRequest { method, url, .. }: &HttpRequest, used_by: &str) {
         // The validator refuses URLs for which there can be no grant.
         if let Some(grant) = Grant::for_http(method, url) {
-            self.add(grant, used_by, grants.allows_http(method, url));
+            self.add(grant, used_by, |grants| grants.allows_http(method, url));
         }
     }
 
-    fn location(&mut self, location: &Location, used_by: &str, grants: &Grants, roots_are_targets: bool) {
-        if let Base::Root(root) = &location.base
-            && !roots_are_targets
+    fn location(&mut self, Location { base, path }: &Location, used_by: &str) {
+        if let Base::Root(root) = base
+            && !self.roots_are_targets
         {
-            let grant = Grant::for_write(root, &location.path);
-            self.add(grant, used_by, grants.allows_write(root, &location.path));
+            self.add(Grant::for_write(root, path), used_by, |grants| grants.allows_write(root, path));
         }
     }
 
-    fn add(&mut self, grant: Grant, used_by: &str, given: bool) {
+    fn add(&mut self, grant: Grant, used_by: &str, covered_by: impl Fn(&Grants) -> bool) {
+        let given = covered_by(self.grants);
+        let reason = self.capabilities.iter().find(|(pattern, _)| covered_by(pattern));
+        let reason = reason.map(|(_, reason)| (*reason).to_owned());
         let need = self.by_grant.entry(grant.to_string());
-        let need = need.or_insert_with(|| Need { grant, used_by: Vec::new(), given });
+        let need = need.or_insert_with(|| Needed { grant, used_by: Vec::new(), reason, given });
         if !need.used_by.iter().any(|other| other == used_by) {
             need.used_by.push(used_by.to_owned());
         }
     }
-
-    /// The list, with the plugin's reasons.
-    pub(crate) fn list(self, capabilities: &[Capability]) -> Vec<Needed> {
-        let reason = |grant: &Grant| {
-            let asked = capabilities.iter().find(|capability| covers(&capability.grant, grant));
-            asked.map(|capability| capability.reason.clone())
-        };
-        let needed = self.by_grant.into_values();
-        needed
-            .map(|need| Needed { reason: reason(&need.grant), grant: need.grant, used_by: need.used_by, given: need.given })
-            .collect()
-    }
-}
-
-/// Whether a capability's pattern covers an exact grant.
-fn covers(pattern: &str, grant: &Grant) -> bool {
-    pattern.parse::<Grant>().is_ok_and(|pattern| pattern.includes(grant))
 }
 
 /// Refuses a plan with an error among its findings, or with a grant that was not given.
@@ -131,13 +125,10 @@ pub(crate) fn finding(severity: Severity, code: &str, message: String, remedy: O
 }
 
 /// The plugin's answer, or the missing grants where it failed for want of them.
-pub(crate) fn after_probes<T>(
-    planned: Result<T, copal_sandbox::Error>,
-    probe: &crate::probe::GrantedProbe,
-) -> Result<T, Error> {
+pub(crate) fn after_probes<T>(planned: Result<T, copal_sandbox::Error>, probe: &GrantedProbe) -> Result<T, Error> {
     planned.map_err(|error| match error {
-        copal_sandbox::Error::Guest(failure) if failure.kind == copal_sandbox::FailureKind::Denied => {
-            let missing = probe.missing();
+        copal_sandbox::Error::Guest(failure) if failure.kind == FailureKind::Denied => {
+            let missing: Vec<_> = probe.refused().iter().map(|argv| Grant::for_command(argv)).collect();
             if missing.is_empty() { copal_sandbox::Error::Guest(failure).into() } else { Error::Grants(missing) }
         }
         error => error.into(),

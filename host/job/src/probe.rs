@@ -4,29 +4,30 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use copal_sandbox::{Command, Failure, FailureKind, Grant, Grants, Output, Probe};
+use copal_sandbox::{Grant, Grants, Probe};
+use copal_sandbox::types::{Command, Failure, FailureKind, Output};
 
+use crate::error::shell_quote;
 use crate::places::{Places, Root};
 use crate::process;
 
-/// Runs probes under the job's grants, and remembers which grants were missing.
+/// Runs probes under the job's grants, and remembers which it refused.
 #[derive(Debug)]
 pub(crate) struct GrantedProbe {
     grants: Grants,
     places: Places,
     cancel: Arc<AtomicBool>,
-    missing: Mutex<BTreeSet<String>>,
+    refused: Mutex<BTreeSet<Vec<String>>>,
 }
 
 impl GrantedProbe {
     pub(crate) fn new(grants: Grants, roots: &[Root], cancel: Arc<AtomicBool>) -> Self {
-        Self { grants, places: Places::new(roots, None), cancel, missing: Mutex::default() }
+        Self { grants, places: Places::new(roots, None), cancel, refused: Mutex::default() }
     }
 
-    /// The grants without which probes were refused.
-    pub(crate) fn missing(&self) -> Vec<Grant> {
-        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        missing.iter().filter_map(|grant| grant.parse().ok()).collect()
+    /// The commands that were refused.
+    pub(crate) fn refused(&self) -> Vec<Vec<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -35,8 +36,8 @@ impl Probe for GrantedProbe {
         if !self.grants.allows_command(&command.argv) {
             let grant = Grant::for_command(&command.argv).to_string();
             let failure = Failure::new(FailureKind::Denied, "copal.grant.missing", format!("no grant covers `{grant}`"));
-            self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(grant.clone());
-            return Err(failure.remedy(format!("Grant it with --grant '{grant}'.")));
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(command.argv.clone());
+            return Err(failure.remedy(format!("Grant it with --grant {}.", shell_quote(&grant))));
         }
         process::run(command, &self.places, &self.cancel)
             .map_err(|error| Failure::new(FailureKind::Unavailable, "copal.probe.failed", error.to_string()))
@@ -60,6 +61,6 @@ mod tests {
         assert_eq!(probe.run(&command(&["echo", "hi"])).unwrap().stdout, b"hi\n");
         let refused = probe.run(&command(&["id", "-u"])).unwrap_err();
         assert_eq!(refused.kind, FailureKind::Denied);
-        assert_eq!(probe.missing(), ["run:id -u".parse().unwrap()]);
+        assert_eq!(probe.refused(), [["id", "-u"]]);
     }
 }

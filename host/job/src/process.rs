@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use copal_sandbox::{Command, Fragment, Output, Text};
+use copal_sandbox::types::{Command, Fragment, Output, Text};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::places::{PlaceError, Places};

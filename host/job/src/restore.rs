@@ -10,10 +10,8 @@ use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::pass::{Pass, PassError, Passes};
 use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{LockMode, Repository, SnapshotId, walk};
-use copal_sandbox::{
-    Direction, Directory, Engine, Feed, Finding, Grant, Grants, Intent, Placement, PlacementContent, Plugin,
-    RestorePlan, RestoreRequest, Severity, Tree, VerifyRequest, validate,
-};
+use copal_sandbox::{Directory, Engine, Grant, Grants, Plugin, Tree};
+use copal_sandbox::types::{Direction, Feed, Finding, Intent, Placement, PlacementContent, RestorePlan, RestoreRequest, Severity, VerifyRequest};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -38,7 +36,7 @@ use crate::{convert, roots};
 const PLAIN: &str = "files";
 
 /// A restore as the operator asks for it.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct RestoreJob {
     /// Where the snapshot lies.
     pub repository: Repository,
@@ -57,7 +55,7 @@ pub struct RestoreJob {
 }
 
 /// A restore that was planned and not yet performed.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct PlannedRestore {
     /// The snapshot.
     pub snapshot: SnapshotId,
@@ -82,7 +80,6 @@ pub struct PlannedRestore {
 }
 
 /// What a snapshot holds for a restore.
-#[derive(Debug)]
 struct Loaded {
     plugin: Option<(Plugin, Manifest)>,
     /// The directory of each root.
@@ -161,33 +158,24 @@ impl RestoreJob {
         let planned =
             plugin.plan_restore(directories(&targets)?, self.snapshot_trees(&loaded), probe.clone(), request);
         let mut plan = plan::after_probes(planned, &probe)?;
-        let target_names: Vec<_> = targets.iter().map(|root| root.name.clone()).collect();
-        let stream_names: Vec<_> = loaded.streams.keys().cloned().collect();
-        validate::restore_plan(&mut plan, &target_names, &stream_names)?;
         plan.findings.extend(host_findings(manifest, &loaded, &targets, &plan));
-        let mut needs = Needs::default();
-        needs.steps(&plan.before, &self.grants, true);
+        let mut needs = Needs::new(&self.grants, description, true);
+        needs.steps(&plan.before);
         for placement in &plan.placements {
             if let PlacementContent::Feed(feed) = &placement.content {
-                needs.command(&feed.command.argv, &format!("Feed {}", feed.name), &self.grants);
+                needs.command(&feed.command.argv, &format!("the stream {}", feed.name));
             }
         }
-        needs.steps(&plan.after, &self.grants, true);
-        for grant in probe.missing() {
-            needs.probe(grant);
-        }
+        needs.steps(&plan.after);
+        let grants = needs.list(&probe);
         Ok(PlannedRestore {
             snapshot: self.snapshot.0,
-            plugin: Some(PluginIdentity {
-                name: description.name.clone(),
-                version: description.version.clone(),
-                digest: plugin.digest().to_owned(),
-            }),
+            plugin: Some(PluginIdentity::new(plugin, description)),
             intent,
             targets,
             config: schema.redact(&settings),
             plan,
-            grants: needs.list(&description.capabilities),
+            grants,
             loaded,
             settings: config,
             job: self,
@@ -262,12 +250,6 @@ impl PlannedRestore {
         Ok(ApprovedRestore(self))
     }
 
-    /// Gives the job back with more grants, to be planned again.
-    pub fn with_grants(mut self, grants: impl IntoIterator<Item = Grant>) -> RestoreJob {
-        grants.into_iter().for_each(|grant| self.job.grants.add(grant));
-        self.job
-    }
-
     /// Whether carrying it out could alter what is there already: a target that is not empty, or a step.
     pub fn alters(&self) -> bool {
         let occupied = |root: &Root| std::fs::read_dir(&root.path).is_ok_and(|mut entries| entries.next().is_some());
@@ -276,7 +258,6 @@ impl PlannedRestore {
 }
 
 /// A plan that may be carried out.
-#[derive(Debug)]
 pub struct ApprovedRestore(PlannedRestore);
 
 impl ApprovedRestore {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use copal_sandbox::{Description, RootSpec};
+use copal_sandbox::types::{Description, RootSpec};
 
 use crate::error::Error;
 use crate::places::Root;

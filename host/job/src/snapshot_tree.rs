@@ -2,7 +2,8 @@
 
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::{Repository, walk};
-use copal_sandbox::{Entry, Failure, FailureKind, Tree, name};
+use copal_sandbox::{Tree, name};
+use copal_sandbox::types::{Entry, Failure, FailureKind};
 
 use crate::passes::entry;
 

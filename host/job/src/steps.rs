@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use copal_sandbox::{Action, Capture, Step};
+use copal_sandbox::types::{Action, Capture, Step};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 

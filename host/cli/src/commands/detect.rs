@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::process::ExitCode;
 
-use copal_sandbox::Detection;
+use copal_sandbox::types::Detection;
 use serde::Serialize;
 
 use crate::args::DetectArgs;

@@ -1,15 +1,19 @@
-//! What backup and restore share: settings, grants asked for, approval.
+//! What backup and restore share: settings, grants that are asked for, approval, the exit code.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
-use copal_job::Needed;
-use copal_sandbox::{Finding, Grant, Severity};
+use copal_job::{Error, Missing, Needed, UndoFailure};
+use copal_sandbox::Grant;
+use copal_sandbox::types::{Finding, Severity};
 
 use crate::args::JobArgs;
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure, INCOMPLETE};
+use crate::output;
+use crate::session::Session;
 
 /// The settings as they were given, those from files read.
-pub(crate) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure> {
+pub(super) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure> {
     let mut settings = args.set.clone();
     for (key, path) in &args.set_file {
         let value = std::fs::read_to_string(path)
@@ -20,30 +24,59 @@ pub(crate) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure>
 }
 
 /// Whether there is somebody to ask.
-pub(crate) fn can_ask(args: &JobArgs, json: bool) -> bool {
-    !args.yes && !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+pub(super) fn can_ask(args: &JobArgs, session: &Session) -> bool {
+    !args.yes && !session.global.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Plans with the grants given. Where more are needed and there is somebody to ask, asks for them and plans again.
+///
+/// A plan may need grants to be made at all, and its probes may then show what else it needs; so this goes on until nothing is missing or
+/// something is refused.
+pub(super) fn plan<P>(
+    given: &[Grant],
+    ask: bool,
+    mut planner: impl FnMut(&[Grant]) -> Result<P, Error>,
+    missing: impl Fn(&P) -> Vec<Grant>,
+    show: impl Fn(&P) -> Result<(), Failure>,
+) -> Result<P, Failure> {
+    let mut grants = given.to_vec();
+    loop {
+        let (planned, missing) = match planner(&grants) {
+            Ok(planned) => {
+                show(&planned)?;
+                let missing = missing(&planned);
+                (Ok(planned), missing)
+            }
+            Err(Error::Grants(missing)) => (Err(Error::Grants(missing.clone())), missing),
+            Err(error) => return Err(error.into()),
+        };
+        let asked = ask && !missing.is_empty() && missing.iter().all(|grant| !grants.contains(grant));
+        if !asked || !allow(&missing)? {
+            return Ok(planned?);
+        }
+        grants.extend(missing);
+    }
 }
 
 /// The grants that are missing from a plan which nothing else forbids.
-pub(crate) fn missing(findings: &[Finding], needed: &[Needed]) -> Vec<Grant> {
+pub(super) fn missing(findings: &[Finding], needed: &[Needed]) -> Vec<Grant> {
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Vec::new();
     }
     needed.iter().filter(|need| !need.given).map(|need| need.grant.clone()).collect()
 }
 
-/// Asks for each grant in turn; none where one is refused.
-pub(crate) fn ask_grants(missing: Vec<Grant>) -> Result<Option<Vec<Grant>>, Failure> {
-    for grant in &missing {
-        if !ask(&format!("Allow the plugin to have this done: {grant} ?"))? {
-            return Ok(None);
+fn allow(grants: &[Grant]) -> Result<bool, Failure> {
+    for grant in grants {
+        if !ask(&format!("Allow the plugin to have this done: {} ?", output::printable(&grant.to_string())))? {
+            return Ok(false);
         }
     }
-    Ok(Some(missing))
+    Ok(true)
 }
 
 /// Asks whether to go on.
-pub(crate) fn confirm() -> Result<(), Failure> {
+pub(super) fn confirm() -> Result<(), Failure> {
     if ask("Go on?")? { Ok(()) } else { Err(Failure::usage("declined", "declined; nothing was changed")) }
 }
 
@@ -54,4 +87,13 @@ fn ask(question: &str) -> Result<bool, Failure> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// The exit code that tells how a job ended.
+pub(super) fn exit_code(not_undone: &[UndoFailure], missing: &[Missing]) -> ExitCode {
+    match (not_undone, missing) {
+        ([], []) => ExitCode::SUCCESS,
+        ([], _) => ExitCode::from(INCOMPLETE),
+        _ => ExitCode::from(FAILED),
+    }
 }

@@ -21,10 +21,10 @@ use crate::session::Session;
 pub(crate) fn run(command: Command, session: &Session) -> Outcome {
     match command {
         Command::Init => init::run(session),
-        Command::Backup(args) => backup::run(args, session),
-        Command::Restore(args) => restore::run(args, session),
-        Command::Plan(PlanCommand::Backup(args)) => backup::plan(args, session),
-        Command::Plan(PlanCommand::Restore(args)) => restore::plan(args, session),
+        Command::Backup(args) => backup::run(&args, session),
+        Command::Restore(args) => restore::run(&args, session),
+        Command::Plan(PlanCommand::Backup(args)) => backup::plan(&args, session),
+        Command::Plan(PlanCommand::Restore(args)) => restore::plan(&args, session),
         Command::Resume => resume::run(session),
         Command::Snapshots => snapshots::run(session),
         Command::Ls(args) => ls::run(&args, session),

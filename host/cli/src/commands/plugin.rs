@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use copal_job::intent_word;
-use copal_sandbox::Description;
+use copal_sandbox::types::Description;
 use serde::Serialize;
 use serde_json::Value;
 

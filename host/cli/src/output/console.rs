@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use copal_job::{Observer, StepState};
 use copal_repository::{ItemError, Progress};
-use copal_sandbox::{Finding, Severity};
+use copal_sandbox::types::{Finding, Severity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::report::finding_lines;

@@ -17,6 +17,7 @@ pub(crate) use self::plan::{backup as backup_plan, restore as restore_plan};
 pub(crate) use self::report::{backup, findings, restore, resumed};
 pub(crate) use self::text::{bytes, printable, time};
 use crate::failure::Failure;
+use crate::session::Session;
 
 /// Sends the program's own log to the standard error: warnings, and with `-v` more. `RUST_LOG` overrides.
 pub(crate) fn start_logging(verbose: u8) {
@@ -46,6 +47,14 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
+}
+
+/// Prints a plan, where people read along.
+pub(crate) fn plan(text: impl FnOnce() -> String, session: &Session) -> Result<(), Failure> {
+    if session.global.json || session.global.quiet {
+        return Ok(());
+    }
+    print(&format!("{}\n", text()))
 }
 
 /// An empty table in the program's style: columns parted by spaces.

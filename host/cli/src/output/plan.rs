@@ -1,10 +1,7 @@
 //! A plan as a person reads it before anything happens.
 
 use copal_job::{Needed, PlannedBackup, PlannedRestore, PluginIdentity, Root, intent_word, shell_quote};
-use copal_sandbox::{
-    Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent, SourceContent, Step,
-    Window,
-};
+use copal_sandbox::types::{Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent, SourceContent, Step, Window};
 
 use super::report::finding_lines;
 use super::text::{printable, printable_lines};
@@ -146,7 +143,7 @@ impl Page {
         let words: Vec<_> = command.argv.iter().map(|word| shell_quote(word)).collect();
         self.line(3, &format!("{verb}: {}", words.join(" ")));
         for variable in &command.environment {
-            self.line(4, &format!("with {}={}", variable.name, copal_sandbox::redact(&variable.value)));
+            self.line(4, &format!("with {}={}", variable.name, copal_sandbox::types::redact(&variable.value)));
         }
         if let Some(stdin) = &command.stdin {
             self.block(stdin);
@@ -156,7 +153,7 @@ impl Page {
     fn request(&mut self, verb: &str, request: &HttpRequest) {
         self.line(3, &format!("{verb}: {} {}", request.method, request.url));
         for header in &request.headers {
-            self.line(4, &format!("{}: {}", header.name, copal_sandbox::redact(&header.value)));
+            self.line(4, &format!("{}: {}", header.name, copal_sandbox::types::redact(&header.value)));
         }
         if let Some(body) = &request.body {
             self.block(body);
@@ -164,7 +161,7 @@ impl Page {
     }
 
     fn block(&mut self, text: &[Fragment]) {
-        let text = printable_lines(&copal_sandbox::redact(text));
+        let text = printable_lines(&copal_sandbox::types::redact(text));
         let lines: Vec<_> = text.lines().collect();
         for line in lines.iter().take(TEXT_LINES) {
             self.line(4, &format!("| {line}"));

@@ -1,7 +1,7 @@
 //! What was done, as a person reads it afterwards.
 
 use copal_job::{BackupOutcome, Missing, RestoreOutcome, Resumed, UndoFailure};
-use copal_sandbox::{Finding, Severity};
+use copal_sandbox::types::{Finding, Severity};
 
 use super::text::{bytes, printable};
 

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use copal_sandbox::{Base, Fragment};
+use copal_sandbox::types::{Base, Fragment};
 
 use super::*;
 use crate::places::Root;
@@ -117,7 +117,7 @@ fn a_wait_ends_when_the_condition_holds_and_fails_when_it_never_does() {
     let wait = |condition, timeout| Action::Wait(WaitUntil { condition, interval: 1, timeout });
     bench.perform(&wait(Condition::Responds(get(server("204 No Content", ""))), 5)).unwrap();
     let argv = vec!["false".to_owned()];
-    let command = copal_sandbox::Command { argv, environment: Vec::new(), stdin: None, timeout: 5 };
+    let command = copal_sandbox::types::Command { argv, environment: Vec::new(), stdin: None, timeout: 5 };
     let error = bench.perform(&wait(Condition::CommandSucceeds(command), 1)).unwrap_err();
     assert!(matches!(error, ActionError::Wait { seconds: 1, .. }), "{error}");
 }

@@ -12,7 +12,8 @@ use crate::types::{Entry, Failure, FailureKind};
 use crate::validate;
 
 /// A tree that a plugin holds.
-pub(crate) struct Handle(pub(crate) Arc<dyn Tree>);
+#[expect(unreachable_pub, reason = "the bindings re-export it")]
+pub struct Handle(pub(crate) Arc<dyn Tree>);
 
 impl State {
     /// Looks into a tree, at the host's expense, if the path is one that the contract allows.

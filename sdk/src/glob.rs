@@ -32,7 +32,11 @@ use crate::{Entry, Failure};
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(
+    with = "String",
+    inline,
+    description = "A pattern such as `*.tmp`, `/cache` or `logs/**/*.gz`."
+)]
 pub struct Glob {
     pattern: String,
     segments: Vec<Segment>,

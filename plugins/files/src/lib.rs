@@ -11,7 +11,7 @@ use serde::Deserialize;
 /// The plugin `copal/files`.
 pub struct Files;
 
-/// How the operator configures [`Files`].
+/// What an operator can set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {

@@ -23,8 +23,16 @@ pub struct TestEnvironment {
 impl TestEnvironment {
     /// A world whose repository is a local directory that is not there yet.
     pub fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("copal-test-").tempdir().unwrap();
-        let repository = directory.path().join("repository").to_str().unwrap().to_owned();
+        let directory = tempfile::Builder::new()
+            .prefix("copal-test-")
+            .tempdir()
+            .unwrap();
+        let repository = directory
+            .path()
+            .join("repository")
+            .to_str()
+            .unwrap()
+            .to_owned();
         for name in ["home", "programs"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
         }
@@ -56,7 +64,10 @@ impl TestEnvironment {
 
     /// The repository's URL as restic spells it.
     pub fn repository_for_restic(&self) -> String {
-        let endpoint = self.variables.iter().find(|(name, _)| name == "AWS_ENDPOINT_URL");
+        let endpoint = self
+            .variables
+            .iter()
+            .find(|(name, _)| name == "AWS_ENDPOINT_URL");
         match (self.repository.strip_prefix("s3://"), endpoint) {
             (Some(place), Some((_, endpoint))) => format!("s3:{endpoint}/{place}"),
             _ => self.repository.clone(),
@@ -119,7 +130,10 @@ impl TestEnvironment {
     pub fn program(&self, program: impl AsRef<OsStr>) -> Program {
         Program::new(program)
             .env("HOME", self.path("home"))
-            .env("PATH", format!("{}:{SYSTEM_PATH}", self.path("programs").display()))
+            .env(
+                "PATH",
+                format!("{}:{SYSTEM_PATH}", self.path("programs").display()),
+            )
             .env("LANG", "C.UTF-8")
             .envs(self.variables.clone())
             .current_dir(self.directory.path())
@@ -139,7 +153,10 @@ impl TestEnvironment {
     /// The newest snapshot's manifest.
     #[track_caller]
     pub fn manifest(&self) -> Value {
-        self.copal(["manifest", "latest", "--json"]).run().succeeds().json()
+        self.copal(["manifest", "latest", "--json"])
+            .run()
+            .succeeds()
+            .json()
     }
 
     /// Runs `copal` and returns the error that it ends with, after checking the exit code.
@@ -178,7 +195,8 @@ impl Refusal {
     pub fn says(&self, text: &str) -> &Self {
         let said = [&self.error["message"], &self.error["advice"]];
         assert!(
-            said.iter().any(|part| part.as_str().is_some_and(|part| part.contains(text))),
+            said.iter()
+                .any(|part| part.as_str().is_some_and(|part| part.contains(text))),
             "{text:?} is not said in {:#}\n{}",
             self.error,
             self.outcome.stderr
@@ -189,7 +207,13 @@ impl Refusal {
     /// Fails the test unless the error is of this kind.
     #[track_caller]
     pub fn is(&self, kind: &str) -> &Self {
-        assert_eq!(self.kind(), kind, "{:#}\n{}", self.error, self.outcome.stderr);
+        assert_eq!(
+            self.kind(),
+            kind,
+            "{:#}\n{}",
+            self.error,
+            self.outcome.stderr
+        );
         self
     }
 }
@@ -214,5 +238,9 @@ pub fn copal_binary() -> PathBuf {
 /// Where Cargo puts binaries: the test's own executable lies in `deps` beneath it.
 fn profile_directory() -> PathBuf {
     let executable = std::env::current_exe().unwrap();
-    executable.ancestors().nth(2).expect("a test lies in Cargo's target directory").to_owned()
+    executable
+        .ancestors()
+        .nth(2)
+        .expect("a test lies in Cargo's target directory")
+        .to_owned()
 }

@@ -47,24 +47,43 @@ pub fn both_cut_at_the_same_places(environment: &TestEnvironment, restic: &Resti
     environment.copal(["init"]).run().succeeds();
     environment.backup("files", &source, "").run().succeeds();
     let before = restic.blobs("data");
-    assert!(before.len() > 10, "{} data blobs are too few to prove anything", before.len());
+    assert!(
+        before.len() > 10,
+        "{} data blobs are too few to prove anything",
+        before.len()
+    );
 
     let summary = restic.backup(&source);
-    assert_eq!(summary["data_blobs"], 0, "restic stored data that Copal had stored: {summary}");
+    assert_eq!(
+        summary["data_blobs"], 0,
+        "restic stored data that Copal had stored: {summary}"
+    );
     assert_eq!(restic.blobs("data"), before);
 
     std::fs::write(source.join("more noise"), sample::noise(8, 24 << 20)).unwrap();
     restic.backup(&source);
     let before = restic.blobs("data");
     environment.backup("files", &source, "").run().succeeds();
-    let added: Vec<_> = restic.blobs("data").into_iter().filter(|id| !before.contains(id)).collect();
-    assert!(added.len() <= 1, "Copal stored data that restic had stored: {added:?}");
+    let added: Vec<_> = restic
+        .blobs("data")
+        .into_iter()
+        .filter(|id| !before.contains(id))
+        .collect();
+    assert!(
+        added.len() <= 1,
+        "Copal stored data that restic had stored: {added:?}"
+    );
 }
 
 /// The one directory at the top of the newest snapshot that is a root.
 fn only_root(environment: &TestEnvironment) -> String {
     let document = environment.manifest();
-    let roots = document["roots"].as_array().expect("the manifest lists roots");
+    let roots = document["roots"]
+        .as_array()
+        .expect("the manifest lists roots");
     assert_eq!(roots.len(), 1, "{document:#}");
-    roots[0]["name"].as_str().expect("a root has a name").to_owned()
+    roots[0]["name"]
+        .as_str()
+        .expect("a root has a name")
+        .to_owned()
 }

@@ -46,12 +46,24 @@ impl Jpom {
     pub fn in_use(h2: &H2, home: &Path, layout: Layout) -> Self {
         let jpom = Self::at(h2, home, layout);
         jpom.files(INSTALL_ID);
-        jpom.write("db/execute.init.sql.log", "da39a3ee5e6b4b0d3255bfef95601890afd80709\n");
+        jpom.write(
+            "db/execute.init.sql.log",
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709\n",
+        );
         jpom.write("db/backup/20260101000000.sql", "-- an SQL backup\n");
-        jpom.write("data/sshkey/id_rsa", "-----BEGIN OPENSSH PRIVATE KEY-----\n");
-        jpom.write("data/build/b1/history/1/result/app.jar", crate::sample::noise(11, 300_000));
+        jpom.write(
+            "data/sshkey/id_rsa",
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+        );
+        jpom.write(
+            "data/build/b1/history/1/result/app.jar",
+            crate::sample::noise(11, 300_000),
+        );
         jpom.write("data/build/b1/source/pom.xml", "<project/>\n");
-        jpom.write("data/build/b2/history/1/result/web.zip", crate::sample::noise(12, 200_000));
+        jpom.write(
+            "data/build/b2/history/1/result/web.zip",
+            crate::sample::noise(12, 200_000),
+        );
         jpom.write("data/script/s1/script.sh", "echo deployed\n");
         jpom.write("data/temp/upload.part", "left over");
         jpom.write("data/script_run_cache/x.sh", "left over");
@@ -137,12 +149,14 @@ impl Jpom {
 
     /// The identities that workspaces are bound to.
     pub fn bound_ids(&self) -> Vec<String> {
-        self.database().query("SELECT DISTINCT clusterInfoId FROM WORKSPACE ORDER BY 1")
+        self.database()
+            .query("SELECT DISTINCT clusterInfoId FROM WORKSPACE ORDER BY 1")
     }
 
     /// The identities that clusters are registered by.
     pub fn cluster_ids(&self) -> Vec<String> {
-        self.database().query("SELECT id FROM CLUSTER_INFO ORDER BY 1")
+        self.database()
+            .query("SELECT id FROM CLUSTER_INFO ORDER BY 1")
     }
 }
 

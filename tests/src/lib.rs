@@ -4,7 +4,11 @@
 //! Nothing here is shared between tests: each [`TestEnvironment`] has its own directories, repository, state and search path, and
 //! whatever it starts ends with it. A program that is missing fails the test where the variable `CI` is set; elsewhere the test
 //! says what it skipped.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper of tests fails by panicking"
+)]
 #![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 
 pub mod applications;

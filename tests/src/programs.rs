@@ -16,7 +16,9 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// The program's path, or none after [`missing`] has said so.
 pub fn require(name: &str, package: &str) -> Option<PathBuf> {
     find(name).or_else(|| {
-        missing(&format!("{name} is not installed (Debian package {package})"));
+        missing(&format!(
+            "{name} is not installed (Debian package {package})"
+        ));
         None
     })
 }

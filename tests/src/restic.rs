@@ -20,14 +20,20 @@ impl<'a> Restic<'a> {
     /// restic, or none where it is not installed.
     pub fn find(environment: &'a TestEnvironment) -> Option<Self> {
         let program = programs::require("restic", "restic")?;
-        Some(Self { environment, program })
+        Some(Self {
+            environment,
+            program,
+        })
     }
 
     /// restic with these arguments.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Program {
         self.environment
             .program(&self.program)
-            .env("RESTIC_REPOSITORY", self.environment.repository_for_restic())
+            .env(
+                "RESTIC_REPOSITORY",
+                self.environment.repository_for_restic(),
+            )
             .env("RESTIC_PASSWORD", PASSWORD)
             .env("RESTIC_CACHE_DIR", self.environment.path("restic-cache"))
             .args(arguments)
@@ -41,7 +47,11 @@ impl<'a> Restic<'a> {
     /// Backs a directory up by its absolute path and returns restic's summary.
     #[track_caller]
     pub fn backup(&self, directory: &Path) -> Value {
-        let outcome = self.command(["backup", "--json"]).arg(directory).run().succeeds();
+        let outcome = self
+            .command(["backup", "--json"])
+            .arg(directory)
+            .run()
+            .succeeds();
         let text = outcome.text();
         let summary = text.lines().last().expect("a summary");
         serde_json::from_str(summary).expect("restic's summary is JSON")
@@ -50,14 +60,21 @@ impl<'a> Restic<'a> {
     /// Restores the newest snapshot into a new directory.
     #[track_caller]
     pub fn restore(&self, target: &Path) {
-        self.command(["restore", "latest", "--target"]).arg(target).run().succeeds();
+        self.command(["restore", "latest", "--target"])
+            .arg(target)
+            .run()
+            .succeeds();
     }
 
     /// Fails the test unless restic finds nothing wrong, every byte read.
     #[track_caller]
     pub fn check(&self) {
         let outcome = self.command(["check", "--read-data"]).run().succeeds();
-        assert!(outcome.text().contains("no errors were found"), "{}", outcome.text());
+        assert!(
+            outcome.text().contains("no errors were found"),
+            "{}",
+            outcome.text()
+        );
     }
 
     /// The ids of the blobs of one kind that the index knows, sorted.

@@ -52,7 +52,10 @@ impl Program {
     }
 
     /// Sets variables.
-    pub fn envs<V: AsRef<OsStr>>(mut self, variables: impl IntoIterator<Item = (String, V)>) -> Self {
+    pub fn envs<V: AsRef<OsStr>>(
+        mut self,
+        variables: impl IntoIterator<Item = (String, V)>,
+    ) -> Self {
         self.command.envs(variables);
         self
     }
@@ -75,29 +78,44 @@ impl Program {
         self
     }
 
+    /// The same surroundings for a line of shell.
+    pub fn through_shell(self, line: &str) -> Self {
+        let mut shell = self.surroundings("/bin/sh");
+        shell.args(["-c", line]);
+        Self {
+            command: shell,
+            input: self.input,
+        }
+    }
+
     /// The same program without the superuser's right to read what permissions forbid, so that a file of mode 0 is unreadable to it
     /// whoever runs the tests.
     pub fn bound_by_permissions(self) -> Self {
         if !crate::programs::is_root() {
             return self;
         }
-        let mut command = Command::new("setpriv");
+        let mut command = self.surroundings("setpriv");
         command
             .arg("--bounding-set=-dac_override,-dac_read_search")
             .arg(self.command.get_program())
-            .args(self.command.get_args())
-            .env_clear()
-            .process_group(0);
+            .args(self.command.get_args());
+        Self {
+            command,
+            input: self.input,
+        }
+    }
+
+    /// Another program with the same variables and working directory.
+    fn surroundings(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().process_group(0);
         for (name, value) in self.command.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
         if let Some(directory) = self.command.get_current_dir() {
             command.current_dir(directory);
         }
-        Self {
-            command,
-            input: self.input,
-        }
+        command
     }
 
     /// Starts the program.
@@ -108,7 +126,9 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{:?} can't be started: {error}", self.command.get_program()));
+            .unwrap_or_else(|error| {
+                panic!("{:?} can't be started: {error}", self.command.get_program())
+            });
         let mut stdin = child.stdin.take();
         if let Some(mut pipe) = stdin.take_if(|_| !self.input.is_empty()) {
             // A program that does not want its input closes the pipe: its own affair.
@@ -155,11 +175,14 @@ fn collect(
         let mut buffer = [0; 8192];
         while let Ok(count @ 1..) = pipe.read(&mut buffer) {
             all.extend_from_slice(&buffer[..count]);
-            while let (Some(lines), Some(length)) =
-                (&lines, all[handed_on..].iter().position(|byte| *byte == b'\n'))
-            {
+            while let (Some(lines), Some(length)) = (
+                &lines,
+                all[handed_on..].iter().position(|byte| *byte == b'\n'),
+            ) {
                 // Nobody listening any more is no reason to stop collecting.
-                let _ = lines.send(String::from_utf8_lossy(&all[handed_on..handed_on + length]).into_owned());
+                let _ = lines.send(
+                    String::from_utf8_lossy(&all[handed_on..handed_on + length]).into_owned(),
+                );
                 handed_on += length + 1;
             }
         }
@@ -208,9 +231,9 @@ impl Running {
         kill_process(self.pid(), signal).expect("the program still runs");
     }
 
-    /// Whether the program has ended.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// The program's process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for the program's end.
@@ -219,7 +242,11 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(self.started.elapsed() < LIMIT, "{} has not ended in {LIMIT:?}", self.what);
+            assert!(
+                self.started.elapsed() < LIMIT,
+                "{} has not ended in {LIMIT:?}",
+                self.what
+            );
             std::thread::sleep(Duration::from_millis(5));
         };
         // Children that outlive their parent hold the pipes open.
@@ -227,7 +254,8 @@ impl Running {
         Outcome {
             status,
             stdout: self.stdout.take().unwrap().join().unwrap(),
-            stderr: String::from_utf8_lossy(&self.stderr.take().unwrap().join().unwrap()).into_owned(),
+            stderr: String::from_utf8_lossy(&self.stderr.take().unwrap().join().unwrap())
+                .into_owned(),
             what: self.what.clone(),
         }
     }
@@ -299,16 +327,23 @@ impl Outcome {
     /// The standard output as one JSON document.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.stdout)
-            .unwrap_or_else(|error| panic!("{}: no JSON document: {error}\n{}\n{}", self.what, self.text(), self.stderr))
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{}: no JSON document: {error}\n{}\n{}",
+                self.what,
+                self.text(),
+                self.stderr
+            )
+        })
     }
 
     /// The `error` object that a failed command with `--json` leaves as the last line of its standard error.
     #[track_caller]
     pub fn error(&self) -> Value {
         let line = self.stderr.trim_end().lines().last().unwrap_or_default();
-        let document: Value = serde_json::from_str(line)
-            .unwrap_or_else(|error| panic!("{}: no error document: {error}\n{}", self.what, self.stderr));
+        let document: Value = serde_json::from_str(line).unwrap_or_else(|error| {
+            panic!("{}: no error document: {error}\n{}", self.what, self.stderr)
+        });
         document["error"].clone()
     }
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lsetxattr, mknodat, utimensat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lsetxattr, mknodat, utimensat,
+};
 
 use crate::programs::is_root;
 
@@ -37,7 +39,10 @@ pub fn awkward(root: &Path) {
         (OsStr::from_bytes(b"latin-\xe9.txt"), "not UTF-8"),
         (OsStr::from_bytes(b"\xff\xfe\x01"), "no text at all"),
         (OsStr::new("line\nfeed\ttab"), "control characters"),
-        (OsStr::new("back\\slash\"quote'<&>"), "what JSON and shells mind"),
+        (
+            OsStr::new("back\\slash\"quote'<&>"),
+            "what JSON and shells mind",
+        ),
         (OsStr::new(" space "), "spaces around"),
         (OsStr::new("-dash"), "looks like an option"),
         (OsStr::new("默认\u{2028}\u{1f600}"), "beyond ASCII"),
@@ -59,10 +64,23 @@ pub fn awkward(root: &Path) {
     symlink(OsStr::from_bytes(b"latin-\xe9.txt"), path("link-to-latin")).unwrap();
 
     lsetxattr(path("a.txt"), "user.comment", b"kept", XattrFlags::empty()).unwrap();
-    lsetxattr(path("folder"), "user.binary", b"\0\xff\x01", XattrFlags::empty()).unwrap();
+    lsetxattr(
+        path("folder"),
+        "user.binary",
+        b"\0\xff\x01",
+        XattrFlags::empty(),
+    )
+    .unwrap();
     lsetxattr(path("folder"), "user.empty", b"", XattrFlags::empty()).unwrap();
 
-    mknodat(CWD, path("fifo"), FileType::Fifo, Mode::from_raw_mode(0o640), 0).unwrap();
+    mknodat(
+        CWD,
+        path("fifo"),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o640),
+        0,
+    )
+    .unwrap();
 
     for (name, mode) in [
         ("setuid", 0o4755),
@@ -82,7 +100,14 @@ pub fn awkward(root: &Path) {
     std::fs::set_permissions(path("shared"), Permissions::from_mode(0o3775)).unwrap();
     if is_root() {
         lchown(path("link"), Some(1), Some(2)).unwrap();
-        mknodat(CWD, path("null"), FileType::CharacterDevice, Mode::from_raw_mode(0o666), rustix::fs::makedev(1, 3)).unwrap();
+        mknodat(
+            CWD,
+            path("null"),
+            FileType::CharacterDevice,
+            Mode::from_raw_mode(0o666),
+            rustix::fs::makedev(1, 3),
+        )
+        .unwrap();
     } else {
         // A file of mode 0 would be unreadable to whoever made it.
         std::fs::remove_file(path("nothing")).unwrap();
@@ -102,8 +127,14 @@ pub fn awkward(root: &Path) {
         .unwrap()
         .set_times(FileTimes::new().set_modified(before_1970))
         .unwrap();
-    let time = Timespec { tv_sec: 1_234_567_890, tv_nsec: 987_654_321 };
-    let times = Timestamps { last_access: time, last_modification: time };
+    let time = Timespec {
+        tv_sec: 1_234_567_890,
+        tv_nsec: 987_654_321,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
     utimensat(CWD, path("link"), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
     old(&path("folder"), Duration::from_secs(1_111_111_111));
     old(&path("empty"), Duration::from_secs(1));

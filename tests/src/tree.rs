@@ -43,21 +43,35 @@ pub fn read(root: &Path) -> BTreeMap<PathBuf, Item> {
         next += 1;
         let full = root.join(&path);
         if std::fs::symlink_metadata(&full).unwrap().is_dir() {
-            paths.extend(std::fs::read_dir(&full).unwrap().map(|entry| path.join(entry.unwrap().file_name())));
+            paths.extend(
+                std::fs::read_dir(&full)
+                    .unwrap()
+                    .map(|entry| path.join(entry.unwrap().file_name())),
+            );
         }
     }
     paths.sort();
     let mut seen = HashMap::new();
-    paths.into_iter().map(|path| (path.clone(), item(root, path, &mut seen))).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), item(root, path, &mut seen)))
+        .collect()
 }
 
 fn item(root: &Path, path: PathBuf, seen: &mut HashMap<(u64, u64), PathBuf>) -> Item {
     // `join("")` would add a slash, and follow a symlink.
-    let full = if path.as_os_str().is_empty() { root.to_owned() } else { root.join(&path) };
+    let full = if path.as_os_str().is_empty() {
+        root.to_owned()
+    } else {
+        root.join(&path)
+    };
     let metadata = std::fs::symlink_metadata(&full).unwrap();
     let kind = metadata.file_type();
-    let same_as = (metadata.nlink() > 1 && !kind.is_dir())
-        .then(|| seen.entry((metadata.dev(), metadata.ino())).or_insert_with(|| path.clone()).clone());
+    let same_as = (metadata.nlink() > 1 && !kind.is_dir()).then(|| {
+        seen.entry((metadata.dev(), metadata.ino()))
+            .or_insert_with(|| path.clone())
+            .clone()
+    });
     Item {
         mode: metadata.mode(),
         uid: metadata.uid(),
@@ -65,7 +79,9 @@ fn item(root: &Path, path: PathBuf, seen: &mut HashMap<(u64, u64), PathBuf>) -> 
         modified: (metadata.mtime(), metadata.mtime_nsec()),
         content: kind.is_file().then(|| digest(&full)),
         size: kind.is_file().then_some(metadata.len()),
-        link_target: kind.is_symlink().then(|| std::fs::read_link(&full).unwrap()),
+        link_target: kind
+            .is_symlink()
+            .then(|| std::fs::read_link(&full).unwrap()),
         device: (metadata.rdev() != 0).then_some(metadata.rdev()),
         attributes: attributes(&full),
         same_as,
@@ -115,7 +131,11 @@ pub fn assert_same_but(expected: &Path, actual: &Path, ignored: impl Fn(&Path) -
     for path in paths.into_iter().filter(|path| !ignored(path)) {
         let (left, right) = (left.get(path), right.get(path));
         if left != right {
-            writeln!(differences, "{path:?}\n  expected {left:?}\n  actual   {right:?}").unwrap();
+            writeln!(
+                differences,
+                "{path:?}\n  expected {left:?}\n  actual   {right:?}"
+            )
+            .unwrap();
         }
     }
     assert!(
@@ -131,5 +151,8 @@ pub fn contents(root: &Path) -> BTreeMap<PathBuf, Option<[u8; 32]>> {
     if !root.exists() {
         return BTreeMap::new();
     }
-    read(root).into_iter().map(|(path, item)| (path, item.content)).collect()
+    read(root)
+        .into_iter()
+        .map(|(path, item)| (path, item.content))
+        .collect()
 }

@@ -3,9 +3,9 @@
 use std::hint::black_box;
 
 use copal_sdk::{
-    BackupPlan, BackupRequest, Command, Description, Detection, Direction, Entry, Failure, Filter, Finding, Kind,
-    Pass, Placement, Plugin, Probe, RestorePlan, RestoreRequest, Source, Step, Tree, Verdict, VerifyRequest, export,
-    tracing,
+    BackupPlan, BackupRequest, Command, Description, Detection, Direction, Entry, Failure, Filter,
+    Finding, Kind, Pass, Placement, Plugin, Probe, RestorePlan, RestoreRequest, Source, Step, Tree,
+    Verdict, VerifyRequest, export, tracing,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,10 @@ impl Config {
                 black_box(descend(0));
                 Ok(())
             }
-            Mode::Fail => Err(Failure::corrupt("hostile.told", format!("told to fail at {path:?}"))),
+            Mode::Fail => Err(Failure::corrupt(
+                "hostile.told",
+                format!("told to fail at {path:?}"),
+            )),
             Mode::Slow => {
                 tracing::error!("computing at {path:?}");
                 (0..1_000_000_000_u64).for_each(|count| {
@@ -153,7 +156,11 @@ impl Plugin for Hostile {
         }
         if let Some(container) = &config.container {
             let docker = |verb: &str| Command::new(["docker", verb, container]);
-            let stop = Step::new("stop", format!("Stop the container {container}"), docker("stop"));
+            let stop = Step::new(
+                "stop",
+                format!("Stop the container {container}"),
+                docker("stop"),
+            );
             plan = plan.quiesce(stop.undo(docker("start")));
         }
         if config.is_huge(Stage::Plan, "") {
@@ -164,7 +171,9 @@ impl Plugin for Hostile {
 
     fn plan_restore(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, Failure> {
         request.config.misbehave(Stage::PlanRestore, "")?;
-        RestorePlan::new().placement(Placement::tree("data")).state(&request.config)
+        RestorePlan::new()
+            .placement(Placement::tree("data"))
+            .state(&request.config)
     }
 
     fn verify(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>, Failure> {
@@ -193,14 +202,22 @@ impl Pass for Watch {
                 verdicts.push(Verdict::Keep);
             }
             let filtered = self.0.filters() && entry.kind == Kind::File;
-            verdicts.push(if filtered { Verdict::filter() } else { Verdict::Keep });
+            verdicts.push(if filtered {
+                Verdict::filter()
+            } else {
+                Verdict::Keep
+            });
         }
         Ok(verdicts)
     }
 
     fn open(&mut self, _root: &str, entry: &Entry) -> Result<Box<dyn Filter>, Failure> {
         self.0.misbehave(Stage::Open, &entry.path)?;
-        Ok(Box::new(Through { config: self.0.clone(), path: entry.path.clone(), pushes: 0 }))
+        Ok(Box::new(Through {
+            config: self.0.clone(),
+            path: entry.path.clone(),
+            pushes: 0,
+        }))
     }
 
     fn finish(self) -> Result<Vec<Finding>, Failure> {

@@ -6,11 +6,18 @@ use bindings::wasi::sockets::instance_network::instance_network;
 use bindings::wasi::sockets::network::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
 use copal_sdk::{
-    BackupPlan, BackupRequest, Description, Detection, Failure, NoConfig, Plugin, Probe, Source, Tree, export,
+    BackupPlan, BackupRequest, Description, Detection, Failure, NoConfig, Plugin, Probe, Source,
+    Tree, export,
 };
 
 mod bindings {
-    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated"
+    )]
     wit_bindgen::generate!({ path: "wit", generate_all });
 }
 
@@ -23,7 +30,11 @@ impl Plugin for Looks {
     type Pass = ();
 
     fn describe() -> Description {
-        Description::new("tests/wasi", "0.1.0", "Looks at what WASI grants it.").root("data", "Any directory.", &[])
+        Description::new("tests/wasi", "0.1.0", "Looks at what WASI grants it.").root(
+            "data",
+            "Any directory.",
+            &[],
+        )
     }
 
     fn detect(_root: &dyn Tree, _probe: &dyn Probe) -> Result<Option<Detection>, Failure> {
@@ -31,8 +42,14 @@ impl Plugin for Looks {
     }
 
     fn plan_backup(_request: &BackupRequest<'_, NoConfig>) -> Result<BackupPlan, Failure> {
-        let variables: Vec<_> = environment::get_environment().into_iter().map(|(name, _)| name).collect();
-        let directories: Vec<_> = preopens::get_directories().into_iter().map(|(_, path)| path).collect();
+        let variables: Vec<_> = environment::get_environment()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let directories: Vec<_> = preopens::get_directories()
+            .into_iter()
+            .map(|(_, path)| path)
+            .collect();
         Ok(BackupPlan::new()
             .source(Source::tree("data"))
             .fact("variables", variables)
@@ -44,8 +61,12 @@ impl Plugin for Looks {
 
 /// Whether a socket can be made and bound to an address.
 fn has_a_socket() -> bool {
-    let any = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: 0, address: (127, 0, 0, 1) });
-    create_tcp_socket(IpAddressFamily::Ipv4).is_ok_and(|socket| socket.start_bind(&instance_network(), any).is_ok())
+    let any = IpSocketAddress::Ipv4(Ipv4SocketAddress {
+        port: 0,
+        address: (127, 0, 0, 1),
+    });
+    create_tcp_socket(IpAddressFamily::Ipv4)
+        .is_ok_and(|socket| socket.start_bind(&instance_network(), any).is_ok())
 }
 
 export!(Looks);

@@ -230,7 +230,6 @@ fn check_preamble(bytes: &[u8]) -> Result<(), Error> {
 fn check_import(import: &str) -> Result<(), Error> {
     let (interface, version) = import.split_once('@').unwrap_or((import, ""));
     let package = interface.split('/').next().unwrap_or_default();
-    let is_wasi = |name: &&str| package.strip_prefix("wasi:") == Some(*name);
     if package == CONTRACT {
         if version.starts_with("0.1.") {
             return Ok(());
@@ -239,7 +238,10 @@ fn check_import(import: &str) -> Result<(), Error> {
             "it needs `{import}`, and this Copal gives {CONTRACT} 0.1"
         )));
     }
-    if version.starts_with("0.2.") && WASI.iter().any(|name| is_wasi(&name)) {
+    let wasi = package
+        .strip_prefix("wasi:")
+        .is_some_and(|name| WASI.contains(&name));
+    if wasi && version.starts_with("0.2.") {
         return Ok(());
     }
     Err(Error::Denied {

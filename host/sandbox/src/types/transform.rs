@@ -1,0 +1,38 @@
+//! What a pass answers.
+
+use super::{Owner, Timestamp};
+
+/// Which way a pass runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Into a snapshot.
+    Backup,
+    /// Out of a snapshot.
+    Restore,
+}
+
+/// What to alter of an entry; what is none stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Another name within the same directory.
+    pub name: Option<String>,
+    /// Permission bits, 0 to 0o7777.
+    pub mode: Option<u32>,
+    /// Another owner.
+    pub owner: Option<Owner>,
+    /// Another time of modification.
+    pub modified: Option<Timestamp>,
+    /// Send the content through [`crate::Pass::open`]. Ignored for all but files.
+    pub filter: bool,
+}
+
+/// What becomes of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Goes through as it is.
+    Keep,
+    /// Left out; a directory with all beneath it.
+    Skip,
+    /// Goes through altered.
+    Change(Change),
+}

@@ -26,7 +26,7 @@ pub enum ErrorKind {
     Storage,
     /// The local system failed.
     Io,
-    /// The caller's own pass over the entries failed.
+    /// A pass failed: the plugin that transforms the files.
     Pass,
     /// The user asked to stop.
     Interrupted,
@@ -94,9 +94,9 @@ pub enum Error {
         /// How.
         source: std::io::Error,
     },
-    /// The caller's own pass over the entries failed; what it says is all there is.
-    #[error(transparent)]
-    Pass(Box<dyn std::error::Error + Send + Sync>),
+    /// A pass over the files failed for good.
+    #[error("{0}")]
+    Pass(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The user asked to stop.
     #[error(
         "interrupted: nothing refers to what was written so far, and the next run uses it again"

@@ -2,10 +2,24 @@
 //!
 //! Source of the facts: restic's `doc/design.rst`, and restic 0.14 as an oracle in the tests.
 
+pub mod config;
+pub mod crypto;
+pub mod index;
 mod json;
+pub mod key;
+pub mod lock;
+pub mod pack;
+pub mod polynomial;
+pub mod snapshot;
 mod time;
 pub mod tree;
+pub mod unpacked;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use pack::BlobKind;
 pub use time::Timestamp;
 
 /// Bytes that are not what the format says. The text names what is wrong with them.
@@ -17,4 +31,36 @@ impl From<serde_json::Error> for Malformed {
     fn from(error: serde_json::Error) -> Self {
         Self(format!("not the JSON expected: {error}"))
     }
+}
+
+/// Bytes that JSON holds in Base64, as Go writes a `[]byte`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base64(pub(crate) Vec<u8>);
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD
+            .decode(text)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Whether Go's `omitempty` leaves it out.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Go writes a list that was never set as `null`.
+fn null_is_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

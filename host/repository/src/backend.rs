@@ -1,0 +1,266 @@
+//! A repository's files as a store's objects: where they lie, and reading and writing them from plain threads.
+
+use std::future::Future;
+use std::ops::Range;
+
+use bytes::Bytes;
+use copal_storage::Store;
+use copal_storage::object_store::path::Path;
+use copal_storage::object_store::{ObjectStoreExt, PutPayload};
+use tokio::runtime::Handle;
+
+use crate::error::Error;
+use crate::id::{hex, sha256};
+
+/// The kinds of files, by the directories where restic keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Key,
+    Lock,
+    Snapshot,
+    Index,
+    Pack,
+}
+
+impl FileKind {
+    const ALL: [Self; 5] = [
+        Self::Key,
+        Self::Lock,
+        Self::Snapshot,
+        Self::Index,
+        Self::Pack,
+    ];
+
+    fn directory(self) -> &'static str {
+        match self {
+            Self::Key => "keys",
+            Self::Lock => "locks",
+            Self::Snapshot => "snapshots",
+            Self::Index => "index",
+            Self::Pack => "data",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Lock => "lock",
+            Self::Snapshot => "snapshot",
+            Self::Index => "index",
+            Self::Pack => "pack",
+        }
+    }
+
+    /// The file for people: `pack 1234…`.
+    pub(crate) fn name(self, id: &[u8; 32]) -> String {
+        format!("{} {}", self.word(), String::from_utf8_lossy(&hex(id)))
+    }
+
+    /// Where the file lies. Packs are spread over 256 directories by their first byte.
+    fn path(self, id: &[u8; 32]) -> String {
+        let id = hex(id);
+        let id = String::from_utf8_lossy(&id);
+        match self {
+            Self::Pack => format!("data/{}/{id}", &id[..2]),
+            _ => format!("{}/{id}", self.directory()),
+        }
+    }
+}
+
+const CONFIG: &str = "config";
+
+/// The files of one repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Backend {
+    store: Store,
+    runtime: Handle,
+}
+
+impl Backend {
+    pub(crate) fn new(store: Store, runtime: Handle) -> Self {
+        Self { store, runtime }
+    }
+
+    pub(crate) fn location(&self) -> &str {
+        self.store.location()
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Makes what restic's local backend expects to find.
+    pub(crate) fn create_directories(&self) -> Result<(), Error> {
+        let packs: Vec<_> = (0..=255_u8)
+            .map(|byte| format!("data/{byte:02x}"))
+            .collect();
+        let directories = FileKind::ALL.map(FileKind::directory);
+        Ok(self.store.create_directories(
+            directories
+                .into_iter()
+                .chain(packs.iter().map(String::as_str)),
+        )?)
+    }
+
+    fn wait<T>(&self, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.runtime.block_on(future)
+    }
+
+    fn error(
+        &self,
+        action: &'static str,
+        path: &str,
+    ) -> impl FnOnce(copal_storage::object_store::Error) -> Error + use<> {
+        let (location, path) = (self.location().to_owned(), path.to_owned());
+        move |source| Error::Storage(copal_storage::Error::new(&location, action, &path, source))
+    }
+
+    async fn get(&self, path: &str) -> Result<Bytes, Error> {
+        let result = self
+            .store
+            .objects()
+            .get(&Path::from(path))
+            .await
+            .map_err(self.error("read", path))?;
+        result.bytes().await.map_err(self.error("read", path))
+    }
+
+    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
+        let put = self
+            .store
+            .objects()
+            .put(&Path::from(path), PutPayload::from_bytes(bytes))
+            .await;
+        put.map(|_| ()).map_err(self.error("write", path))
+    }
+
+    pub(crate) fn read_config(&self) -> Result<Bytes, Error> {
+        self.wait(self.get(CONFIG))
+    }
+
+    pub(crate) fn write_config(&self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.wait(self.put(CONFIG, bytes.into()))
+    }
+
+    /// The whole file, whose bytes are proved to be those that its name says.
+    pub(crate) async fn read_async(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
+        let bytes = self.get(&kind.path(id)).await?;
+        if sha256(&bytes) == *id {
+            Ok(bytes)
+        } else {
+            Err(Error::corrupt(
+                kind.name(id),
+                "its contents do not fit its name",
+            ))
+        }
+    }
+
+    /// As [`Self::read_async`].
+    pub(crate) fn read(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
+        self.wait(self.read_async(kind, id))
+    }
+
+    /// A part of the file, as many bytes as asked for.
+    pub(crate) fn read_range(
+        &self,
+        kind: FileKind,
+        id: &[u8; 32],
+        range: Range<u64>,
+    ) -> Result<Bytes, Error> {
+        let path = kind.path(id);
+        let expected = range.end.saturating_sub(range.start);
+        let read = async {
+            let objects = self.store.objects();
+            objects
+                .get_range(&Path::from(path.as_str()), range)
+                .await
+                .map_err(self.error("read", &path))
+        };
+        let bytes = self.wait(read)?;
+        if bytes.len() as u64 == expected {
+            Ok(bytes)
+        } else {
+            Err(Error::corrupt(
+                kind.name(id),
+                "it is shorter than the index says",
+            ))
+        }
+    }
+
+    /// Writes a file under the name that its bytes give it.
+    pub(crate) async fn write_async(
+        &self,
+        kind: FileKind,
+        bytes: Bytes,
+    ) -> Result<[u8; 32], Error> {
+        let id = sha256(&bytes);
+        self.write_named(kind, &id, bytes).await?;
+        Ok(id)
+    }
+
+    /// Writes a file whose id is known already.
+    pub(crate) async fn write_named(
+        &self,
+        kind: FileKind,
+        id: &[u8; 32],
+        bytes: Bytes,
+    ) -> Result<(), Error> {
+        self.put(&kind.path(id), bytes).await
+    }
+
+    /// As [`Self::write_async`].
+    pub(crate) fn write(&self, kind: FileKind, bytes: Vec<u8>) -> Result<[u8; 32], Error> {
+        self.wait(self.write_async(kind, bytes.into()))
+    }
+
+    /// Removes a file; that it is gone already is fine.
+    pub(crate) async fn remove_async(&self, kind: FileKind, id: &[u8; 32]) -> Result<(), Error> {
+        let path = kind.path(id);
+        match self
+            .store
+            .objects()
+            .delete(&Path::from(path.as_str()))
+            .await
+            .map_err(self.error("remove", &path))
+        {
+            Err(Error::Storage(error)) if error.is_not_found() => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// All files of a kind with their sizes, ordered by id. Files whose name is no id are passed over.
+    pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<([u8; 32], u64)>, Error> {
+        use futures::TryStreamExt as _;
+        let directory = kind.directory();
+        let list = async {
+            let objects: Vec<_> = self
+                .store
+                .objects()
+                .list(Some(&Path::from(directory)))
+                .try_filter_map(|object| async move {
+                    let id = object
+                        .location
+                        .filename()
+                        .and_then(|name| name.parse::<crate::id::BlobId>().ok());
+                    Ok(id.map(|id| (id.0, object.size)))
+                })
+                .try_collect()
+                .await
+                .map_err(self.error("list", directory))?;
+            Ok(objects)
+        };
+        let mut files = self.wait(list)?;
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Reads and proves many files, several at a time, and decodes each. The order is that of `ids`.
+    pub(crate) fn read_all<T: Send>(
+        &self,
+        kind: FileKind,
+        ids: &[[u8; 32]],
+        decode: impl Fn(&[u8; 32], &[u8]) -> Result<T, Error> + Sync,
+    ) -> Result<Vec<T>, Error> {
+        crate::parallel::map(ids, |id| decode(id, &self.read(kind, id)?))
+    }
+}

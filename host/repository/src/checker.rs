@@ -1,0 +1,297 @@
+//! Proving that a repository is whole.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+
+use crate::backend::FileKind;
+use crate::error::Error;
+use crate::format::index::BlobEntry;
+use crate::format::pack::{self, BlobKind, HeaderEntry};
+use crate::format::tree::NodeKind;
+use crate::id::{BlobId, PackId, TreeId};
+use crate::index::{Index, Location};
+use crate::parallel;
+use crate::progress::Progress;
+use crate::repository::Repository;
+
+/// What is checked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CheckOptions {
+    /// Read every pack and prove every blob, not only that all parts are there.
+    pub read_data: bool,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+pub struct CheckReport {
+    /// What is damaged or missing: each names the thing.
+    pub errors: Vec<String>,
+    /// What is harmless: packs that nothing uses, left by an interrupted backup.
+    pub hints: Vec<String>,
+    /// Snapshots looked at.
+    pub snapshots: usize,
+    /// Directories looked at.
+    pub trees: usize,
+    /// Packs that the index names.
+    pub packs: usize,
+    /// Bytes read from packs.
+    pub bytes_read: u64,
+}
+
+/// Checks `repository`: snapshots, indexes, packs, trees, and with [`CheckOptions::read_data`] all data.
+///
+/// What is damaged goes into the report, and the check goes on with the rest.
+///
+/// # Errors
+/// The store cannot be listed.
+pub fn check(
+    repository: &Repository,
+    options: CheckOptions,
+    progress: &dyn Progress,
+) -> Result<CheckReport, Error> {
+    let mut report = CheckReport::default();
+    // Snapshots before indexes: a backup that ends meanwhile has written its index before its snapshot.
+    let roots = check_snapshots(repository, &mut report)?;
+    let packs = check_indexes(repository, &mut report)?;
+    let sizes = check_packs(repository, &packs, &mut report)?;
+    check_trees(repository, roots, &mut report)?;
+    if options.read_data {
+        read_packs(repository, &packs, &sizes, progress, &mut report);
+    }
+    Ok(report)
+}
+
+/// Runs `work` on everything; it cannot fail as a whole.
+fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    match parallel::map(items, |item| Ok::<_, Infallible>(work(item))) {
+        Ok(results) => results,
+        Err(never) => match never {},
+    }
+}
+
+/// All files of a kind that can be read and decoded; the others go into the report.
+fn read_files<T: Send>(
+    repository: &Repository,
+    kind: FileKind,
+    report: &mut CheckReport,
+    decode: impl Fn(&[u8; 32], &[u8]) -> Result<T, Error> + Sync,
+) -> Result<Vec<([u8; 32], T)>, Error> {
+    let ids: Vec<_> = repository
+        .backend()
+        .list(kind)?
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    let files = each(&ids, |id| decode(id, &repository.backend().read(kind, id)?));
+    let mut read = Vec::with_capacity(files.len());
+    for (id, file) in ids.into_iter().zip(files) {
+        match file {
+            Ok(file) => read.push((id, file)),
+            Err(error) => report.errors.push(error.to_string()),
+        }
+    }
+    Ok(read)
+}
+
+fn check_snapshots(
+    repository: &Repository,
+    report: &mut CheckReport,
+) -> Result<Vec<TreeId>, Error> {
+    let snapshots = read_files(repository, FileKind::Snapshot, report, |id, sealed| {
+        repository
+            .decode_snapshot(id, sealed)
+            .map(|(_, snapshot)| snapshot.tree)
+    })?;
+    report.snapshots = snapshots.len();
+    Ok(snapshots.into_iter().map(|(_, tree)| tree).collect())
+}
+
+fn check_indexes(
+    repository: &Repository,
+    report: &mut CheckReport,
+) -> Result<HashMap<PackId, Vec<BlobEntry>>, Error> {
+    let files = read_files(repository, FileKind::Index, report, |id, sealed| {
+        repository.decode_index(id, sealed)
+    })?;
+    let index = Index::new(files.into_iter().map(|(_, file)| file).collect());
+    let packs = index.by_pack();
+    repository.install_index(index);
+    report.packs = packs.len();
+    Ok(packs)
+}
+
+/// Compares the packs that are there with those in the index, and gives the sizes of the former.
+fn check_packs(
+    repository: &Repository,
+    packs: &HashMap<PackId, Vec<BlobEntry>>,
+    report: &mut CheckReport,
+) -> Result<HashMap<PackId, u64>, Error> {
+    let sizes: HashMap<_, _> = repository
+        .backend()
+        .list(FileKind::Pack)?
+        .into_iter()
+        .map(|(id, size)| (PackId(id), size))
+        .collect();
+    let mut errors: Vec<_> = packs
+        .iter()
+        .filter_map(|(id, blobs)| {
+            let data: u64 = blobs.iter().map(|blob| u64::from(blob.length)).sum();
+            let expected =
+                data + pack::header_length(blobs.iter().map(|blob| &blob.uncompressed_length));
+            match sizes.get(id) {
+                None => Some(format!("pack {id} is missing")),
+                Some(&size) if size != expected => Some(format!(
+                    "pack {id} is damaged: it has {size} bytes, and by the index {expected}"
+                )),
+                Some(_) => None,
+            }
+        })
+        .collect();
+    errors.sort_unstable();
+    report.errors.append(&mut errors);
+    let unused = sizes.keys().filter(|id| !packs.contains_key(id)).count();
+    if unused > 0 {
+        report.hints.push(format!(
+            "{unused} packs are in no index: an interrupted backup left them, and `restic prune` removes them"
+        ));
+    }
+    Ok(sizes)
+}
+
+/// Walks all directories, each once, and proves that all they refer to is in the index.
+fn check_trees(
+    repository: &Repository,
+    roots: Vec<TreeId>,
+    report: &mut CheckReport,
+) -> Result<(), Error> {
+    let mut seen: HashSet<_> = roots.iter().copied().collect();
+    let mut level: Vec<_> = seen.iter().copied().collect();
+    while !level.is_empty() {
+        report.trees += level.len();
+        let mut next = Vec::new();
+        for (errors, subtrees) in each(&level, |id| check_tree(repository, id)) {
+            report.errors.extend(errors);
+            next.extend(subtrees.into_iter().filter(|id| seen.insert(*id)));
+        }
+        level = next;
+    }
+    Ok(())
+}
+
+fn check_tree(repository: &Repository, id: &TreeId) -> (Vec<String>, Vec<TreeId>) {
+    let tree = match repository.load_tree(id) {
+        Ok(tree) => tree,
+        Err(error) => return (vec![error.to_string()], Vec::new()),
+    };
+    let mut errors = Vec::new();
+    if let Some(name) = tree.misplaced() {
+        errors.push(format!(
+            "tree {id} is damaged: `{}` stands in the wrong place",
+            name.escape_ascii()
+        ));
+    }
+    let missing = |blob: &BlobId| !repository.has(BlobKind::Data, blob).unwrap_or(false);
+    for node in &tree.nodes {
+        let name = node.name.escape_ascii();
+        for blob in node.content.iter().filter(|blob| missing(blob)) {
+            errors.push(format!(
+                "file `{name}` in tree {id} is damaged: its data blob {blob} is missing"
+            ));
+        }
+        if node.kind == NodeKind::Directory && node.subtree.is_none() {
+            errors.push(format!(
+                "directory `{name}` in tree {id} is damaged: it has no listing"
+            ));
+        }
+    }
+    (
+        errors,
+        tree.nodes.iter().filter_map(|node| node.subtree).collect(),
+    )
+}
+
+fn read_packs(
+    repository: &Repository,
+    packs: &HashMap<PackId, Vec<BlobEntry>>,
+    sizes: &HashMap<PackId, u64>,
+    progress: &dyn Progress,
+    report: &mut CheckReport,
+) {
+    let mut present: Vec<_> = packs
+        .iter()
+        .filter_map(|(id, blobs)| sizes.get(id).map(|&size| (*id, blobs, size)))
+        .collect();
+    present.sort_unstable_by_key(|(id, ..)| *id);
+    progress.total(
+        present.len() as u64,
+        present.iter().map(|(.., size)| size).sum(),
+    );
+    let checked = each(&present, |(id, blobs, size)| {
+        let errors =
+            read_pack(repository, id, blobs).unwrap_or_else(|error| vec![error.to_string()]);
+        progress.advance(1, *size);
+        (errors, *size)
+    });
+    for (errors, size) in checked {
+        report.errors.extend(errors);
+        report.bytes_read += size;
+    }
+}
+
+/// Proves a pack: its name, its header, and every blob.
+fn read_pack(
+    repository: &Repository,
+    id: &PackId,
+    indexed: &[BlobEntry],
+) -> Result<Vec<String>, Error> {
+    let bytes = repository.backend().read(FileKind::Pack, &id.0)?;
+    let damaged = || Error::damaged(FileKind::Pack.name(&id.0));
+    let (data, header) = pack::split(&bytes).map_err(damaged())?;
+    let header = repository
+        .key()
+        .open(header)
+        .and_then(|header| pack::decode_header(&header))
+        .map_err(damaged())?;
+    let mut errors = Vec::new();
+    let mut offset = 0_u32;
+    let mut listed = Vec::with_capacity(header.len());
+    for HeaderEntry {
+        kind,
+        id: blob,
+        length,
+        uncompressed_length,
+    } in header
+    {
+        listed.push(BlobEntry {
+            id: blob,
+            kind,
+            offset,
+            length,
+            uncompressed_length,
+        });
+        let location = Location {
+            pack: *id,
+            offset,
+            length,
+            uncompressed_length,
+        };
+        let range = offset as usize..(offset as usize).saturating_add(length as usize);
+        let Some(sealed) = data.get(range) else {
+            return Err(Error::corrupt(
+                FileKind::Pack.name(&id.0),
+                "its header leads outside the pack",
+            ));
+        };
+        if let Err(error) = repository.decode_blob(sealed, &location, &blob) {
+            errors.push(error.to_string());
+        }
+        offset = offset.saturating_add(length);
+    }
+    listed.sort_unstable_by_key(|blob| (blob.offset, blob.id));
+    if listed != indexed {
+        errors.push(format!(
+            "pack {id} is damaged: its header and the index list different blobs"
+        ));
+    }
+    Ok(errors)
+}

@@ -1,0 +1,213 @@
+//! Locks as restic keeps them: files that say who works on the repository, refreshed while it does.
+
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::backend::FileKind;
+use crate::error::Error;
+use crate::format::lock::LockFile;
+use crate::format::{Timestamp, unpacked};
+use crate::id::LockId;
+use crate::identity::Identity;
+use crate::repository::{Repository, lock};
+
+/// What a lock is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    /// Reading. Where the store refuses to write a lock, reading goes on without one.
+    Read,
+    /// Adding snapshots, beside others who add or read.
+    Write,
+    /// Removing: nobody else may work on the repository.
+    Exclusive,
+}
+
+/// A lock not refreshed for this long belongs to a process that is gone.
+const STALE: Duration = Duration::from_secs(30 * 60);
+
+const REFRESH: Duration = Duration::from_secs(5 * 60);
+
+/// How long leaving the repository may take.
+const RELEASE: Duration = Duration::from_secs(10);
+
+/// A lock on a repository. Dropping it removes the lock.
+#[derive(Debug)]
+#[must_use = "the lock lasts as long as this"]
+pub struct LockGuard {
+    repository: Repository,
+    /// The lock file that stands for this lock now. Nothing if there is none.
+    current: Arc<Mutex<Option<LockId>>>,
+    refresher: Option<JoinHandle<()>>,
+}
+
+impl Repository {
+    /// Locks the repository.
+    ///
+    /// # Errors
+    /// Another process excludes this one, or the store fails.
+    pub fn lock(&self, mode: LockMode) -> Result<LockGuard, Error> {
+        let exclusive = mode == LockMode::Exclusive;
+        self.check_locks(exclusive, None)?;
+        let written = match self.runtime().block_on(self.write_lock(exclusive)) {
+            Err(Error::Storage(error)) if mode == LockMode::Read && error.is_denied() => {
+                tracing::debug!(%error, "reading without a lock");
+                return Ok(LockGuard {
+                    repository: self.clone(),
+                    current: Arc::default(),
+                    refresher: None,
+                });
+            }
+            written => written?,
+        };
+        let current = Arc::new(Mutex::new(Some(written)));
+        let refresher =
+            self.runtime()
+                .spawn(refresh(self.clone(), exclusive, Arc::clone(&current)));
+        let guard = LockGuard {
+            repository: self.clone(),
+            current,
+            refresher: Some(refresher),
+        };
+        // Two that lock at the same time both write first and look then, so at least one sees the other.
+        self.check_locks(exclusive, Some(written))?;
+        Ok(guard)
+    }
+
+    /// Fails if someone else's lock excludes this one. Removes locks whose process is gone, if the store lets it.
+    fn check_locks(&self, exclusive: bool, own: Option<LockId>) -> Result<(), Error> {
+        for (id, _) in self.backend().list(FileKind::Lock)? {
+            if own.is_some_and(|own| own.0 == id) {
+                continue;
+            }
+            let read = self.backend().read(FileKind::Lock, &id).and_then(|sealed| {
+                unpacked::open(self.key(), &sealed)
+                    .and_then(|json| LockFile::decode(&json))
+                    .map_err(Error::damaged(FileKind::Lock.name(&id)))
+            });
+            match read {
+                // Released since it was listed.
+                Err(Error::Storage(error)) if error.is_not_found() => {}
+                // A lock that is being written on a store without atomic writes, or left half-written by a crash.
+                Err(error @ Error::Corrupt { .. }) if !exclusive => {
+                    tracing::warn!(%error, "a lock is passed over")
+                }
+                Err(error) => return Err(error),
+                Ok(file) if is_stale(&file) => {
+                    let removed = self
+                        .runtime()
+                        .block_on(self.backend().remove_async(FileKind::Lock, &id));
+                    tracing::info!(holder = %describe(&file), ?removed, "a stale lock is passed over");
+                }
+                Ok(file) if exclusive || file.exclusive => {
+                    return Err(Error::Locked {
+                        location: self.location().to_owned(),
+                        holder: describe(&file),
+                    });
+                }
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_lock(&self, exclusive: bool) -> Result<LockId, Error> {
+        let Identity {
+            hostname,
+            username,
+            uid,
+            gid,
+            pid,
+        } = Identity::of_this_process();
+        let file = LockFile {
+            time: Timestamp::now(),
+            exclusive,
+            hostname,
+            username,
+            pid,
+            uid,
+            gid,
+        };
+        let sealed = file
+            .encode()
+            .and_then(|json| unpacked::seal(self.key(), self.version(), &json))
+            .map_err(Error::damaged("the new lock"))?;
+        self.backend()
+            .write_async(FileKind::Lock, sealed.into())
+            .await
+            .map(LockId)
+    }
+}
+
+async fn refresh(repository: Repository, exclusive: bool, current: Arc<Mutex<Option<LockId>>>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        match repository.write_lock(exclusive).await {
+            Ok(new) => {
+                let old = lock(&current).replace(new);
+                if let Some(old) = old
+                    && let Err(error) = repository
+                        .backend()
+                        .remove_async(FileKind::Lock, &old.0)
+                        .await
+                {
+                    tracing::warn!(%error, "the lock's previous file stays until it is stale");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the lock could not be refreshed"),
+        }
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        if let Some(refresher) = self.refresher.take() {
+            refresher.abort();
+        }
+        let Some(id) = lock(&self.current).take() else {
+            return;
+        };
+        let (done, wait) = mpsc::channel();
+        let repository = self.repository.clone();
+        self.repository.runtime().spawn(async move {
+            let _ = done.send(
+                repository
+                    .backend()
+                    .remove_async(FileKind::Lock, &id.0)
+                    .await,
+            );
+        });
+        match wait.recv_timeout(RELEASE) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the lock stays until it is stale"),
+            Err(_) => {
+                tracing::warn!("the lock may stay until it is stale: the store does not answer")
+            }
+        }
+    }
+}
+
+fn is_stale(file: &LockFile) -> bool {
+    let age = Timestamp::now().seconds.saturating_sub(file.time.seconds);
+    if age > STALE.as_secs().cast_signed() {
+        return true;
+    }
+    let here = Identity::of_this_process();
+    let process = rustix::process::Pid::from_raw(file.pid)
+        .filter(|_| file.pid > 0 && file.hostname == here.hostname);
+    process
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
+fn describe(file: &LockFile) -> String {
+    let kind = if file.exclusive {
+        "exclusively by"
+    } else {
+        "by"
+    };
+    format!(
+        "{kind} {}@{}, process {}, since {}",
+        file.username, file.hostname, file.pid, file.time
+    )
+}

@@ -1,0 +1,102 @@
+//! Blobs on their way out: from a pack's bytes to plaintext whose id is proved.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use bytes::Bytes;
+use zstd::bulk::Decompressor;
+
+use crate::backend::FileKind;
+use crate::error::Error;
+use crate::format::Malformed;
+use crate::format::pack::BlobKind;
+use crate::format::tree::Tree;
+use crate::id::{BlobId, PackId, TreeId};
+use crate::index::Location;
+use crate::repository::Repository;
+
+/// A blob larger than this is not believed. restic's chunks have at most 8 MiB, and a tree of a million files some 400.
+const LIMIT: u32 = 1 << 30;
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn decompress(compressed: &[u8], length: u32) -> Result<Vec<u8>, Malformed> {
+    if length > LIMIT {
+        return Err(Malformed(format!("it claims to have {length} bytes")));
+    }
+    let failed = |error: std::io::Error| Malformed(format!("it cannot be decompressed: {error}"));
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(Decompressor::new().map_err(failed)?),
+        };
+        decompressor
+            .decompress(compressed, length as usize)
+            .map_err(failed)
+    })
+}
+
+impl Repository {
+    /// A part of a pack's stored bytes.
+    ///
+    /// # Errors
+    /// The store fails, or the pack is shorter.
+    pub fn read_pack_range(&self, pack: &PackId, range: Range<u64>) -> Result<Bytes, Error> {
+        self.backend().read_range(FileKind::Pack, &pack.0, range)
+    }
+
+    /// The plaintext of the blob whose stored bytes `sealed` are. Its id is proved.
+    ///
+    /// # Errors
+    /// The bytes are damaged or those of another blob.
+    pub fn decode_blob(
+        &self,
+        sealed: &[u8],
+        location: &Location,
+        id: &BlobId,
+    ) -> Result<Bytes, Error> {
+        let plaintext = self
+            .key()
+            .open(sealed)
+            .and_then(|opened| match location.uncompressed_length {
+                Some(length) => decompress(&opened, length),
+                None => Ok(opened),
+            })
+            .and_then(|plaintext| match BlobId::of(&plaintext) == *id {
+                true => Ok(plaintext),
+                false => Err(Malformed("its contents do not fit its id".into())),
+            })
+            .map_err(Error::damaged(format!(
+                "blob {id} in pack {}",
+                location.pack
+            )))?;
+        Ok(plaintext.into())
+    }
+
+    /// The blob's plaintext, its id proved.
+    ///
+    /// # Errors
+    /// It is in no index, the store fails, or it is damaged.
+    pub fn load_blob(&self, kind: BlobKind, id: &BlobId) -> Result<Bytes, Error> {
+        let missing = || {
+            Error::corrupt(
+                format!("{kind} blob {id}"),
+                "it is missing: no index names a pack with it",
+            )
+        };
+        let location = self.locate(kind, id)?.ok_or_else(missing)?;
+        let sealed = self.read_pack_range(&location.pack, location.range())?;
+        self.decode_blob(&sealed, &location, id)
+    }
+
+    /// A directory's listing.
+    ///
+    /// # Errors
+    /// Those of [`Self::load_blob`], or the blob is no tree.
+    pub fn load_tree(&self, id: &TreeId) -> Result<Tree, Error> {
+        let json = self.load_blob(BlobKind::Tree, &(*id).into())?;
+        Tree::decode(&json).map_err(Error::damaged(format!("tree {id}")))
+    }
+}

@@ -1,0 +1,412 @@
+//! An open repository.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use copal_storage::Store;
+use tokio::runtime::Handle;
+
+use crate::backend::{Backend, FileKind};
+use crate::chunker::Chunker;
+use crate::error::Error;
+use crate::format::config::Config;
+use crate::format::crypto::{Key, Secrets};
+use crate::format::index::IndexFile;
+use crate::format::key::{KeyFile, ScryptCost};
+use crate::format::pack::BlobKind;
+use crate::format::polynomial::Polynomial;
+use crate::format::snapshot::Snapshot;
+use crate::format::unpacked;
+use crate::id::{BlobId, IndexId, RepositoryId, SnapshotId};
+use crate::identity::Identity;
+use crate::index::{Index, Location};
+use crate::password::Password;
+
+/// The newest version of the format, which new repositories get.
+const VERSION: u32 = 2;
+
+/// Key files that are tried with a password, as many as restic tries.
+const MAX_KEYS: usize = 20;
+
+/// An open repository. Cheap to clone; all clones share the index.
+///
+/// Its methods wait for the store, so they must not be called from within the asynchronous runtime.
+#[derive(Clone)]
+pub struct Repository(Arc<Inner>);
+
+struct Inner {
+    backend: Backend,
+    key: Key,
+    config: Config,
+    chunker: Chunker,
+    /// Nothing until someone asks for a blob.
+    index: RwLock<Option<Index>>,
+    /// Held while the index is being loaded.
+    loading: Mutex<()>,
+}
+
+/// How a repository is initialised.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// What trying a password costs.
+    pub scrypt: ScryptCost,
+}
+
+impl Default for InitOptions {
+    fn default() -> Self {
+        Self {
+            scrypt: ScryptCost::DEFAULT,
+        }
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository")
+            .field("location", &self.location())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The lock, also if a thread that held it panicked: what it guards is replaced whole, never half.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Repository {
+    /// Makes a repository in `store`, with one key that `password` opens.
+    ///
+    /// # Errors
+    /// There is one already, or the store cannot be written.
+    pub fn init(
+        store: Store,
+        runtime: Handle,
+        password: &Password,
+        options: &InitOptions,
+    ) -> Result<Self, Error> {
+        let backend = Backend::new(store, runtime);
+        let location = || backend.location().to_owned();
+        match backend.read_config() {
+            Ok(_) => {
+                return Err(Error::AlreadyInitialized {
+                    location: location(),
+                });
+            }
+            Err(Error::Storage(error)) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        // Keys without a config are what an interrupted run left, or a repository that lost its config.
+        if !backend.list(FileKind::Key)?.is_empty() {
+            return Err(Error::AlreadyInitialized {
+                location: location(),
+            });
+        }
+        backend.create_directories()?;
+        let internal = Error::damaged("the new key");
+        let secrets = Secrets::random();
+        let identity = Identity::of_this_process();
+        let file = KeyFile::seal(
+            &secrets,
+            password.as_bytes(),
+            options.scrypt,
+            identity.username,
+            identity.hostname,
+        )
+        .and_then(|file| file.encode())
+        .map_err(internal)?;
+        backend.write(FileKind::Key, file)?;
+        let config = Config {
+            version: VERSION,
+            id: RepositoryId(rand::random()),
+            chunker_polynomial: Polynomial::random(),
+        };
+        let mut sealed = Vec::new();
+        let key = Key::new(&secrets).map_err(Error::damaged("the new key"))?;
+        config
+            .encode()
+            .and_then(|json| key.seal(&json, &mut sealed))
+            .map_err(Error::damaged("the new config"))?;
+        // The config goes last: it is what makes the place a repository.
+        backend.write_config(sealed)?;
+        Ok(Self::assemble(backend, key, config))
+    }
+
+    /// Opens the repository in `store`.
+    ///
+    /// # Errors
+    /// There is none, no key opens with `password`, or its version is unknown.
+    pub fn open(store: Store, runtime: Handle, password: &Password) -> Result<Self, Error> {
+        let backend = Backend::new(store, runtime);
+        let location = || backend.location().to_owned();
+        let sealed = match backend.read_config() {
+            Err(Error::Storage(error)) if error.is_not_found() => {
+                return Err(Error::NoRepository {
+                    location: location(),
+                });
+            }
+            config => config?,
+        };
+        let key = find_key(&backend, password)?;
+        let config = key
+            .open(&sealed)
+            .and_then(|json| Config::decode(&json))
+            .map_err(Error::damaged(format!(
+                "the file `config` of {}",
+                location()
+            )))?;
+        if !(1..=VERSION).contains(&config.version) {
+            return Err(Error::Unsupported(format!(
+                "the repository at {} has version {} of the format, and this program knows 1 and 2: use a newer one",
+                location(),
+                config.version
+            )));
+        }
+        Ok(Self::assemble(backend, key, config))
+    }
+
+    fn assemble(backend: Backend, key: Key, config: Config) -> Self {
+        let chunker = Chunker::new(config.chunker_polynomial);
+        Self(Arc::new(Inner {
+            backend,
+            key,
+            config,
+            chunker,
+            index: RwLock::new(None),
+            loading: Mutex::new(()),
+        }))
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.0.backend
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.0.key
+    }
+
+    /// The version of the format: 1 or 2.
+    pub fn version(&self) -> u32 {
+        self.0.config.version
+    }
+
+    /// Drawn at random when the repository was initialised.
+    pub fn id(&self) -> RepositoryId {
+        self.0.config.id
+    }
+
+    /// Where it is, without credentials.
+    pub fn location(&self) -> &str {
+        self.0.backend.location()
+    }
+
+    /// How it cuts files into chunks.
+    pub fn chunker(&self) -> &Chunker {
+        &self.0.chunker
+    }
+
+    /// The runtime that drives its store.
+    pub fn runtime(&self) -> &Handle {
+        self.0.backend.runtime()
+    }
+
+    /// All snapshots, oldest first. Call it before anything that loads the index: then the index knows all they need.
+    ///
+    /// # Errors
+    /// The store fails, or a snapshot is damaged.
+    pub fn snapshots(&self) -> Result<Vec<(SnapshotId, Snapshot)>, Error> {
+        let ids: Vec<_> = self
+            .backend()
+            .list(FileKind::Snapshot)?
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
+        let mut snapshots = self
+            .backend()
+            .read_all(FileKind::Snapshot, &ids, |id, sealed| {
+                self.decode_snapshot(id, sealed)
+            })?;
+        snapshots.sort_by_key(|(id, snapshot)| (snapshot.time, *id));
+        Ok(snapshots)
+    }
+
+    pub(crate) fn decode_snapshot(
+        &self,
+        id: &[u8; 32],
+        sealed: &[u8],
+    ) -> Result<(SnapshotId, Snapshot), Error> {
+        let snapshot = unpacked::open(self.key(), sealed)
+            .and_then(|json| Snapshot::decode(&json))
+            .map_err(Error::damaged(FileKind::Snapshot.name(id)))?;
+        Ok((SnapshotId(*id), snapshot))
+    }
+
+    /// The snapshot whose id begins with `text`, or the newest if `text` is `latest`.
+    ///
+    /// # Errors
+    /// There is none, or more than one; or it cannot be read.
+    pub fn snapshot(&self, text: &str) -> Result<(SnapshotId, Snapshot), Error> {
+        if text == "latest" {
+            let empty = || {
+                Error::NotFound(format!(
+                    "the repository at {} has no snapshots yet",
+                    self.location()
+                ))
+            };
+            return self.snapshots()?.pop().ok_or_else(empty);
+        }
+        let prefix = text.to_ascii_lowercase();
+        let mut matching: Vec<_> = self
+            .backend()
+            .list(FileKind::Snapshot)?
+            .into_iter()
+            .map(|(id, _)| id)
+            .filter(|id| !prefix.is_empty() && SnapshotId(*id).hex().starts_with(prefix.as_bytes()))
+            .collect();
+        match (matching.pop(), matching.len()) {
+            (Some(id), 0) => {
+                self.decode_snapshot(&id, &self.backend().read(FileKind::Snapshot, &id)?)
+            }
+            (None, _) => Err(Error::NotFound(format!(
+                "no snapshot's id begins with `{}`: `copal snapshots` lists them",
+                text.escape_debug()
+            ))),
+            (Some(_), more) => Err(Error::NotFound(format!(
+                "the ids of {} snapshots begin with `{text}`: write more of its digits",
+                more + 1
+            ))),
+        }
+    }
+
+    /// Stores a snapshot. What it refers to must have been stored before, by a writer that was finished.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn save_snapshot(&self, snapshot: &Snapshot) -> Result<SnapshotId, Error> {
+        let sealed = snapshot
+            .encode()
+            .and_then(|json| unpacked::seal(self.key(), self.version(), &json))
+            .map_err(Error::damaged("the new snapshot"))?;
+        self.backend()
+            .write(FileKind::Snapshot, sealed)
+            .map(SnapshotId)
+    }
+
+    /// Reads all index files, once. Whatever needs the index does it by itself.
+    ///
+    /// # Errors
+    /// The store fails, or an index file is damaged.
+    pub fn load_index(&self) -> Result<(), Error> {
+        let _loading = lock(&self.0.loading);
+        if self
+            .0
+            .index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+        {
+            return Ok(());
+        }
+        let ids: Vec<_> = self
+            .backend()
+            .list(FileKind::Index)?
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
+        let files = self
+            .backend()
+            .read_all(FileKind::Index, &ids, |id, sealed| {
+                self.decode_index(id, sealed)
+            })?;
+        self.install_index(Index::new(files));
+        Ok(())
+    }
+
+    pub(crate) fn decode_index(
+        &self,
+        id: &[u8; 32],
+        sealed: &[u8],
+    ) -> Result<(IndexId, IndexFile), Error> {
+        let file = unpacked::open(self.key(), sealed)
+            .and_then(|json| IndexFile::decode(&json))
+            .map_err(Error::damaged(FileKind::Index.name(id)))?;
+        Ok((IndexId(*id), file))
+    }
+
+    pub(crate) fn install_index(&self, index: Index) {
+        *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
+    }
+
+    /// Calls `look` with the index, loaded before if it has not been.
+    pub(crate) fn with_index<T>(&self, look: impl FnOnce(&Index) -> T) -> Result<T, Error> {
+        loop {
+            if let Some(index) = &*self.0.index.read().unwrap_or_else(PoisonError::into_inner) {
+                return Ok(look(index));
+            }
+            self.load_index()?;
+        }
+    }
+
+    /// Adds to the index what was just stored.
+    pub(crate) fn extend_index(&self, pack: &crate::format::index::PackEntry) {
+        let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.get_or_insert_default().insert(pack);
+    }
+
+    /// Whether the blob is stored.
+    ///
+    /// # Errors
+    /// The index cannot be loaded.
+    pub fn has(&self, kind: BlobKind, id: &BlobId) -> Result<bool, Error> {
+        self.with_index(|index| index.has(kind, id))
+    }
+
+    /// Where the blob lies, if it is stored.
+    ///
+    /// # Errors
+    /// The index cannot be loaded.
+    pub fn locate(&self, kind: BlobKind, id: &BlobId) -> Result<Option<Location>, Error> {
+        self.with_index(|index| index.locate(kind, id))
+    }
+
+    /// Bytes of the blob's plaintext, if it is stored.
+    ///
+    /// # Errors
+    /// The index cannot be loaded.
+    pub fn blob_size(&self, kind: BlobKind, id: &BlobId) -> Result<Option<u32>, Error> {
+        Ok(self
+            .locate(kind, id)?
+            .map(|location| location.plaintext_length()))
+    }
+}
+
+/// The first key that opens with the password.
+fn find_key(backend: &Backend, password: &Password) -> Result<Key, Error> {
+    let mut failure = None;
+    for (id, _) in backend.list(FileKind::Key)?.into_iter().take(MAX_KEYS) {
+        let opened = backend.read(FileKind::Key, &id).and_then(|bytes| {
+            KeyFile::decode(&bytes)
+                .and_then(|file| file.open(password.as_bytes()))
+                .and_then(|secrets| secrets.map(|secrets| Key::new(&secrets)).transpose())
+                .map_err(Error::damaged(FileKind::Key.name(&id)))
+        });
+        match opened {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => {
+                failure = Some(Error::WrongPassword {
+                    location: backend.location().to_owned(),
+                })
+            }
+            // One damaged key does not keep the others from opening.
+            Err(error) => {
+                tracing::warn!(%error, "a key is passed over");
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| {
+        Error::corrupt(
+            format!("the repository at {}", backend.location()),
+            "it has no keys, so nothing can open it",
+        )
+    }))
+}

@@ -1,0 +1,400 @@
+//! Blobs on their way in: hashed, known ones dropped, compressed, sealed, packed, uploaded several packs at a time.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use zstd::bulk::Compressor;
+
+use crate::backend::FileKind;
+use crate::error::Error;
+use crate::format::crypto::OVERHEAD;
+use crate::format::index::{BlobEntry, IndexFile, PackEntry};
+use crate::format::pack::{self, BlobKind, HeaderEntry};
+use crate::format::{Malformed, unpacked};
+use crate::id::{BlobId, PackId};
+use crate::repository::{Repository, lock};
+
+/// How blobs are written.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterOptions {
+    /// zstd's level; 3 is what restic uses.
+    pub compression_level: i32,
+    /// A pack is uploaded once it has this many bytes.
+    pub pack_size: usize,
+    /// Packs uploaded at the same time. Memory is some `pack_size` times this and two.
+    pub uploads: u32,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            compression_level: 3,
+            pack_size: 16 << 20,
+            uploads: 4,
+        }
+    }
+}
+
+/// An index file is written when so many blobs wait for one, as in restic, …
+const INDEX_BLOBS: usize = 50_000;
+
+/// … or when the last is this old, so that an interrupted backup does not lose what it uploaded.
+const INDEX_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// What became of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: BlobId,
+    /// Whether the repository did not have it yet.
+    pub new: bool,
+    /// Bytes that it takes in its pack; 0 if it is not new.
+    pub stored: u32,
+}
+
+/// What a writer wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteSummary {
+    /// New data blobs.
+    pub data_blobs: u64,
+    /// New tree blobs.
+    pub tree_blobs: u64,
+    /// Bytes of their plaintext.
+    pub bytes: u64,
+    /// Bytes that they take in their packs.
+    pub packed_bytes: u64,
+}
+
+/// Stores blobs. Shared by threads.
+///
+/// Nothing counts as stored before [`Self::finish`]: a writer that is dropped before uploads nothing more, and what it
+/// uploaded is found again by the next one where an index already names it.
+#[derive(Debug)]
+pub struct BlobWriter {
+    shared: Arc<Shared>,
+    options: WriterOptions,
+    data: Mutex<OpenPack>,
+    tree: Mutex<OpenPack>,
+    summary: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    data_blobs: AtomicU64,
+    tree_blobs: AtomicU64,
+    bytes: AtomicU64,
+    packed_bytes: AtomicU64,
+}
+
+/// A pack that takes blobs.
+#[derive(Debug, Default)]
+struct OpenPack {
+    bytes: Vec<u8>,
+    entries: Vec<HeaderEntry>,
+}
+
+/// What uploads in flight refer to.
+#[derive(Debug)]
+struct Shared {
+    repository: Repository,
+    /// A permit for each upload at a time.
+    slots: Arc<Semaphore>,
+    /// Blobs under way: not in the index yet, but on the way to a pack that will be.
+    claimed: Mutex<HashSet<(BlobKind, BlobId)>>,
+    unindexed: Mutex<Unindexed>,
+    failure: Mutex<Failure>,
+}
+
+/// Uploaded packs that no index file names yet.
+#[derive(Debug)]
+struct Unindexed {
+    packs: Vec<PackEntry>,
+    blobs: usize,
+    since: Instant,
+}
+
+#[derive(Debug, Default)]
+enum Failure {
+    #[default]
+    None,
+    Fresh(Error),
+    Reported,
+}
+
+impl Repository {
+    /// Begins writing blobs. The index is loaded first.
+    ///
+    /// # Errors
+    /// The index cannot be loaded.
+    pub fn writer(&self, options: WriterOptions) -> Result<BlobWriter, Error> {
+        self.load_index()?;
+        Ok(BlobWriter {
+            shared: Arc::new(Shared {
+                repository: self.clone(),
+                slots: Arc::new(Semaphore::new(options.uploads.max(1) as usize)),
+                claimed: Mutex::default(),
+                unindexed: Mutex::new(Unindexed {
+                    packs: Vec::new(),
+                    blobs: 0,
+                    since: Instant::now(),
+                }),
+                failure: Mutex::default(),
+            }),
+            options,
+            data: Mutex::default(),
+            tree: Mutex::default(),
+            summary: Counters::default(),
+        })
+    }
+}
+
+impl BlobWriter {
+    /// Stores a blob unless the repository has it. Blocks while too many uploads are in flight.
+    ///
+    /// # Errors
+    /// An upload failed. The first caller hears the reason, later ones [`Error::Interrupted`].
+    pub fn store(&self, kind: BlobKind, data: &[u8]) -> Result<Stored, Error> {
+        self.shared.check()?;
+        let id = BlobId::of(data);
+        if !self.shared.claim(kind, id)? {
+            return Ok(Stored {
+                id,
+                new: false,
+                stored: 0,
+            });
+        }
+        let what = || format!("new {kind} blob {id}");
+        let too_large = || Error::corrupt(what(), "it has 4 GiB or more");
+        u32::try_from(data.len() + OVERHEAD).map_err(|_| too_large())?;
+        let mut sealed = Vec::new();
+        let uncompressed_length = self
+            .seal(data, &mut sealed)
+            .map_err(Error::damaged(what()))?;
+        let length = u32::try_from(sealed.len()).map_err(|_| too_large())?;
+        let (open, blobs) = match kind {
+            BlobKind::Data => (&self.data, &self.summary.data_blobs),
+            BlobKind::Tree => (&self.tree, &self.summary.tree_blobs),
+        };
+        let full = {
+            let mut open = lock(open);
+            open.bytes.extend_from_slice(&sealed);
+            open.entries.push(HeaderEntry {
+                kind,
+                id,
+                length,
+                uncompressed_length,
+            });
+            (open.bytes.len() >= self.options.pack_size).then(|| {
+                let next = OpenPack {
+                    bytes: Vec::with_capacity(open.bytes.len()),
+                    entries: Vec::new(),
+                };
+                mem::replace(&mut *open, next)
+            })
+        };
+        blobs.fetch_add(1, Ordering::Relaxed);
+        self.summary
+            .bytes
+            .fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.summary
+            .packed_bytes
+            .fetch_add(length.into(), Ordering::Relaxed);
+        if let Some(pack) = full {
+            self.ship(pack)?;
+        }
+        Ok(Stored {
+            id,
+            new: true,
+            stored: length,
+        })
+    }
+
+    /// Seals a blob, compressed where that makes it smaller. zstd itself gives up quickly on what does not compress.
+    fn seal(&self, data: &[u8], out: &mut Vec<u8>) -> Result<Option<u32>, Malformed> {
+        thread_local! {
+            static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+        }
+        let failed = |error: std::io::Error| Malformed(format!("cannot be compressed: {error}"));
+        let level = self.options.compression_level;
+        let key = self.shared.repository.key();
+        if self.shared.repository.version() < 2 || data.is_empty() {
+            return key.seal(data, out).map(|()| None);
+        }
+        let compressed = COMPRESSOR.with_borrow_mut(|slot| {
+            let compressor = match slot {
+                Some((current, compressor)) if *current == level => compressor,
+                _ => {
+                    &mut slot
+                        .insert((level, Compressor::new(level).map_err(failed)?))
+                        .1
+                }
+            };
+            compressor.compress(data).map_err(failed)
+        })?;
+        if compressed.len() < data.len() {
+            key.seal(&compressed, out)?;
+            Ok(u32::try_from(data.len()).ok())
+        } else {
+            key.seal(data, out).map(|()| None)
+        }
+    }
+
+    /// Completes a pack and begins its upload, as soon as one of those in flight is done.
+    fn ship(&self, pack: OpenPack) -> Result<(), Error> {
+        let OpenPack { mut bytes, entries } = pack;
+        let runtime = self.shared.repository.runtime();
+        let slot = runtime
+            .block_on(Arc::clone(&self.shared.slots).acquire_owned())
+            .map_err(|_| Error::Interrupted)?;
+        self.shared.check()?;
+        let start = bytes.len();
+        self.shared
+            .repository
+            .key()
+            .seal(&pack::encode_header(&entries), &mut bytes)
+            .map_err(Error::damaged("the header of a new pack"))?;
+        let header_length = u32::try_from(bytes.len() - start)
+            .map_err(|_| Error::corrupt("the header of a new pack", "it has 4 GiB or more"))?;
+        bytes.extend_from_slice(&header_length.to_le_bytes());
+        let mut offset = 0;
+        let mut blobs = Vec::with_capacity(entries.len());
+        for HeaderEntry {
+            kind,
+            id,
+            length,
+            uncompressed_length,
+        } in entries
+        {
+            blobs.push(BlobEntry {
+                id,
+                kind,
+                offset,
+                length,
+                uncompressed_length,
+            });
+            offset += length;
+        }
+        let id = PackId::of(&bytes);
+        let shared = Arc::clone(&self.shared);
+        runtime.spawn(async move {
+            if let Err(error) = shared.upload(PackEntry { id, blobs }, bytes.into()).await {
+                shared.fail(error);
+            }
+            drop(slot);
+        });
+        Ok(())
+    }
+
+    /// Uploads what is left, waits for all uploads, and writes the index that makes the blobs count.
+    ///
+    /// # Errors
+    /// An upload failed.
+    pub fn finish(self) -> Result<WriteSummary, Error> {
+        for open in [&self.data, &self.tree] {
+            let pack = mem::take(&mut *lock(open));
+            if !pack.entries.is_empty() {
+                self.ship(pack)?;
+            }
+        }
+        let shared = &self.shared;
+        let runtime = shared.repository.runtime();
+        runtime
+            .block_on(shared.slots.acquire_many(self.options.uploads.max(1)))
+            .map_err(|_| Error::Interrupted)?;
+        shared.check()?;
+        let packs = mem::take(&mut lock(&shared.unindexed).packs);
+        runtime.block_on(shared.write_index(packs))?;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Ok(WriteSummary {
+            data_blobs: count(&self.summary.data_blobs),
+            tree_blobs: count(&self.summary.tree_blobs),
+            bytes: count(&self.summary.bytes),
+            packed_bytes: count(&self.summary.packed_bytes),
+        })
+    }
+}
+
+impl Shared {
+    /// Whether the caller is to store the blob: nobody has, and nobody else is about to.
+    fn claim(&self, kind: BlobKind, id: BlobId) -> Result<bool, Error> {
+        // Looked at before the index: a blob enters the index before its claim is given up.
+        let mut claimed = lock(&self.claimed);
+        if claimed.contains(&(kind, id)) || self.repository.has(kind, &id)? {
+            return Ok(false);
+        }
+        claimed.insert((kind, id));
+        Ok(true)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let mut failure = lock(&self.failure);
+        match mem::replace(&mut *failure, Failure::Reported) {
+            Failure::None => {
+                *failure = Failure::None;
+                Ok(())
+            }
+            Failure::Fresh(error) => Err(error),
+            Failure::Reported => Err(Error::Interrupted),
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        let mut failure = lock(&self.failure);
+        if matches!(*failure, Failure::None) {
+            *failure = Failure::Fresh(error);
+        }
+    }
+
+    async fn upload(&self, pack: PackEntry, bytes: Bytes) -> Result<(), Error> {
+        self.repository
+            .backend()
+            .write_named(FileKind::Pack, &pack.id.0, bytes)
+            .await?;
+        self.repository.extend_index(&pack);
+        {
+            let mut claimed = lock(&self.claimed);
+            for blob in &pack.blobs {
+                claimed.remove(&(blob.kind, blob.id));
+            }
+        }
+        let due = {
+            let mut unindexed = lock(&self.unindexed);
+            unindexed.blobs += pack.blobs.len();
+            unindexed.packs.push(pack);
+            let due = unindexed.blobs >= INDEX_BLOBS || unindexed.since.elapsed() >= INDEX_AGE;
+            due.then(|| {
+                unindexed.blobs = 0;
+                unindexed.since = Instant::now();
+                mem::take(&mut unindexed.packs)
+            })
+        };
+        self.write_index(due.unwrap_or_default()).await
+    }
+
+    async fn write_index(&self, packs: Vec<PackEntry>) -> Result<(), Error> {
+        if packs.is_empty() {
+            return Ok(());
+        }
+        let file = IndexFile {
+            supersedes: None,
+            packs,
+        };
+        let sealed = file
+            .encode()
+            .and_then(|json| {
+                unpacked::seal(self.repository.key(), self.repository.version(), &json)
+            })
+            .map_err(Error::damaged("a new index"))?;
+        self.repository
+            .backend()
+            .write_async(FileKind::Index, sealed.into())
+            .await
+            .map(|_| ())
+    }
+}

@@ -79,7 +79,7 @@ impl Glob {
         };
         // By far the commonest: a name in any directory.
         if let [Segment::Any, Segment::Name(tokens)] = &self.segments[..] {
-            let name = path.rsplit('/').next().unwrap_or_default();
+            let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
             return name_fits(tokens, name);
         }
         fits(

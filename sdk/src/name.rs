@@ -61,26 +61,30 @@ impl Iterator for Units<'_> {
     type Item = Unit;
 
     fn next(&mut self) -> Option<Unit> {
-        let first = self.0.chars().next()?;
-        let (unit, length) = match self.0.strip_prefix('\\') {
-            Some(rest) if rest.starts_with('\\') => (Unit::Char('\\'), 2),
-            Some(rest) => match hexadecimal(rest) {
-                Some(byte) => (Unit::Byte(byte), 4),
-                None => (Unit::Char('\\'), 1),
-            },
-            None => (Unit::Char(first), first.len_utf8()),
-        };
-        self.0 = self.0.get(length..).unwrap_or_default();
-        Some(unit)
+        let mut chars = self.0.chars();
+        let first = chars.next()?;
+        self.0 = chars.as_str();
+        if first != '\\' {
+            return Some(Unit::Char(first));
+        }
+        if let Some(rest) = self.0.strip_prefix('\\') {
+            self.0 = rest;
+        } else if let Some((byte, rest)) = hexadecimal(self.0) {
+            self.0 = rest;
+            return Some(Unit::Byte(byte));
+        }
+        Some(Unit::Char(first))
     }
 }
 
-fn hexadecimal(rest: &str) -> Option<u8> {
-    let digits = rest.strip_prefix('x')?.get(..2)?;
-    digits
-        .bytes()
-        .all(|digit| digit.is_ascii_hexdigit())
-        .then(|| u8::from_str_radix(digits, 16).ok())?
+/// The byte of `xNN` at the beginning, and what follows.
+fn hexadecimal(escape: &str) -> Option<(u8, &str)> {
+    let (digits, rest) = escape.strip_prefix('x')?.split_at_checked(2)?;
+    // Parsing alone would take a sign too.
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    Some((u8::from_str_radix(digits, 16).ok()?, rest))
 }
 
 #[cfg(test)]

@@ -141,16 +141,12 @@ fn properties(text: &str) -> Result<Properties, Error> {
                 }
                 Some(Frame::List) | None => {}
             },
-            Event::Alias(_) => close_value(&mut frames),
+            Event::Alias(_) => close(&mut frames, &mut path),
             Event::MappingStart(..) => {
-                if let Some(Frame::Mapping { keyed, .. }) = frames.last_mut() {
-                    // A mapping as a key is legal YAML and never Spring's: whatever it holds lies beneath this name.
-                    if !*keyed {
-                        path.push_str(".?");
-                        *keyed = true;
-                    }
-                } else if !frames.is_empty() {
-                    path.push_str(".[]");
+                match frames.last_mut() {
+                    Some(Frame::Mapping { base, keyed }) if !*keyed => odd_key(*base, &mut path),
+                    Some(Frame::List) => path.push_str(".[]"),
+                    Some(Frame::Mapping { .. }) | None => {}
                 }
                 let base = path.len();
                 frames.push(Frame::Mapping { base, keyed: false });
@@ -158,7 +154,7 @@ fn properties(text: &str) -> Result<Properties, Error> {
             Event::SequenceStart(..) => frames.push(Frame::List),
             Event::MappingEnd | Event::SequenceEnd => {
                 frames.pop();
-                close_value(&mut frames);
+                close(&mut frames, &mut path);
             }
             Event::DocumentEnd => {
                 let document = std::mem::take(&mut document);
@@ -174,11 +170,20 @@ fn properties(text: &str) -> Result<Properties, Error> {
     Ok(all)
 }
 
-/// Notes that the value of the current key, if there is one, is complete.
-fn close_value(frames: &mut [Frame]) {
-    if let Some(Frame::Mapping { keyed, .. }) = frames.last_mut() {
+/// Notes that what stood for a key or a value, and was no scalar, is complete.
+fn close(frames: &mut [Frame], path: &mut String) {
+    if let Some(Frame::Mapping { base, keyed }) = frames.last_mut() {
+        if !*keyed {
+            odd_key(*base, path);
+        }
         *keyed = !*keyed;
     }
+}
+
+/// A key that is no scalar is legal YAML and never Spring's: what belongs to it is put under a name that nobody asks for.
+fn odd_key(base: usize, path: &mut String) {
+    path.truncate(base);
+    path.push_str(".?");
 }
 
 /// Fills the placeholders of a text from other properties or their defaults.

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::h2;
 use crate::install_json::InstallJson;
 use crate::java::{self, Java};
-use crate::layout::{CONF, Layout, join};
+use crate::layout::{CONF, Layout, join, relative};
 use crate::pass::{Placing, State};
 use crate::service::{self, Service};
 use crate::sql::{Abandoned, Backups, Script};
@@ -30,6 +30,8 @@ const HEART: (i64, i64) = (30, 5);
 struct Restore<'a> {
     request: &'a RestoreRequest<'a, Config>,
     target: &'a dyn Tree,
+    /// The absolute path of the root that the snapshot was made from.
+    source_location: String,
     /// The snapshot's Jpom.
     old: Survey,
     layout: Layout,
@@ -84,11 +86,9 @@ impl<'a> Restore<'a> {
         let Some(target) = request.targets.get(&source.name()) else {
             return Ok(None);
         };
-        let old = Survey::of(
-            source,
-            request.snapshot.get(CONF),
-            &source_location(request)?,
-        )?;
+        let source_location = source_location(request)?;
+        let conf = request.snapshot.get(CONF);
+        let old = Survey::of(source, conf, &source_location)?;
         let new = Survey::of(target, request.targets.get(CONF), &target.location())?;
         let of_snapshot = |code: &str, message: String| {
             Finding::error(code, message)
@@ -141,6 +141,7 @@ impl<'a> Restore<'a> {
         Ok(old.layout.clone().map(|layout| Self {
             request,
             target,
+            source_location,
             old,
             layout,
             install,
@@ -408,7 +409,7 @@ impl<'a> Restore<'a> {
             self.request.facts.get(fact::WITHOUT_DB_BACKUP),
             Ok(Some(true))
         );
-        let backups = match (&config.jpom_path, &config.container) {
+        let backups = match (self.seen_at(), &config.container) {
             _ if left_out => Backups::LeftOut,
             (Some(path), _) => Backups::At(path),
             (None, Some(_)) => {
@@ -440,6 +441,15 @@ impl<'a> Restore<'a> {
             Intent::Migrate => Script::migrate(id, backups, abandoned),
             Intent::Clone => Script::clone(&self.install.install_id, id, backups, abandoned),
         }
+    }
+
+    /// Where Jpom itself sees its folder, if somebody says so: the operator, or `jpom.path` unless that is the place on the old host.
+    fn seen_at(&self) -> Option<&str> {
+        let configured = self.old.settings.path.text.as_deref();
+        let foreign = configured.filter(|path| {
+            path.starts_with('/') && relative(&self.source_location, path).is_none()
+        });
+        self.request.config.jpom_path.as_deref().or(foreign)
     }
 
     /// Says where the place is not the old one, and which settings still name that.
@@ -479,7 +489,7 @@ impl<'a> Restore<'a> {
     }
 }
 
-/// The absolute path of the root that the snapshot was made from.
+/// The absolute path of the snapshot's root on its own host; empty where the manifest does not tell.
 fn source_location(request: &RestoreRequest<'_, Config>) -> Result<String, Failure> {
     let location: String = request.facts.get(fact::LOCATION)?.unwrap_or_default();
     let base: String = request.facts.get(fact::BASE)?.unwrap_or_default();

@@ -183,25 +183,28 @@ impl Survey {
     ) -> Result<(), Failure> {
         let usual = layout.database();
         let url = self.settings.url.text.as_deref().and_then(Url::parse);
-        let configured = match url.map(|url| url.place) {
-            None => Some(usual.clone()),
-            Some(Place::File(path)) => relative(location, &path),
-            Some(_) => None,
-        };
-        let path = match configured {
-            Some(path) => path,
-            None => {
-                let found = is_file(main, &format!("{usual}{}", h2::FILE_SUFFIX))?;
-                self.problems.push(elsewhere(
-                    &self.settings,
-                    found,
-                    self.settings_file.as_deref(),
-                ));
-                usual
+        let place = url.map(|url| url.place);
+        let path = match &place {
+            None => usual,
+            Some(place) => {
+                let configured = match place {
+                    Place::File(path) => relative(location, path),
+                    _ => None,
+                };
+                match configured {
+                    Some(path) => path,
+                    None => {
+                        let found = is_file(main, &format!("{usual}{}", h2::FILE_SUFFIX))?;
+                        let finding = elsewhere(place, found, self.settings_file.as_deref());
+                        self.problems.push(finding);
+                        usual
+                    }
+                }
             }
         };
         let file = format!("{path}{}", h2::FILE_SUFFIX);
-        if is_file(main, &file)? {
+        // A link is refused anyway, and may lead to where nothing can be read.
+        if main.stat(&file)?.is_some_and(|entry| entry.is_file()) {
             let beginning = main.read(&file, 0, h2::HEADER_LENGTH as u32)?;
             self.database = Some(Database {
                 path,
@@ -214,31 +217,28 @@ impl Survey {
 
 /// What to say of a database URL that leads out of the root. In a container the same place has another name, so a database in
 /// the usual place is taken for it.
-fn elsewhere(settings: &Settings, found: bool, settings_file: Option<&str>) -> Finding {
-    let place = match settings
-        .url
-        .text
-        .as_deref()
-        .and_then(Url::parse)
-        .map(|url| url.place)
-    {
-        Some(Place::File(path)) => format!("the file {path}"),
-        Some(Place::Memory) => "memory, from which nothing can be saved".to_owned(),
-        Some(Place::Special(kind)) => format!("a file system of the kind `{kind}`"),
-        Some(Place::Server) | None => "a server".to_owned(),
-    };
-    let finding = if found {
-        Finding::warning(
-            "jpom.db.url",
-            format!("`jpom.db.url` puts the database in {place}, outside the root; the one in its usual place is taken for it."),
-        )
-        .remedy("Make sure that it is the same, seen from within Jpom's container.")
-    } else {
+fn elsewhere(place: &Place, found: bool, settings_file: Option<&str>) -> Finding {
+    let missing = |place: String| {
         Finding::error(
             "jpom.db.elsewhere",
-            format!("`jpom.db.url` puts the database in {place}, and the root holds none, so it would be missing from the snapshot."),
+            format!("`jpom.db.url` puts the database in {place}, so it would be missing from the snapshot."),
         )
         .remedy("Give a root that holds the database.")
+    };
+    let finding = match place {
+        Place::File(path) if found => Finding::warning(
+            "jpom.db.url",
+            format!("`jpom.db.url` puts the database in {path}, outside the root; the one in its usual place is taken for it."),
+        )
+        .remedy("Make sure that it is the same, seen from within Jpom's container."),
+        Place::File(path) => missing(format!("{path}, outside the root")),
+        Place::Special(kind) => missing(format!("a file system of the kind `{kind}`")),
+        Place::Server => missing("a server".to_owned()),
+        Place::Memory => Finding::error(
+            "jpom.db.memory",
+            "`jpom.db.url` keeps the database in memory, from which nothing can be saved.",
+        )
+        .remedy("Keep the database in a file."),
     };
     finding.at(settings_file.unwrap_or_default())
 }

@@ -1,0 +1,315 @@
+//! Plans of restores: what refuses them, and what each intent changes.
+
+use copal_plugin_jpom::{Jpom, JpomPass};
+use copal_sdk::testing::{FakeProbe, MemoryTree, NOW, run_pass};
+use copal_sdk::{Direction, Intent, Plugin, RestoreRequest, Timestamp, Tree};
+use insta::assert_snapshot;
+
+use crate::support::*;
+
+const JAVA: &str = r#"{"java":"java","h2_jar":"/usr/share/java/h2-2.1.214.jar"}"#;
+
+/// A Jpom that was installed and started once, and is closed.
+fn fresh() -> MemoryTree {
+    docker().file("data/data/INSTALL.json", install(OTHER))
+}
+
+/// The id that a plan's passes put into the target.
+fn placed_id(jpom: &MemoryTree, state: &[u8]) -> String {
+    let (placed, _) = run_pass::<JpomPass>(jpom, Direction::Restore, state).unwrap();
+    let text = placed
+        .read_to_string("data/data/INSTALL.json", 1000)
+        .unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["installId"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_recovery_changes_nothing() {
+    let plan = Restoring::of(&docker(), Intent::Recover).plan();
+    assert_snapshot!(show_restore(&plan));
+    let (placed, _) = run_pass::<JpomPass>(&docker(), Direction::Restore, &plan.state).unwrap();
+    assert_eq!(placed, docker());
+}
+
+#[test]
+fn a_migration_mends_the_database() {
+    let plan = Restoring::of(&docker(), Intent::Migrate)
+        .into(fresh())
+        .with(JAVA)
+        .plan();
+    assert_snapshot!(show_restore(&plan));
+    assert_eq!(placed_id(&docker(), &plan.state), ID);
+}
+
+#[test]
+fn a_migration_without_java_tells_the_sql() {
+    let plan = Restoring::of(&docker(), Intent::Migrate).plan();
+    assert_eq!(warnings(&plan.findings), ["jpom.sql.by-hand"]);
+    assert!(plan.after.is_empty());
+    assert_snapshot!(
+        finding(&plan.findings, "jpom.sql.by-hand")
+            .remedy
+            .as_deref()
+            .unwrap_or_default()
+    );
+}
+
+#[test]
+fn a_clone_has_an_id_of_its_own() {
+    let plan = Restoring::of(&docker(), Intent::Clone).with(JAVA).plan();
+    let id = placed_id(&docker(), &plan.state);
+    assert_ne!(id, ID);
+    assert!(
+        id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{id}"
+    );
+    assert_snapshot!(show_restore(&plan));
+    let (placed, _) = run_pass::<JpomPass>(&docker(), Direction::Restore, &plan.state).unwrap();
+    let text = placed
+        .read_to_string("data/data/INSTALL.json", 1000)
+        .unwrap();
+    assert_eq!(text, install(&id));
+}
+
+#[test]
+fn a_clones_id_depends_on_the_original_and_the_time_alone() {
+    let id = |snapshot: MemoryTree, seconds: i64| {
+        let facts = backup(snapshot.clone(), r#"{"stopped":true}"#).facts;
+        let plan = Jpom::plan_restore(&RestoreRequest {
+            targets: MemoryTree::new("home").into(),
+            snapshot: snapshot.clone().into(),
+            probe: &FakeProbe::new(),
+            intent: Intent::Clone,
+            config: configuration("{}"),
+            now: Timestamp { seconds, ..NOW },
+            facts: facts.into(),
+            streams: Vec::new(),
+        });
+        placed_id(&snapshot, &plan.unwrap().state)
+    };
+    assert_eq!(id(docker(), 1), id(docker(), 1));
+    assert_ne!(id(docker(), 1), id(docker(), 2));
+    assert_ne!(id(docker(), 1), id(fresh(), 1));
+}
+
+#[test]
+fn a_clone_takes_the_configured_id_or_keeps_the_targets() {
+    let clone = |json: &str, target: MemoryTree| {
+        Restoring::of(&docker(), Intent::Clone)
+            .into(target)
+            .with(json)
+            .plan()
+    };
+    let own = clone("{}", fresh());
+    assert_eq!(placed_id(&docker(), &own.state), OTHER);
+    let configured = clone(r#"{"install_id":"mine"}"#, fresh());
+    assert_eq!(placed_id(&docker(), &configured.state), "mine");
+    let same = clone(&format!(r#"{{"install_id":"{ID}"}}"#), fresh());
+    assert_eq!(errors(&same.findings), ["jpom.identity.same"]);
+}
+
+#[test]
+fn a_recovery_over_another_jpom_is_refused() {
+    let plan = Restoring::of(&docker(), Intent::Recover)
+        .into(fresh())
+        .plan();
+    assert_eq!(errors(&plan.findings), ["jpom.identity.differs"]);
+    let plan = Restoring::of(&docker(), Intent::Migrate)
+        .into(fresh())
+        .plan();
+    assert_eq!(errors(&plan.findings), [""; 0]);
+    finding(&plan.findings, "jpom.identity.replaced");
+}
+
+#[test]
+fn a_running_target_is_refused_or_stopped() {
+    let running = || docker().file("data/db/Server.mv.db", database(2, false));
+    let plan = Restoring::of(&docker(), Intent::Recover)
+        .into(running())
+        .plan();
+    assert_eq!(errors(&plan.findings), ["jpom.target.running"]);
+    let plan = Restoring::of(&docker(), Intent::Recover)
+        .into(running())
+        .with(r#"{"stopped":true}"#)
+        .plan();
+    assert_eq!(errors(&plan.findings), [""; 0]);
+    let plan = Restoring::of(&docker(), Intent::Recover)
+        .into(running())
+        .with(r#"{"container":"jpom-server"}"#)
+        .plan();
+    assert_eq!(errors(&plan.findings), [""; 0]);
+    assert_eq!(plan.before[0].id, "stop-jpom");
+    assert!(
+        plan.before[0].undo.is_none(),
+        "a failed restore must not start"
+    );
+}
+
+#[test]
+fn a_stopped_service_does_not_excuse_an_open_database() {
+    let mut restoring = Restoring::of(&docker(), Intent::Recover)
+        .into(docker().file("data/db/Server.mv.db", database(2, false)))
+        .with(r#"{"unit":"jpom"}"#);
+    restoring.probe = FakeProbe::new().answer(["systemctl", "is-active", "jpom"], 3, "inactive");
+    assert_eq!(errors(&restoring.plan().findings), ["jpom.target.running"]);
+}
+
+#[test]
+fn a_format_that_the_targets_h2_can_not_open_is_refused() {
+    let newer = docker().file("data/db/Server.mv.db", database(3, true));
+    let mut restoring = Restoring::of(&docker(), Intent::Recover).into(newer.clone());
+    restoring.streams = vec!["jpom.sql".to_owned()];
+    let plan = restoring.plan();
+    assert_eq!(errors(&plan.findings), ["jpom.h2.format"]);
+    assert!(
+        finding(&plan.findings, "jpom.h2.format")
+            .remedy
+            .as_deref()
+            .unwrap_or_default()
+            .contains("streams/jpom.sql")
+    );
+
+    let jar = r#"{"java":"java","h2_jar":"/opt/h2-2.2.224.jar"}"#;
+    let plan = Restoring::of(&docker(), Intent::Recover).with(jar).plan();
+    assert_eq!(errors(&plan.findings), ["jpom.h2.jar"]);
+
+    let with_program = used(docker());
+    let plan = Restoring::of(&with_program, Intent::Recover)
+        .into(newer)
+        .plan();
+    assert_eq!(errors(&plan.findings), [""; 0], "the program comes along");
+}
+
+#[test]
+fn a_snapshot_that_is_no_whole_jpom_is_refused() {
+    for (jpom, code) in [
+        (
+            MemoryTree::new("home").file("data/db/Server.mv.db", database(2, true)),
+            "jpom.snapshot.install",
+        ),
+        (MemoryTree::new("home"), "jpom.snapshot.install"),
+        (
+            docker().file("data/data/INSTALL.json", "{"),
+            "jpom.snapshot.install",
+        ),
+        (
+            docker().file("data/data/INSTALL.json", install(OTHER)),
+            "jpom.snapshot.identity",
+        ),
+        (
+            docker().file("data/db/Server.mv.db", "x"),
+            "jpom.snapshot.database",
+        ),
+        (
+            MemoryTree::new("home").file("data/data/INSTALL.json", install(ID)),
+            "jpom.snapshot.database",
+        ),
+    ] {
+        let mut restoring = Restoring::of(&docker(), Intent::Recover);
+        restoring.snapshot = jpom.into();
+        assert_eq!(errors(&restoring.plan().findings), [code]);
+    }
+}
+
+#[test]
+fn a_target_in_which_two_jpoms_would_mix_is_refused() {
+    for (target, code) in [
+        (plain(), "jpom.layout.differs"),
+        (
+            MemoryTree::new("home").file("data/INSTALL.json", install(ID)),
+            "jpom.layout.differs",
+        ),
+        (
+            MemoryTree::new("home").file("data/db/Server.mv.db", database(2, true)),
+            "jpom.target.mixed",
+        ),
+        (
+            docker().file("data/INSTALL.json", install(OTHER)),
+            "jpom.mixed",
+        ),
+        (
+            docker().file("db/Server.mv.db", database(2, true)),
+            "jpom.mixed",
+        ),
+    ] {
+        let plan = Restoring::of(&docker(), Intent::Migrate)
+            .into(target)
+            .plan();
+        assert_eq!(errors(&plan.findings), [code]);
+    }
+    let identity = MemoryTree::new("home").file("data/data/INSTALL.json", install(OTHER));
+    let plan = Restoring::of(&docker(), Intent::Migrate)
+        .into(identity)
+        .plan();
+    assert_eq!(
+        errors(&plan.findings),
+        [""; 0],
+        "an identity where it belongs mixes nothing"
+    );
+}
+
+#[test]
+fn roots_that_the_target_lacks_are_refused() {
+    let data = MemoryTree::new("data")
+        .file("db/Server.mv.db", database(2, true))
+        .file("data/INSTALL.json", install(ID));
+    let conf = MemoryTree::new("conf").file("application.yml", APPLICATION_YML);
+    let mut restoring = Restoring::of(&docker(), Intent::Migrate);
+    restoring.snapshot = [data.clone(), conf].into_iter().collect();
+    assert_eq!(
+        errors(&restoring.plan().findings),
+        ["jpom.roots.differ", "jpom.roots.differ"]
+    );
+    let mut restoring = Restoring::of(&docker(), Intent::Migrate);
+    restoring.snapshot = data.into();
+    restoring.target = MemoryTree::new("data").into();
+    assert_eq!(errors(&restoring.plan().findings), [""; 0]);
+}
+
+#[test]
+fn the_targets_record_of_executed_sql_goes_with_its_database() {
+    let record = "data/db/execute.init.sql.log";
+    let plan = Restoring::of(&docker(), Intent::Migrate)
+        .into(fresh().file(record, "x"))
+        .plan();
+    assert_eq!(plan.before[0].id, "remove-script-record");
+    let plan = Restoring::of(&docker().file(record, "y"), Intent::Migrate)
+        .into(fresh().file(record, "x"))
+        .plan();
+    assert!(plan.before.is_empty());
+}
+
+#[test]
+fn settings_that_name_the_old_place_are_told() {
+    let jpom = docker().file("conf/application.yml", "jpom:\n  path: /memory/home/data\n");
+    let mut restoring = Restoring::of(&jpom, Intent::Migrate);
+    restoring
+        .facts
+        .iter_mut()
+        .filter(|fact| fact.name == "location")
+        .for_each(|fact| fact.value = r#""/old/home/data""#.to_owned());
+    restoring.snapshot = docker()
+        .file("conf/application.yml", "jpom:\n  path: /old/home/data\n")
+        .into();
+    let plan = restoring.plan();
+    assert!(warnings(&plan.findings).contains(&"jpom.conf.place"));
+}
+
+#[test]
+fn an_external_database_is_told_its_sql() {
+    let jpom = docker().file("conf/application.yml", "jpom.db.mode: MYSQL");
+    let plan = Restoring::of(&jpom, Intent::Clone)
+        .with(r#"{"install_id":"mine"}"#)
+        .plan();
+    assert_eq!(errors(&plan.findings), [""; 0]);
+    let remedy = finding(&plan.findings, "jpom.sql.by-hand")
+        .remedy
+        .as_deref()
+        .unwrap_or_default();
+    assert!(
+        remedy.contains("UPDATE WORKSPACE SET clusterInfoId = 'mine';"),
+        "{remedy}"
+    );
+    assert!(!remedy.contains("EXECUTE IMMEDIATE"));
+}

@@ -126,6 +126,7 @@ mod log;
 pub mod name;
 mod plan;
 mod plugin;
+mod step;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod transform;
@@ -137,13 +138,16 @@ pub use facts::Facts;
 pub use finding::{Failure, FailureKind, Finding, Severity};
 pub use glob::Glob;
 pub use plan::{
-    Action, BackupPlan, Base, Condition, CopyEntry, Fact, Feed, HttpRequest, Location, Placement,
-    PlacementContent, RenameEntry, RestorePlan, Source, SourceContent, Step, StreamSource,
-    WaitUntil, Window, WriteFile,
+    BackupPlan, Fact, Feed, Placement, PlacementContent, RestorePlan, Source, SourceContent,
+    StreamSource, Window,
 };
 pub use plugin::{
     Application, BackupRequest, Capability, Capture, Description, Detection, Intent, Plugin, Probe,
     RestoreRequest, RootSpec, VerifyRequest,
+};
+pub use step::{
+    Action, Base, Condition, CopyEntry, HttpRequest, Location, RenameEntry, Step, WaitUntil,
+    WriteFile,
 };
 pub use tracing;
 pub use transform::{Change, Direction, Filter, Pass, Verdict};

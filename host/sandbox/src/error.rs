@@ -89,7 +89,7 @@ impl Error {
                 "Report it to the plugin's publisher, with the size of the data that it worked on.",
             ),
             Self::Trap { .. } | Self::Contract { .. } => Some(
-                "This is a fault of the plugin. Report it to its publisher, with the log that `RUST_LOG=plugin=debug` gives.",
+                "This is a fault of the plugin. Report it to its publisher, with the log that `COPAL_LOG=plugin=debug` gives.",
             ),
             Self::Guest(failure) => failure.remedy.as_deref(),
             Self::Incompatible(_) => Some(

@@ -56,20 +56,20 @@ const EXPORTS: [(&str, &str); 11] = [
 /// Addresses in its memory: 0 to 1023 constant text, 1024 the answer of `describe`, 2048 room for other answers, from 4096 on what the
 /// host passes.
 #[derive(Default)]
-pub struct Guest {
+pub(crate) struct Guest {
     /// WIT packages besides the contract's.
-    pub packages: &'static str,
+    pub(crate) packages: &'static str,
     /// Imports of its world besides the contract's.
-    pub world: &'static str,
+    pub(crate) world: &'static str,
     /// WebAssembly text of the module's imports, which come first, and of helper functions.
-    pub imports: &'static str,
-    pub helpers: &'static str,
+    pub(crate) imports: &'static str,
+    pub(crate) helpers: &'static str,
     /// Bodies of exported functions, by the end of their name.
-    pub bodies: Vec<(&'static str, &'static str)>,
+    pub(crate) bodies: Vec<(&'static str, &'static str)>,
 }
 
 impl Guest {
-    pub fn new(bodies: &[(&'static str, &'static str)]) -> Self {
+    pub(crate) fn new(bodies: &[(&'static str, &'static str)]) -> Self {
         Self {
             bodies: bodies.to_vec(),
             ..Self::default()
@@ -77,7 +77,7 @@ impl Guest {
     }
 
     /// The component.
-    pub fn component(&self) -> Vec<u8> {
+    pub(crate) fn component(&self) -> Vec<u8> {
         let mut resolve = Resolve::default();
         resolve
             .push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"))
@@ -89,7 +89,8 @@ impl Guest {
         let package = resolve.push_str("guest.wit", &world).unwrap();
         let world = resolve.select_world(&[package], Some("guest")).unwrap();
         let mut module = wat::parse_str(self.module()).unwrap();
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .unwrap();
         ComponentEncoder::default()
             .module(&module)
             .unwrap()
@@ -141,13 +142,13 @@ impl Guest {
     }
 
     /// The component, loaded with little memory and time.
-    pub fn load(&self) -> Plugin {
+    pub(crate) fn load(&self) -> Plugin {
         engine().load(&self.component()).unwrap()
     }
 }
 
 /// Bodies of a plugin whose filter hands back what it is given.
-pub const ECHO: [(&str, &str); 5] = [
+pub(crate) const ECHO: [(&str, &str); 5] = [
     (
         "pass.start",
         "(i32.store (i32.const 2048) (i32.const 0)) (i32.store (i32.const 2052) (call $new_pass (i32.const 1))) (i32.const 2048)",
@@ -175,7 +176,7 @@ pub const ECHO: [(&str, &str); 5] = [
 ];
 
 /// An engine that gives 32 MiB and a quarter of a second.
-pub fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::new(EngineOptions {
         cache: None,
         memory_limit: 32 << 20,
@@ -185,7 +186,7 @@ pub fn engine() -> Engine {
 }
 
 /// Refuses every probe.
-pub struct NoProbe;
+pub(crate) struct NoProbe;
 
 impl Probe for NoProbe {
     fn run(&self, _: &Command) -> Result<Output, Failure> {
@@ -197,12 +198,12 @@ impl Probe for NoProbe {
     }
 }
 
-pub fn no_probe() -> Arc<dyn Probe> {
+pub(crate) fn no_probe() -> Arc<dyn Probe> {
     Arc::new(NoProbe)
 }
 
 /// An entry of a file.
-pub fn file(path: &str) -> Entry {
+pub(crate) fn file(path: &str) -> Entry {
     Entry {
         path: path.to_owned(),
         kind: Kind::File,

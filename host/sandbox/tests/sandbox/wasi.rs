@@ -1,10 +1,7 @@
 //! A plugin that imports WASI runs, and is given nothing.
 
-#[path = "guest/mod.rs"]
-mod guest;
-
+use crate::guest::Guest;
 use copal_sandbox::Error;
-use guest::Guest;
 
 /// The parts of WASI 0.2 that these guests import.
 const PACKAGES: &str = "

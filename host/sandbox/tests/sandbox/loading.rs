@@ -1,11 +1,8 @@
 //! What is loaded, what is refused, and in which words.
 
-#[path = "guest/mod.rs"]
-mod guest;
-
+use crate::guest::{Guest, engine};
 use copal_sandbox::types::Intent;
 use copal_sandbox::{Engine, EngineOptions, Error};
-use guest::{Guest, engine};
 
 fn refusal(bytes: &[u8]) -> Error {
     engine().load(bytes).err().unwrap()

@@ -1,17 +1,14 @@
 //! Each way in which a plugin can misbehave ends in its own error.
 
-#[path = "guest/mod.rs"]
-mod guest;
-
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::guest::{ECHO, Guest, file, no_probe};
 use copal_sandbox::types::{
     BackupRequest, Command, Direction, Entry, Failure, FailureKind, Output, Timestamp,
 };
 use copal_sandbox::{Error, Plugin, Probe, Tree};
-use guest::{ECHO, Guest, file, no_probe};
 
 fn plan(plugin: &Plugin) -> Result<copal_sandbox::types::BackupPlan, Error> {
     let request = BackupRequest {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::config::{Builds, Config, Every, ExternalDatabase};
 use crate::h2::{self, Release};
 use crate::java::{self, Java};
-use crate::layout::{CONF, DATABASE, Layout, join, relative};
+use crate::layout::{CONF, DATABASE, HOME, Layout, join, relative};
 use crate::pass::{Guard, Saving, State};
 use crate::service::{self, Service};
 use crate::survey::{Database, Mode, Survey, main_tree};
@@ -241,6 +241,17 @@ fn export_sql(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &
         );
         return;
     };
+    if database
+        .header
+        .as_ref()
+        .is_ok_and(|header| header.format == 1)
+    {
+        plan.findings.push(Finding::info(
+            "jpom.sql.none",
+            "The snapshot holds no SQL script of the database, because H2 1.4 can't write one to a pipe.",
+        ));
+        return;
+    }
     if let Some(finding) = wrong_jar(java.release(), database) {
         plan.findings.push(finding);
         return;
@@ -281,15 +292,15 @@ fn contents(
     layout: &Layout,
     consistency: Consistency,
 ) -> Result<Saving, Failure> {
-    let mut without: BTreeSet<String> = [
+    let anew = [
         "data/temp",
         "data/script_run_cache",
         "data/remote_version.json",
-        "logs",
-    ]
-    .map(|path| layout.path(path))
-    .into();
-    without.insert("logs".to_owned());
+    ];
+    let mut without: BTreeSet<String> = anew.map(|path| layout.path(path)).into();
+    if layout.root == HOME {
+        without.insert("logs".to_owned());
+    }
     let asked = [
         (config.without_db_backup, "db/backup"),
         (config.without_recover_backup, "db/recover_backup"),

@@ -81,8 +81,8 @@ impl Java {
         Release::of_jar(&self.jar)
     }
 
-    /// The command that writes a database as SQL to its standard output, which must be a pipe: H2 deletes a regular file of the name that it
-    /// writes to, and `/dev/fd/1` can't be deleted.
+    /// The command that writes a database as SQL to its standard output, which must be a pipe: H2 deletes a regular file
+    /// before it writes to it, and H2 1.4 anything, which `/dev/fd/1` withstands and `/dev/stdout` would not.
     pub(crate) fn script(&self, database: &Database) -> Command {
         self.tool("Script", &["-url", &database.url(), "-script", "/dev/fd/1"])
     }

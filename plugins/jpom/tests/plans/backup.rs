@@ -329,6 +329,16 @@ fn no_secret_reaches_a_plan_but_as_a_secret() {
 }
 
 #[test]
+fn a_database_of_h2_1_4_is_saved_without_a_script() {
+    let jpom = docker().file("data/db/Server.mv.db", database(1, true));
+    let json = r#"{"stopped":true,"java":"java","h2_jar":"h2-1.4.200.jar"}"#;
+    let plan = backup(jpom, json);
+    assert_eq!(errors(&plan.findings), [""; 0]);
+    assert_eq!((plan.sources.len(), plan.quiesce.len()), (1, 0));
+    finding(&plan.findings, "jpom.sql.none");
+}
+
+#[test]
 fn a_database_that_is_opened_meanwhile_fails_its_file() {
     let plan = backup(docker(), "{}");
     let opened = docker().file("data/db/Server.mv.db", database(2, false));

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::format::Timestamp;
 use crate::format::tree::Node;
 use crate::progress::display;
@@ -176,6 +176,31 @@ impl<'a> LazyPass<'a> {
             }
         }
         Ok(verdicts)
+    }
+}
+
+/// Why one item's content could not be had: its own fault, or the end of all.
+pub(crate) enum Trouble {
+    Item(String),
+    End(Error),
+}
+
+impl From<Error> for Trouble {
+    /// What is damaged in the repository is one item's trouble; a storage that fails is everyone's.
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::NotFound => Self::Item(error.to_string()),
+            _ => Self::End(error),
+        }
+    }
+}
+
+impl From<PassError> for Trouble {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Item(message) => Self::Item(message),
+            error => Self::End(fatal(error)),
+        }
     }
 }
 

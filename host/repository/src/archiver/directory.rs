@@ -1,0 +1,163 @@
+//! Directories whose entries are under way.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::job::Job;
+use crate::error::Error;
+use crate::format::BlobKind;
+use crate::format::tree::{Node, NodeKind, Tree};
+use crate::id::TreeId;
+use crate::pass::Change;
+use crate::progress::join;
+use crate::repository::lock;
+
+/// An entry that goes into the snapshot.
+pub(super) struct Entry {
+    /// As it lies in the file system, name and all.
+    pub(super) node: Node,
+    /// What to alter of it.
+    pub(super) change: Change,
+    /// The entry of the parent snapshot that has the name it will have.
+    pub(super) previous: Option<Node>,
+}
+
+impl Entry {
+    /// Its name in the snapshot.
+    pub(super) fn name(&self) -> &[u8] {
+        self.change.name.as_ref().unwrap_or(&self.node.name)
+    }
+}
+
+enum Slot {
+    Waiting(Box<Entry>),
+    UnderWay,
+    Done(Box<Node>),
+    LeftOut,
+}
+
+/// A directory whose entries are being done. When the last is, its tree is stored and it is done itself.
+pub(super) struct Directory {
+    /// Open for reading.
+    pub(super) fd: OwnedFd,
+    /// Relative to the root.
+    pub(super) path: Vec<u8>,
+    node: Mutex<Option<Node>>,
+    slots: Mutex<Vec<Slot>>,
+    open: AtomicUsize,
+    previous: Option<TreeId>,
+    place: Place,
+}
+
+/// Where a finished node goes.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// Among the entries of a directory.
+    In(Arc<Directory>, usize),
+    /// It is the root, and this is what comes of it.
+    Root(Arc<Mutex<Option<Node>>>),
+}
+
+impl Directory {
+    /// Lets the workers loose on `entries`, which are sorted by the names that they will have.
+    pub(super) fn begin(
+        job: &Job<'_>,
+        fd: OwnedFd,
+        path: Vec<u8>,
+        node: Node,
+        entries: Vec<Entry>,
+        previous: Option<TreeId>,
+        place: Place,
+    ) -> Result<(), Error> {
+        let count = entries.len();
+        let slots = entries
+            .into_iter()
+            .map(|entry| Slot::Waiting(Box::new(entry)))
+            .collect();
+        let directory = Arc::new(Self {
+            fd,
+            path,
+            node: Mutex::new(Some(node)),
+            slots: Mutex::new(slots),
+            open: AtomicUsize::new(count),
+            previous,
+            place,
+        });
+        if count > 0 {
+            job.queue.push(directory, count);
+            return Ok(());
+        }
+        let (place, node) = directory.finish(job)?;
+        place.complete(job, node)
+    }
+
+    /// The entry, the first time that it is asked for.
+    pub(super) fn take(&self, index: usize) -> Option<Entry> {
+        let mut slots = lock(&self.slots);
+        match std::mem::replace(slots.get_mut(index)?, Slot::UnderWay) {
+            Slot::Waiting(entry) => Some(*entry),
+            _ => None,
+        }
+    }
+
+    /// The path of an entry of that name in the file system.
+    pub(super) fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        join(&self.path, name)
+    }
+
+    /// Puts an entry in its slot; true if it was the last.
+    fn settle(&self, index: usize, node: Option<Node>) -> bool {
+        let mut slots = lock(&self.slots);
+        if let Some(slot) = slots.get_mut(index) {
+            *slot = node.map_or(Slot::LeftOut, |node| Slot::Done(Box::new(node)));
+        }
+        self.open.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Stores the tree: where the directory's own node goes, and the node.
+    fn finish(&self, job: &Job<'_>) -> Result<(Place, Option<Node>), Error> {
+        let slots = std::mem::take(&mut *lock(&self.slots));
+        let nodes = slots
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::Done(node) => Some(*node),
+                _ => None,
+            })
+            .collect();
+        let id = TreeId::from(job.store(BlobKind::Tree, &Tree { nodes }.encode())?);
+        job.summary(|summary| match self.previous {
+            None => summary.directories_new += 1,
+            Some(previous) if previous == id => summary.directories_unmodified += 1,
+            Some(_) => summary.directories_changed += 1,
+        });
+        let node = lock(&self.node).take();
+        let node = node.map(|node| Node {
+            kind: NodeKind::Directory,
+            subtree: Some(id),
+            ..node
+        });
+        Ok((self.place.clone(), node))
+    }
+}
+
+impl Place {
+    /// Puts `node` where it belongs, or leaves the place empty, and finishes all directories that this makes complete.
+    pub(super) fn complete(self, job: &Job<'_>, node: Option<Node>) -> Result<(), Error> {
+        let (mut place, mut node) = (self, node);
+        loop {
+            match place {
+                Self::Root(outcome) => {
+                    *lock(&outcome) = node;
+                    return Ok(());
+                }
+                Self::In(directory, index) => {
+                    if !directory.settle(index, node) {
+                        return Ok(());
+                    }
+                    (place, node) = directory.finish(job)?;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the workers on one tree share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::Summary;
+use super::queue::Queue;
+use super::worker::Worker;
+use crate::error::Error;
+use crate::format::BlobKind;
+use crate::format::tree::Node;
+use crate::id::BlobId;
+use crate::pass::Passes;
+use crate::progress::{ItemError, Progress, display, join};
+use crate::repository::{Repository, lock};
+use crate::writer::BlobWriter;
+
+/// How many chunks may wait for a worker, each of 8 MiB at most.
+const WAITING_CHUNKS: usize = 4;
+
+/// One tree or stream being archived.
+pub(super) struct Job<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) writer: &'a BlobWriter,
+    pub(super) passes: Option<&'a dyn Passes>,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) queue: Queue,
+    /// What paths of the root begin with when people read them.
+    name: &'a [u8],
+    cancel: &'a AtomicBool,
+    summary: &'a Mutex<Summary>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(
+        repository: &'a Repository,
+        writer: &'a BlobWriter,
+        passes: Option<&'a dyn Passes>,
+        progress: &'a dyn Progress,
+        name: &'a [u8],
+        cancel: &'a AtomicBool,
+        summary: &'a Mutex<Summary>,
+    ) -> Self {
+        Self {
+            repository,
+            writer,
+            passes,
+            progress,
+            queue: Queue::new(WAITING_CHUNKS),
+            name,
+            cancel,
+            summary,
+            buffers: Mutex::default(),
+        }
+    }
+
+    /// Does what `begin` begins on this thread and as many others as there are cores for; returns the root's node, if
+    /// it was not left out.
+    pub(super) fn run(
+        &self,
+        begin: impl FnOnce(&mut Worker<'_>, Arc<Mutex<Option<Node>>>) -> Result<(), Error>,
+    ) -> Result<Option<Node>, Error> {
+        let outcome = Arc::new(Mutex::new(None));
+        let others = std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
+        std::thread::scope(|scope| {
+            let claim = self.queue.claim();
+            let others: Vec<_> = (0..others)
+                .map(|_| scope.spawn(|| Worker::new(self).run()))
+                .collect();
+            let mut worker = Worker::new(self);
+            let mut result = begin(&mut worker, Arc::clone(&outcome));
+            if result.is_err() {
+                self.queue.stop();
+            }
+            drop(claim);
+            result = result.and(worker.run());
+            for other in others {
+                match other.join() {
+                    Ok(other) => result = result.and(other),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            result
+        })?;
+        Ok(lock(&outcome).take())
+    }
+
+    /// Whether the user has asked to stop.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.cancel.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+
+    /// Stores a blob that is not there yet, and counts what that took.
+    pub(super) fn store(&self, kind: BlobKind, data: &[u8]) -> Result<BlobId, Error> {
+        let stored = self.writer.store(kind, data)?;
+        if stored.new {
+            self.summary(|summary| {
+                summary.data_added += data.len() as u64;
+                summary.data_added_packed += u64::from(stored.stored);
+            });
+        }
+        Ok(stored.id)
+    }
+
+    pub(super) fn summary(&self, change: impl FnOnce(&mut Summary)) {
+        change(&mut lock(&self.summary));
+    }
+
+    /// The item at `path` below the root failed; the rest goes on.
+    pub(super) fn item_error(&self, path: &[u8], message: impl ToString) {
+        let path = match path {
+            [] => display(self.name),
+            _ => display(&join(self.name, path)),
+        };
+        let error = ItemError {
+            path,
+            message: message.to_string(),
+        };
+        self.progress.item_error(&error);
+        self.summary(|summary| summary.errors.push(error));
+    }
+
+    /// An empty buffer, used before if there is one.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        let mut buffers = lock(&self.buffers);
+        buffers.pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for later.
+    pub(super) fn reuse(&self, mut buffer: Vec<u8>) {
+        let mut buffers = lock(&self.buffers);
+        if buffers.len() < WAITING_CHUNKS {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! One thread's part in archiving a tree.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fstat, openat, readlinkat, statat};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+use super::content::Sink;
+use super::directory::{Directory, Entry, Place};
+use super::job::Job;
+use super::queue::Task;
+use crate::error::Error;
+use crate::format::tree::{Node, NodeKind, Tree};
+use crate::format::{BlobKind, Timestamp};
+use crate::id::TreeId;
+use crate::metadata::{Item, Reader, kind_of};
+use crate::pass::{Change, LazyPass, PUSH, Trouble, Verdict, is_file_name};
+use crate::progress::join;
+
+/// What a thread needs for itself.
+pub(super) struct Worker<'a> {
+    job: &'a Job<'a>,
+    reader: Reader,
+    pass: LazyPass<'a>,
+    buffer: Box<[u8]>,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(job: &'a Job<'a>) -> Self {
+        Self {
+            reader: Reader::new(),
+            pass: LazyPass::new(job.passes),
+            buffer: vec![0; PUSH].into(),
+            job,
+        }
+    }
+
+    /// Works until nothing is left to do or something ends all.
+    pub(super) fn run(&mut self) -> Result<(), Error> {
+        while let Some((task, _claim)) = self.job.queue.next() {
+            let result = self.job.check().and_then(|()| match task {
+                Task::Entry(directory, index) => self.entry(&directory, index),
+                Task::Chunk(chunk) => chunk.store(self.job),
+            });
+            if result.is_err() {
+                self.job.queue.stop();
+                return result;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, directory: &Arc<Directory>, index: usize) -> Result<(), Error> {
+        let Some(entry) = directory.take(index) else {
+            return Ok(());
+        };
+        let place = Place::In(Arc::clone(directory), index);
+        let path = directory.path_of(&entry.node.name);
+        match entry.node.kind {
+            NodeKind::File => match self.unchanged(entry)? {
+                Ok(node) => place.complete(self.job, Some(node)),
+                Err(entry) => match open_file(&directory.fd, &entry.node.name) {
+                    Ok(file) => self.file(*entry, file, &path, place),
+                    Err(error) => self.leave_out(&path, &format!("can't open it: {error}"), place),
+                },
+            },
+            NodeKind::Directory => match open_directory(&directory.fd, &entry.node.name) {
+                Ok(fd) => self.directory(entry, fd, path, place),
+                Err(error) => self.leave_out(&path, &format!("can't open it: {error}"), place),
+            },
+            _ => {
+                let Entry {
+                    mut node, change, ..
+                } = entry;
+                // Like restic, which reads none of symlinks.
+                if node.kind != NodeKind::Symlink {
+                    let item = Item::At(directory.fd.as_fd(), &node.name);
+                    node.extended_attributes = self.attributes(&path, item);
+                }
+                change.apply(&mut node);
+                place.complete(self.job, Some(node))
+            }
+        }
+    }
+
+    fn leave_out(&self, path: &[u8], message: &str, place: Place) -> Result<(), Error> {
+        self.job.item_error(path, message);
+        place.complete(self.job, None)
+    }
+
+    fn attributes(&mut self, path: &[u8], item: Item<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let (attributes, problem) = self.reader.extended_attributes(item);
+        if let Some(problem) = problem {
+            self.job.item_error(path, problem);
+        }
+        attributes
+    }
+
+    /// The node of a file that is as the parent snapshot knows it, with its content and its extended attributes (a change of
+    /// those changes the ctime too); else the entry back.
+    fn unchanged(&self, mut entry: Entry) -> Result<Result<Node, Box<Entry>>, Error> {
+        let Some(previous) = entry
+            .previous
+            .take_if(|previous| !entry.change.filter && is_unchanged(&entry.node, previous))
+        else {
+            return Ok(Err(Box::new(entry)));
+        };
+        for id in &previous.content {
+            if !self.job.repository.has(BlobKind::Data, id)? {
+                entry.previous = Some(previous);
+                return Ok(Err(Box::new(entry)));
+            }
+        }
+        let mut node = Node {
+            content: previous.content,
+            extended_attributes: previous.extended_attributes,
+            ..entry.node
+        };
+        let size = node.size;
+        self.job.summary(|summary| {
+            summary.files_unmodified += 1;
+            summary.total_bytes_processed += size;
+        });
+        self.job.progress.advance(1, size);
+        entry.change.apply(&mut node);
+        Ok(Ok(node))
+    }
+
+    /// Archives an open file.
+    pub(super) fn file(
+        &mut self,
+        entry: Entry,
+        mut file: File,
+        path: &[u8],
+        place: Place,
+    ) -> Result<(), Error> {
+        let before = match fstat(&file) {
+            Ok(stat) if kind_of(&stat) == NodeKind::File => stat,
+            Ok(_) => return self.leave_out(path, "is no longer a file", place),
+            Err(error) => {
+                return self.leave_out(path, &format!("can't look at it: {error}"), place);
+            }
+        };
+        let mut node = self.reader.node(&entry.node.name, &before);
+        node.extended_attributes = self.attributes(path, Item::Open(file.as_fd()));
+        let size = node.size;
+        let mut sink = Sink::new(self.job);
+        let filtered = entry.change.filter.then_some(&entry.node);
+        // A file of no size may have content nevertheless, in /proc for one.
+        let mut content = (&mut file).take(if size == 0 { u64::MAX } else { size });
+        let read = match self.read(&mut content, path, filtered, &mut sink) {
+            Ok(read) => read,
+            Err(Trouble::Item(message)) => return self.leave_out(path, &message, place),
+            Err(Trouble::End(error)) => return Err(error),
+        };
+        let after = fstat(&file).map(|stat| self.reader.node(&[], &stat));
+        if read != size
+            || after.is_ok_and(|after| (after.size, after.modified) != (size, node.modified))
+        {
+            let message = "changed while it was read; what was read is kept";
+            self.job.item_error(path, message);
+        }
+        if entry.change.filter {
+            // What is stored is not what lies in that inode: no later backup may take it for that.
+            node.inode = 0;
+            node.links = 1;
+        }
+        self.job.summary(|summary| {
+            match entry.previous {
+                Some(_) => summary.files_changed += 1,
+                None => summary.files_new += 1,
+            }
+            summary.total_bytes_processed += read;
+        });
+        self.job.progress.advance(1, 0);
+        entry.change.apply(&mut node);
+        sink.finish(node, place)
+    }
+
+    /// Archives what `source` yields as the content of `node`.
+    pub(super) fn stream(
+        &mut self,
+        node: Node,
+        source: &mut dyn Read,
+        place: Place,
+    ) -> Result<(), Error> {
+        let mut sink = Sink::new(self.job);
+        let filtered = self.job.passes.map(|_| &node);
+        let name = node.name.clone();
+        let read = match self.read(source, &name, filtered, &mut sink) {
+            Ok(read) => read,
+            Err(Trouble::Item(message)) => return self.leave_out(&[], &message, place),
+            Err(Trouble::End(error)) => return Err(error),
+        };
+        self.job.summary(|summary| {
+            summary.files_new += 1;
+            summary.total_bytes_processed += read;
+        });
+        self.job.progress.advance(1, 0);
+        sink.finish(node, place)
+    }
+
+    /// Reads `source` to its end into `sink`, through the pass if `filtered`; returns how many bytes it had.
+    fn read(
+        &mut self,
+        source: &mut dyn Read,
+        path: &[u8],
+        filtered: Option<&Node>,
+        sink: &mut Sink<'_>,
+    ) -> Result<u64, Trouble> {
+        let mut pass = match filtered {
+            Some(node) => {
+                let mut pass = self.pass.get()?;
+                if let Some(pass) = &mut pass {
+                    pass.open(path, node)?;
+                }
+                pass
+            }
+            None => None,
+        };
+        let mut read = 0;
+        loop {
+            self.job.check()?;
+            let chunk = match source.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(length) => self.buffer.get(..length).unwrap_or_default(),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Trouble::Item(format!("can't read it: {error}"))),
+            };
+            read += chunk.len() as u64;
+            self.job.progress.advance(0, chunk.len() as u64);
+            match &mut pass {
+                Some(pass) => sink.write(&pass.push(chunk)?)?,
+                None => sink.write(chunk)?,
+            }
+        }
+        if let Some(pass) = &mut pass {
+            sink.write(&pass.finish_file()?)?;
+        }
+        Ok(read)
+    }
+
+    /// Lists an open directory, asks what becomes of its entries, and leaves them to the workers.
+    pub(super) fn directory(
+        &mut self,
+        entry: Entry,
+        fd: OwnedFd,
+        path: Vec<u8>,
+        place: Place,
+    ) -> Result<(), Error> {
+        let mut node = match fstat(&fd) {
+            Ok(stat) => self.reader.node(&entry.node.name, &stat),
+            Err(error) => {
+                return self.leave_out(&path, &format!("can't look at it: {error}"), place);
+            }
+        };
+        node.extended_attributes = self.attributes(&path, Item::Open(fd.as_fd()));
+        entry.change.apply(&mut node);
+        let previous = entry.previous.and_then(|previous| previous.subtree);
+        let nodes = match self.list(&fd, &path) {
+            Ok(nodes) => nodes,
+            Err(error) => return self.leave_out(&path, &format!("can't list it: {error}"), place),
+        };
+        let entries = self.decide(&path, nodes, previous.as_ref())?;
+        Directory::begin(self.job, fd, path, node, entries, previous, place)
+    }
+
+    /// The entries of an open directory, without sockets: those mean nothing without the process that made them.
+    fn list(&mut self, fd: &OwnedFd, path: &[u8]) -> Result<Vec<Node>, Errno> {
+        let mut nodes = Vec::new();
+        for entry in Dir::read_from(fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            match self.look(fd, name) {
+                Ok(node) if node.kind == NodeKind::Socket => {}
+                Ok(node) => nodes.push(node),
+                Err(error) => {
+                    let path = join(path, name);
+                    self.job
+                        .item_error(&path, format!("can't look at it: {error}"));
+                }
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn look(&mut self, fd: &OwnedFd, name: &[u8]) -> Result<Node, Errno> {
+        let stat = statat(fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let mut node = self.reader.node(name, &stat);
+        if node.kind == NodeKind::Symlink {
+            node.link_target = readlinkat(fd, name, Vec::new())?.into_bytes();
+        }
+        Ok(node)
+    }
+
+    /// What becomes of `nodes`, all of the directory at `path`: those that stay, sorted by the names they will have.
+    pub(super) fn decide(
+        &mut self,
+        path: &[u8],
+        nodes: Vec<Node>,
+        previous: Option<&TreeId>,
+    ) -> Result<Vec<Entry>, Error> {
+        let verdicts = self.pass.classify(path, &nodes)?;
+        let mut entries = Vec::with_capacity(nodes.len());
+        for (node, verdict) in nodes.into_iter().zip(verdicts) {
+            let change = match verdict {
+                Ok(Verdict::Keep) => Change::default(),
+                Ok(Verdict::Change(change)) => change,
+                Ok(Verdict::Skip) => {
+                    self.job.summary(|summary| summary.skipped += 1);
+                    continue;
+                }
+                Err(message) => {
+                    let path = join(path, &node.name);
+                    self.job.item_error(&path, message);
+                    continue;
+                }
+            };
+            let entry = Entry {
+                node,
+                change,
+                previous: None,
+            };
+            if !is_file_name(entry.name()) {
+                let message = format!(
+                    "can't be renamed to {:?}",
+                    entry.name().escape_ascii().to_string()
+                );
+                let path = join(path, &entry.node.name);
+                self.job.item_error(&path, message);
+                continue;
+            }
+            entries.push(entry);
+        }
+        entries.sort_by(|a, b| a.name().cmp(b.name()));
+        entries.dedup_by(|later, earlier| {
+            let same = later.name() == earlier.name();
+            if same {
+                let path = join(path, &later.node.name);
+                self.job.item_error(
+                    &path,
+                    format!(
+                        "another entry of the directory is stored under the same name: {}",
+                        earlier.node.name.escape_ascii()
+                    ),
+                );
+            }
+            same
+        });
+        self.match_previous(&mut entries, previous);
+        let (mut files, mut bytes) = (0, 0);
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.node.kind == NodeKind::File)
+        {
+            files += 1;
+            bytes += entry.node.size;
+        }
+        self.job.progress.total(files, bytes);
+        Ok(entries)
+    }
+
+    /// Gives each entry the one of the same name in the parent snapshot's tree.
+    fn match_previous(&self, entries: &mut [Entry], tree: Option<&TreeId>) {
+        let Some(id) = tree else { return };
+        let tree = self.job.repository.load_tree(id).unwrap_or_else(|error| {
+            tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
+            Tree::default()
+        });
+        let mut nodes = tree.nodes.into_iter().peekable();
+        for entry in entries {
+            while nodes
+                .next_if(|node| node.name.as_slice().cmp(entry.name()) == Ordering::Less)
+                .is_some()
+            {}
+            entry.previous = nodes.next_if(|node| node.name == entry.name());
+        }
+    }
+}
+
+/// restic's test whether a file needs reading.
+fn is_unchanged(now: &Node, before: &Node) -> bool {
+    let moment = |time: Timestamp| (time.seconds, time.nanoseconds);
+    before.kind == NodeKind::File
+        && now.size == before.size
+        && moment(now.modified) == moment(before.modified)
+        && moment(now.changed) == moment(before.changed)
+        && now.inode == before.inode
+}
+
+/// Opens the file or directory that a tree begins with.
+pub(super) fn open_root(path: &Path) -> Result<File, Errno> {
+    open(CWD, path, OFlags::NONBLOCK).map(File::from)
+}
+
+/// Opens without waiting, because a FIFO may have come in the file's place.
+fn open_file(directory: &OwnedFd, name: &[u8]) -> Result<File, Errno> {
+    open(directory, name, OFlags::NOFOLLOW | OFlags::NONBLOCK).map(File::from)
+}
+
+fn open_directory(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    open(directory, name, OFlags::NOFOLLOW | OFlags::DIRECTORY)
+}
+
+/// Opens for reading that leaves no time of access, which the system allows to a file's owner alone.
+fn open(directory: impl AsFd, name: impl Arg + Copy, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
+    match openat(&directory, name, flags | OFlags::NOATIME, Mode::empty()) {
+        Err(Errno::PERM) => openat(&directory, name, flags, Mode::empty()),
+        result => result,
+    }
+}

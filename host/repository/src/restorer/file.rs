@@ -1,0 +1,269 @@
+//! Files that are being written.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::Job;
+use super::sparse;
+use super::target::{create, discard, put_in_place, reopen};
+use crate::format::tree::Node;
+use crate::metadata::{Applier, Item};
+use crate::pass::{LazyPass, PUSH, Trouble};
+use crate::progress::join;
+use crate::repository::lock;
+use crate::walk::read_content;
+
+/// How many files may be open between writes. The system allows a process some thousand.
+const MOST_OPEN: usize = 256;
+
+/// What a thread that writes files needs for itself.
+pub(super) struct Writer<'a> {
+    pub(super) job: &'a Job<'a>,
+    pass: LazyPass<'a>,
+    applier: Applier,
+    /// The directory used last.
+    directory: Option<(Arc<[u8]>, OwnedFd)>,
+    open: &'a AtomicUsize,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(job: &'a Job<'a>, open: &'a AtomicUsize) -> Self {
+        Self {
+            pass: LazyPass::new(job.passes),
+            applier: Applier::new(),
+            directory: None,
+            open,
+            job,
+        }
+    }
+
+    /// The open directory at `path` beneath the target.
+    pub(super) fn directory(&mut self, path: &Arc<[u8]>) -> Result<BorrowedFd<'_>, String> {
+        let cached = self.directory.take().filter(|(cached, _)| cached == path);
+        let entry = match cached {
+            Some(entry) => entry,
+            None => {
+                let fd = self.job.target.open_directory(path);
+                let fd = fd.map_err(|error| format!("can't open its directory: {error}"))?;
+                (Arc::clone(path), fd)
+            }
+        };
+        Ok(self.directory.insert(entry).1.as_fd())
+    }
+}
+
+/// A file on its way to its name.
+pub(super) struct PendingFile {
+    /// The path of its directory beneath the target.
+    directory: Arc<[u8]>,
+    pub(super) node: Node,
+    /// Its path and node in the snapshot, if it goes through the pass.
+    filter: Option<(Vec<u8>, Node)>,
+    /// Pieces of its content that are yet to be written.
+    left: AtomicUsize,
+    size: AtomicU64,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Nothing written.
+    New,
+    /// Open under a temporary name.
+    Open(Arc<File>, String),
+    /// Written in part under a temporary name.
+    Closed(String),
+    /// In place, or given up.
+    Over,
+}
+
+impl PendingFile {
+    pub(super) fn new(directory: &Arc<[u8]>, node: Node) -> Self {
+        Self {
+            directory: Arc::clone(directory),
+            left: AtomicUsize::new(node.content.len()),
+            size: AtomicU64::new(0),
+            filter: None,
+            state: Mutex::new(State::New),
+            node,
+        }
+    }
+
+    /// A file whose content goes through the pass, which knows it as `original` at `source`.
+    pub(super) fn filtered(
+        directory: &Arc<[u8]>,
+        node: Node,
+        source: Vec<u8>,
+        original: Node,
+    ) -> Self {
+        Self {
+            filter: Some((source, original)),
+            ..Self::new(directory, node)
+        }
+    }
+
+    /// Whether it has to be written by one thread from its beginning to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.filter.is_some() || self.node.content.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Writes one piece, and puts the file in place if it was the last.
+    pub(super) fn write_piece(&self, writer: &mut Writer<'_>, bytes: &[u8], offset: u64) {
+        // A failure is known before the piece counts as done, or another thread would put the file in place.
+        if let Err(message) = self.write(writer, bytes, offset) {
+            self.fail(writer, message);
+        }
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.finish(writer);
+        }
+    }
+
+    /// Writes the whole file.
+    pub(super) fn write_whole(&self, writer: &mut Writer<'_>) -> Result<(), crate::error::Error> {
+        match self.stream(writer) {
+            Ok(()) => self.finish(writer),
+            Err(Trouble::Item(message)) => self.fail(writer, message),
+            Err(Trouble::End(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn stream(&self, writer: &mut Writer<'_>) -> Result<(), Trouble> {
+        self.write(writer, &[], 0).map_err(Trouble::Item)?;
+        let job = writer.job;
+        let mut passes = std::mem::replace(&mut writer.pass, LazyPass::new(None));
+        let result = self.transform(writer, &mut passes);
+        writer.pass = passes;
+        job.check()?;
+        result
+    }
+
+    fn transform(&self, writer: &mut Writer<'_>, passes: &mut LazyPass<'_>) -> Result<(), Trouble> {
+        let (Some((source, original)), Some(pass)) = (&self.filter, passes.get()?) else {
+            return Ok(());
+        };
+        let job = writer.job;
+        pass.open(source, original)?;
+        let mut offset = 0;
+        let mut write = |bytes: &[u8]| {
+            let result = self.write(writer, bytes, offset);
+            offset += bytes.len() as u64;
+            result.map_err(Trouble::Item)
+        };
+        read_content(job.repository, &self.node.content, &mut |bytes| {
+            job.check()?;
+            for chunk in bytes.chunks(PUSH) {
+                write(&pass.push(chunk)?)?;
+            }
+            Ok::<_, Trouble>(())
+        })?;
+        write(&pass.finish_file()?)
+    }
+
+    fn write(&self, writer: &mut Writer<'_>, bytes: &[u8], offset: u64) -> Result<(), String> {
+        let Some(file) = self.open(writer)? else {
+            return Ok(());
+        };
+        let written = sparse::write_at(&file, bytes, offset);
+        written.map_err(|error| format!("can't write it: {error}"))?;
+        let length = bytes.len() as u64;
+        self.size.fetch_max(offset + length, Ordering::AcqRel);
+        writer.job.progress.advance(0, length);
+        writer.job.summary(|summary| summary.bytes += length);
+        if writer.open.load(Ordering::Relaxed) > MOST_OPEN {
+            let mut state = self.state();
+            if let State::Open(_, temporary) = &mut *state {
+                *state = State::Closed(std::mem::take(temporary));
+                writer.open.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The file, open under its temporary name; `None` if it was given up.
+    fn open(&self, writer: &mut Writer<'_>) -> Result<Option<Arc<File>>, String> {
+        let mut state = self.state();
+        let (file, temporary) = match &mut *state {
+            State::Over => return Ok(None),
+            State::Open(file, _) => return Ok(Some(Arc::clone(file))),
+            State::New => {
+                let temporary = writer.job.target.temporary_name();
+                let directory = writer.directory(&self.directory)?;
+                (create(directory, &temporary), temporary)
+            }
+            State::Closed(temporary) => {
+                let directory = writer.directory(&self.directory)?;
+                (reopen(directory, temporary), std::mem::take(temporary))
+            }
+        };
+        let file = Arc::new(file.map_err(|error| format!("can't write it: {error}"))?);
+        writer.open.fetch_add(1, Ordering::Relaxed);
+        *state = State::Open(Arc::clone(&file), temporary);
+        Ok(Some(file))
+    }
+
+    /// Gives the file its size, its metadata and its name.
+    fn finish(&self, writer: &mut Writer<'_>) {
+        match self.open(writer).and_then(|file| self.settle(writer, file)) {
+            Ok(()) => {}
+            Err(message) => self.fail(writer, message),
+        }
+    }
+
+    fn settle(&self, writer: &mut Writer<'_>, file: Option<Arc<File>>) -> Result<(), String> {
+        let Some(file) = file else { return Ok(()) };
+        // Where zeros at its end were not written.
+        let size = self.size.load(Ordering::Acquire);
+        file.set_len(size)
+            .map_err(|error| format!("can't set its size: {error}"))?;
+        for problem in writer.applier.apply(&self.node, Item::Open(file.as_fd())) {
+            self.tell(writer.job, problem);
+        }
+        if let Some(temporary) = self.end(writer.open) {
+            let directory = writer.directory(&self.directory)?;
+            put_in_place(directory, &temporary, &self.node.name)?;
+            writer.job.progress.advance(1, 0);
+            writer.job.summary(|summary| summary.files += 1);
+        }
+        Ok(())
+    }
+
+    /// Gives the file up: it is named and nothing of it stays.
+    pub(super) fn fail(&self, writer: &mut Writer<'_>, message: String) {
+        let given_up = matches!(*self.state(), State::Over);
+        self.remove(writer);
+        if !given_up {
+            self.tell(writer.job, message);
+        }
+    }
+
+    /// Removes what is there under the temporary name.
+    pub(super) fn remove(&self, writer: &mut Writer<'_>) {
+        if let Some(temporary) = self.end(writer.open)
+            && let Ok(directory) = writer.directory(&self.directory)
+        {
+            discard(directory, &temporary);
+        }
+    }
+
+    /// Ends all writing: the temporary name, if there is one yet.
+    fn end(&self, open: &AtomicUsize) -> Option<String> {
+        match std::mem::replace(&mut *self.state(), State::Over) {
+            State::New | State::Over => None,
+            State::Closed(temporary) => Some(temporary),
+            State::Open(_, temporary) => {
+                open.fetch_sub(1, Ordering::Relaxed);
+                Some(temporary)
+            }
+        }
+    }
+
+    fn tell(&self, job: &Job<'_>, message: impl ToString) {
+        job.item_error(&join(&self.directory, &self.node.name), message);
+    }
+}

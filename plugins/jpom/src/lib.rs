@@ -57,7 +57,10 @@ impl Plugin for Jpom {
             "run:* -cp * @{scratch}/RunScript.args -url * -script {scratch}/identity.sql -showResults",
             "To give a restored database its new place and identity, and to read the ids in it",
         )
-        .application("Jpom server", "2.8 to 2.11, seen with 2.11; with an H2 database of format 1, 2 or 3")
+        .application(
+            "Jpom server",
+            "up to 2.11, with an H2 database of format 1, 2 or 3",
+        )
     }
 
     fn detect(root: &dyn Tree, _probe: &dyn Probe) -> Result<Option<Detection>, Failure> {

@@ -1,66 +1,26 @@
 //! Plans a backup.
 
-use std::collections::BTreeSet;
-
-use copal_sdk::{
-    BackupPlan, BackupRequest, CopyEntry, Failure, Finding, Location, Source, Step, Tree,
-};
-use serde::{Deserialize, Serialize};
+use copal_sdk::{BackupPlan, BackupRequest, CopyEntry, Failure, Finding, Location, Source, Step};
 use serde_json::json;
 
-use crate::config::{Builds, Config, Every, ExternalDatabase};
+use crate::config::{Config, ExternalDatabase};
+use crate::contents::{contents, name_secrets, parts};
+use crate::facts::{self, Consistency};
 use crate::h2::{self, Release};
 use crate::java::{self, Java};
-use crate::layout::{CONF, DATABASE, HOME, Layout, join, relative};
-use crate::pass::{Guard, Saving, State};
+use crate::layout::{CONF, DATABASE, Layout, join};
+use crate::pass::State;
 use crate::service::{self, Service};
 use crate::survey::{Database, Mode, Survey, main_tree};
 
-/// The names of the facts that a restore asks for.
-pub(crate) mod fact {
-    /// Jpom's id.
-    pub(crate) const INSTALL_ID: &str = "installId";
-    /// A [`Kind`](crate::layout::Kind).
-    pub(crate) const LAYOUT: &str = "layout";
-    /// Jpom's folder within its root.
-    pub(crate) const BASE: &str = "base";
-    /// The absolute path of Jpom's folder on the host that it was saved from.
-    pub(crate) const LOCATION: &str = "location";
-    /// `jpom.db.mode`.
-    pub(crate) const DATABASE_MODE: &str = "databaseMode";
-    /// Whether the database was closed while the backup was planned.
-    pub(crate) const H2_CLEAN: &str = "h2Clean";
-    /// A [`Consistency`](super::Consistency).
-    pub(crate) const CONSISTENCY: &str = "consistency";
-    /// Whether `db/backup` was left out.
-    pub(crate) const WITHOUT_DB_BACKUP: &str = "dbBackupLeftOut";
-    /// What has to be there after a restore, each `ROOT/PATH`.
-    pub(crate) const PARTS: &str = "parts";
-}
-
 /// The stream that holds the database as SQL.
 pub(crate) const SQL_STREAM: &str = "jpom.sql";
-
-/// How many entries are looked at to say how large the builds are.
-const COUNTED: usize = 20_000;
-
-/// Why the files don't change while they are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Consistency {
-    /// The plan stops Jpom.
-    Quiesced,
-    /// The operator says that Jpom is stopped.
-    Stopped,
-    /// The database was closed while planning, and the pass watches that it is when it is read.
-    Closed,
-}
 
 pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Failure> {
     let config = &request.config;
     config.check()?;
     let main = main_tree(&request.roots)?;
-    let mut survey = Survey::of(main, request.roots.get(CONF), &main.location())?;
+    let mut survey = Survey::of(main, request.roots.get(CONF), &[&main.location()])?;
     let Some(layout) = survey.layout.clone() else {
         return Err(Failure::missing(
             "jpom.not-found",
@@ -74,6 +34,9 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
     let mut plan = BackupPlan::new();
     plan.findings.append(&mut survey.problems);
 
+    for root in request.roots.iter() {
+        plan.sources.push(Source::tree(root.name()));
+    }
     let consistency = quiesce(&mut plan, request, &survey);
     check_install(&mut plan, &survey, &layout);
     check_database(&mut plan, config, &survey, &layout);
@@ -81,15 +44,12 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
     let saving = contents(&mut plan, config, main, &survey, &layout, consistency)?;
     name_secrets(&mut plan, main, &survey, &layout)?;
 
-    for root in request.roots.iter() {
-        plan.sources.insert(0, Source::tree(root.name()));
-    }
     let header = header(&survey);
-    plan.fact(fact::INSTALL_ID, survey.id())
-        .fact(fact::LAYOUT, json!(layout.kind()))
-        .fact(fact::BASE, layout.base.as_str())
-        .fact(fact::LOCATION, join(&main.location(), &layout.base))
-        .fact(fact::DATABASE_MODE, survey.mode.name())
+    plan.fact(facts::INSTALL_ID, survey.id())
+        .fact(facts::LAYOUT, json!(layout.kind()))
+        .fact(facts::BASE, layout.base.as_str())
+        .fact(facts::LOCATION, join(&main.location(), &layout.base))
+        .fact(facts::DATABASE_MODE, survey.mode.name())
         .fact(
             "databasePath",
             survey
@@ -98,12 +58,12 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
                 .map(|database| join(&layout.root, &database.file())),
         )
         .fact("h2Format", header.map(|header| header.format))
-        .fact(fact::H2_CLEAN, header.map(|header| header.clean))
-        .fact(fact::CONSISTENCY, json!(consistency))
+        .fact(facts::H2_CLEAN, header.map(|header| header.clean))
+        .fact(facts::CONSISTENCY, json!(consistency))
         .fact("jpomVersion", survey.version.as_deref())
         .fact("clusterId", survey.settings.cluster_id.or("default"))
-        .fact(fact::WITHOUT_DB_BACKUP, config.without_db_backup)
-        .fact(fact::PARTS, parts(main, &survey, &layout)?)
+        .fact(facts::WITHOUT_DB_BACKUP, config.without_db_backup)
+        .fact(facts::PARTS, parts(main, &survey, &layout)?)
         .state(&State::Backup(saving))
 }
 
@@ -281,235 +241,4 @@ pub(crate) fn wrong_jar(release: Option<Release>, database: &Database) -> Option
         )
         .remedy(format!("Set `h2_jar` to a jar of {}.", h2::releases_of(format))),
     )
-}
-
-/// What is left out, and what to watch.
-fn contents(
-    plan: &mut BackupPlan,
-    config: &Config,
-    main: &dyn Tree,
-    survey: &Survey,
-    layout: &Layout,
-    consistency: Consistency,
-) -> Result<Saving, Failure> {
-    let anew = [
-        "data/temp",
-        "data/script_run_cache",
-        "data/remote_version.json",
-    ];
-    let mut without: BTreeSet<String> = anew.map(|path| layout.path(path)).into();
-    if layout.root == HOME {
-        without.insert("logs".to_owned());
-    }
-    let asked = [
-        (config.without_db_backup, "db/backup"),
-        (config.without_recover_backup, "db/recover_backup"),
-    ];
-    without.extend(
-        asked
-            .into_iter()
-            .filter(|(leave, _)| *leave)
-            .map(|(_, path)| layout.path(path)),
-    );
-    let builds = choose_builds(plan, config, main, layout)?;
-    warn_of_storage(plan, main, survey);
-    let guard = match (consistency, &survey.database) {
-        (_, None) => None,
-        (Consistency::Quiesced, Some(database)) => Some((database.file(), Guard::Warn)),
-        (Consistency::Closed | Consistency::Stopped, Some(database)) => {
-            database.clean().then(|| (database.file(), Guard::Refuse))
-        }
-    };
-    let database = survey
-        .database
-        .as_ref()
-        .map_or_else(|| layout.database(), |database| database.path.clone());
-    let database_folder = database.rsplit_once('/').map_or("", |(folder, _)| folder);
-    Ok(Saving {
-        root: layout.root.clone(),
-        without,
-        builds,
-        database_folder: database_folder.to_owned(),
-        guard,
-    })
-}
-
-/// Which builds are kept; none where all of them are. Says what that means, and records which are left out.
-fn choose_builds(
-    plan: &mut BackupPlan,
-    config: &Config,
-    main: &dyn Tree,
-    layout: &Layout,
-) -> Result<Option<(String, BTreeSet<String>)>, Failure> {
-    let folder = layout.path("data/build");
-    let there: Vec<String> = match main.stat(&folder)? {
-        Some(entry) if entry.is_directory() => main
-            .list(&folder)?
-            .into_iter()
-            .filter(|entry| entry.is_directory())
-            .map(|entry| entry.name().to_owned())
-            .collect(),
-        _ => Vec::new(),
-    };
-    let at = join(&layout.root, &folder);
-    let kept: BTreeSet<String> = match &config.build {
-        Builds::Unsaid if !there.is_empty() => {
-            plan.findings.push(
-                Finding::info("jpom.build.all", format!("All {} builds are saved, {}: {}.", there.len(), size(main, &folder)?, some(&there)))
-                    .remedy("Set `build=none` to leave them out, or `build` to a list of the ids to keep; Jpom can build them again.")
-                    .at(at),
-            );
-            there.iter().cloned().collect()
-        }
-        Builds::Unsaid | Builds::Every(Every::All) => there.iter().cloned().collect(),
-        Builds::Every(Every::None) => BTreeSet::new(),
-        Builds::Ids(ids) => {
-            let unknown: Vec<String> = ids
-                .iter()
-                .filter(|id| !there.contains(id))
-                .cloned()
-                .collect();
-            if !unknown.is_empty() {
-                plan.findings.push(
-                    Finding::error(
-                        "jpom.build.unknown",
-                        format!("There is no build {}.", some(&unknown)),
-                    )
-                    .remedy(format!(
-                        "Correct the ids in `build`; there are: {}.",
-                        some(&there)
-                    ))
-                    .at(at),
-                );
-            }
-            ids.iter().cloned().collect()
-        }
-    };
-    let left: Vec<&String> = there.iter().filter(|id| !kept.contains(*id)).collect();
-    plan.facts.push(copal_sdk::Fact {
-        name: "buildsLeftOut".to_owned(),
-        value: json!(left).to_string(),
-    });
-    Ok((!left.is_empty()).then_some((folder, kept)))
-}
-
-/// The first names of a list.
-fn some(names: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
-    match names.len().checked_sub(SHOWN) {
-        Some(more @ 1..) => format!("{shown} and {more} more"),
-        _ => shown,
-    }
-}
-
-/// How large a folder is, in words; looks at a bounded number of entries.
-fn size(tree: &dyn Tree, folder: &str) -> Result<String, Failure> {
-    let mut folders = vec![folder.to_owned()];
-    let (mut bytes, mut entries) = (0_u64, 0_usize);
-    while let Some(folder) = folders.pop() {
-        for entry in tree.list(&folder)? {
-            entries += 1;
-            bytes = bytes.saturating_add(entry.size);
-            if entry.is_directory() {
-                folders.push(entry.path);
-            }
-        }
-        if entries > COUNTED {
-            return Ok(format!(
-                "more than {} MiB in more than {COUNTED} files",
-                bytes >> 20
-            ));
-        }
-    }
-    Ok(match bytes >> 20 {
-        0 => format!("{bytes} bytes"),
-        mebibytes => format!("{mebibytes} MiB"),
-    })
-}
-
-/// Jpom's file storage may lie outside its folder.
-fn warn_of_storage(plan: &mut BackupPlan, main: &dyn Tree, survey: &Survey) {
-    let storage = survey.settings.file_storage.text.as_deref();
-    if let Some(path) = storage.filter(|path| relative(&main.location(), path).is_none()) {
-        plan.findings.push(
-            Finding::warning("jpom.file-storage", format!("Jpom keeps its file storage in {path}, outside the root, so it is not in this snapshot."))
-                .remedy("Back it up with `copal backup files`, unless the path is one within Jpom's container that lies in the root here.")
-                .at(survey.settings_file.clone().unwrap_or_default()),
-        );
-    }
-}
-
-/// Names the secrets that the snapshot holds.
-fn name_secrets(
-    plan: &mut BackupPlan,
-    main: &dyn Tree,
-    survey: &Survey,
-    layout: &Layout,
-) -> Result<(), Failure> {
-    let mut secrets = Vec::new();
-    for (folder, what) in [
-        ("sshkey", "SSH keys"),
-        ("certificate", "certificates"),
-        ("docker/tls-cert", "keys for Docker hosts"),
-    ] {
-        let path = layout.path(&format!("data/{folder}"));
-        if main.exists(&path)? {
-            secrets.push(format!("{what} in {path}"));
-        }
-    }
-    if survey.settings.has_token_key {
-        secrets.push("the key that signs logins (token-jwt-key)".to_owned());
-    }
-    if survey.settings.password.text.is_some() {
-        secrets.push("the database's password in application.yml".to_owned());
-    }
-    if survey.database.is_some() {
-        secrets.push("the passwords and keys that the database holds".to_owned());
-    }
-    if !secrets.is_empty() {
-        plan.findings.push(
-            Finding::info(
-                "jpom.secrets",
-                format!(
-                    "The snapshot holds secrets, because a restored Jpom needs them: {}.",
-                    secrets.join("; ")
-                ),
-            )
-            .remedy("Guard the repository's password as you guard them."),
-        );
-    }
-    Ok(())
-}
-
-/// The parts that have to be there after a restore.
-fn parts(main: &dyn Tree, survey: &Survey, layout: &Layout) -> Result<Vec<String>, Failure> {
-    let mut parts: Vec<String> = survey.settings_file.iter().cloned().collect();
-    parts.extend(
-        survey
-            .database
-            .iter()
-            .map(|database| join(&layout.root, &database.file())),
-    );
-    parts.extend(
-        survey
-            .install
-            .iter()
-            .map(|install| join(&layout.root, &install.path)),
-    );
-    for folder in [
-        "sshkey",
-        "certificate",
-        "docker",
-        "script",
-        "agent",
-        "outgiving",
-        "file-storage",
-    ] {
-        let path = layout.path(&format!("data/{folder}"));
-        if main.exists(&path)? {
-            parts.push(join(&layout.root, &path));
-        }
-    }
-    Ok(parts)
 }

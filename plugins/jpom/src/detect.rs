@@ -8,7 +8,7 @@ use crate::survey::Survey;
 /// Whether a directory holds a Jpom. The directory's root is not known yet: it is taken for a whole installation, and for the data
 /// folder alone where nothing else of an installation lies beside the database.
 pub(crate) fn detect(tree: &dyn Tree) -> Result<Option<Detection>, Failure> {
-    let survey = Survey::of(&AsHome(tree), None, &tree.location())?;
+    let survey = Survey::of(&AsHome(tree), None, &[&tree.location()])?;
     let Some(layout) = &survey.layout else {
         return Ok(None);
     };

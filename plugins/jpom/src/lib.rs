@@ -3,12 +3,15 @@
 mod application_yml;
 mod backup;
 mod config;
+mod contents;
 mod detect;
+mod facts;
 pub mod h2;
 mod install_json;
 mod java;
 mod layout;
 mod pass;
+mod preconditions;
 mod restore;
 mod service;
 mod sql;

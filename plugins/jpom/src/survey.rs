@@ -82,16 +82,16 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Looks through a tree. `location` is the absolute path of the root, against which absolute paths in `application.yml` are read.
+    /// Looks through a tree. `locations` are the absolute paths that the root has or had, against which those in `application.yml` are read.
     pub(crate) fn of(
         main: &dyn Tree,
         conf: Option<&dyn Tree>,
-        location: &str,
+        locations: &[&str],
     ) -> Result<Self, Failure> {
         let mut problems = Vec::new();
         let (settings, settings_file) = read_settings(main, conf, &mut problems)?;
         let mode = mode(&settings);
-        let layout = find_layout(main, &settings, location, &mut problems)?;
+        let layout = find_layout(main, &settings, locations, &mut problems)?;
         let mut survey = Self {
             layout: None,
             settings,
@@ -106,7 +106,7 @@ impl Survey {
             survey.refuse_links(main, &layout)?;
             survey.find_install(main, &layout)?;
             if survey.mode == Mode::H2 {
-                survey.find_database(main, &layout, location)?;
+                survey.find_database(main, &layout, locations)?;
             }
             survey.layout = Some(layout);
         }
@@ -179,7 +179,7 @@ impl Survey {
         &mut self,
         main: &dyn Tree,
         layout: &Layout,
-        location: &str,
+        locations: &[&str],
     ) -> Result<(), Failure> {
         let usual = layout.database();
         let url = self.settings.url.text.as_deref().and_then(Url::parse);
@@ -188,7 +188,7 @@ impl Survey {
             None => usual,
             Some(place) => {
                 let configured = match place {
-                    Place::File(path) => relative(location, path),
+                    Place::File(path) => within(locations, path),
                     _ => None,
                 };
                 match configured {
@@ -243,6 +243,13 @@ fn elsewhere(place: &Place, found: bool, settings_file: Option<&str>) -> Finding
     finding.at(settings_file.unwrap_or_default())
 }
 
+/// An absolute path as one within a root that has or had one of these locations.
+fn within(locations: &[&str], path: &str) -> Option<String> {
+    locations
+        .iter()
+        .find_map(|location| relative(location, path))
+}
+
 fn is_file(tree: &dyn Tree, path: &str) -> Result<bool, Failure> {
     let entry = tree.stat(path)?;
     Ok(entry.is_some_and(|entry| matches!(entry.kind, Kind::File | Kind::Symlink)))
@@ -288,14 +295,22 @@ fn read_settings(
 /// A placeholder's value comes from the environment of the running Jpom, which can't be seen.
 fn note_placeholders(settings: &Settings, file: &str, problems: &mut Vec<Finding>) {
     let values = [
-        ("jpom.path", &settings.path, "the layout of the root"),
-        ("jpom.db.mode", &settings.mode, "H2"),
-        ("jpom.db.url", &settings.url, "the usual place"),
+        (
+            "jpom.path",
+            &settings.path,
+            settings.path.or("the layout of the root"),
+        ),
+        ("jpom.db.mode", &settings.mode, settings.mode.or("H2")),
+        (
+            "jpom.db.url",
+            &settings.url,
+            settings.url.or("the usual place"),
+        ),
+        ("jpom.db.user-pwd", &settings.password, "the default"),
     ];
-    for (name, value, fallback) in values {
+    for (name, value, taken) in values {
         if !value.placeholders.is_empty() {
             let names = value.placeholders.join(", ");
-            let taken = value.or(fallback);
             problems.push(
                 Finding::info(
                     "jpom.conf.placeholder",
@@ -323,12 +338,12 @@ fn mode(settings: &Settings) -> Mode {
 fn find_layout(
     main: &dyn Tree,
     settings: &Settings,
-    location: &str,
+    locations: &[&str],
     problems: &mut Vec<Finding>,
 ) -> Result<Option<Layout>, Failure> {
     let root = main.name();
     let configured = settings.path.text.as_deref();
-    if let Some(base) = configured.and_then(|path| relative(location, path)) {
+    if let Some(base) = configured.and_then(|path| within(locations, path)) {
         return Ok(Some(Layout::new(root, base)));
     }
     let candidates = ["data", ""].map(|base| Layout::new(&root, base));

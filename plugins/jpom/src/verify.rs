@@ -2,8 +2,8 @@
 
 use copal_sdk::{Failure, Finding, Intent, VerifyRequest};
 
-use crate::backup::{Consistency, fact};
 use crate::config::Config;
+use crate::facts::{self, Consistency};
 use crate::layout::{CONF, Kind, join};
 use crate::restore::IDENTITY_STEP;
 use crate::sql::Report;
@@ -11,7 +11,9 @@ use crate::survey::{Mode, Survey, main_tree};
 
 pub(crate) fn verify(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>, Failure> {
     let main = main_tree(&request.targets)?;
-    let survey = Survey::of(main, request.targets.get(CONF), &main.location())?;
+    let saved_at = facts::root_location(&request.facts)?;
+    let conf = request.targets.get(CONF);
+    let survey = Survey::of(main, conf, &[&main.location(), &saved_at])?;
     let captured = request
         .captures
         .iter()
@@ -40,7 +42,7 @@ pub(crate) fn verify(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>
 }
 
 fn missing_parts(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>, Failure> {
-    let parts: Vec<String> = request.facts.get(fact::PARTS)?.unwrap_or_default();
+    let parts: Vec<String> = request.facts.get(facts::PARTS)?.unwrap_or_default();
     let mut findings = Vec::new();
     for part in parts {
         let (root, path) = part.split_once('/').unwrap_or((&part, ""));
@@ -61,10 +63,9 @@ fn layout(
     request: &VerifyRequest<'_, Config>,
     survey: &Survey,
 ) -> Result<Option<Finding>, Failure> {
-    let saved: Option<Kind> = request.facts.get(fact::LAYOUT)?;
+    let saved: Option<Kind> = request.facts.get(facts::LAYOUT)?;
     let now = survey.layout.as_ref().map(|layout| layout.kind());
-    // A path in application.yml may mean the old place alone.
-    let same = saved.is_none() || saved == now || saved == Some(Kind::Configured);
+    let same = saved.is_none() || saved == now;
     Ok((!same).then(|| {
         Finding::error(
             "jpom.verify.layout",
@@ -98,8 +99,8 @@ fn header(
     if header.clean {
         return Ok(None);
     }
-    let closed: Option<bool> = request.facts.get(fact::H2_CLEAN)?;
-    let how: Option<Consistency> = request.facts.get(fact::CONSISTENCY)?;
+    let closed: Option<bool> = request.facts.get(facts::H2_CLEAN)?;
+    let how: Option<Consistency> = request.facts.get(facts::CONSISTENCY)?;
     let changed = rewritten && request.intent != Intent::Recover;
     let saved_clean = closed == Some(true) && how != Some(Consistency::Quiesced);
     Ok(Some(if changed || saved_clean {
@@ -122,7 +123,7 @@ fn identity(
             "There is no valid INSTALL.json, so Jpom would make itself a new identity.",
         )));
     };
-    let saved: Option<String> = request.facts.get(fact::INSTALL_ID)?;
+    let saved: Option<String> = request.facts.get(facts::INSTALL_ID)?;
     let same = saved.as_ref().is_none_or(|saved| saved == id);
     Ok(match request.intent {
         Intent::Recover | Intent::Migrate if !same => Err(Finding::error(

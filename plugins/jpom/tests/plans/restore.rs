@@ -297,6 +297,47 @@ fn settings_that_name_the_old_place_are_told() {
 }
 
 #[test]
+fn a_database_that_has_to_be_repaired_is_not_opened_for_reading_alone() {
+    let open = docker().file("data/db/Server.mv.db", database(2, false));
+    let plan = Restoring::of(&open, Intent::Recover).with(JAVA).plan();
+    assert_eq!(warnings(&plan.findings), ["jpom.h2.forced"]);
+    assert!(plan.after.is_empty());
+    let plan = Restoring::of(&open, Intent::Migrate).with(JAVA).plan();
+    assert_eq!(plan.after.len(), 3);
+}
+
+#[test]
+fn paths_of_backups_follow_what_the_container_sees() {
+    let sql = |jpom: MemoryTree, json: &str| {
+        let mut plan = Restoring::of(&jpom, Intent::Migrate).with(json).plan();
+        plan.findings
+            .retain(|finding| finding.code == "jpom.sql.by-hand");
+        plan.findings[0].remedy.take().unwrap_or_default()
+    };
+    let inside = "/usr/local/jpom-server/data";
+    let named = docker().file("conf/application.yml", format!("jpom.path: {inside}"));
+    assert!(sql(named.clone(), "{}").contains(&format!("''{inside}/db/backup/''")));
+    assert!(sql(named, r#"{"jpom_path":"/jpom"}"#).contains("''/jpom/db/backup/''"));
+    assert!(sql(docker(), "{}").contains("''/memory/home/data/db/backup/''"));
+    assert!(!sql(docker(), r#"{"container":"jpom-server"}"#).contains("BACKUP_INFO"));
+}
+
+#[test]
+fn backups_that_were_left_out_leave_the_database_too() {
+    let mut restoring = Restoring::of(&docker(), Intent::Migrate);
+    restoring.facts = backup(docker(), r#"{"stopped":true,"without_db_backup":true}"#).facts;
+    let plan = restoring.plan();
+    let remedy = finding(&plan.findings, "jpom.sql.by-hand")
+        .remedy
+        .as_deref();
+    assert!(
+        remedy
+            .unwrap_or_default()
+            .contains("DELETE FROM BACKUP_INFO WHERE filePath LIKE")
+    );
+}
+
+#[test]
 fn an_external_database_is_told_its_sql() {
     let jpom = docker().file("conf/application.yml", "jpom.db.mode: MYSQL");
     let plan = Restoring::of(&jpom, Intent::Clone)

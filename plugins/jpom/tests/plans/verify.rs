@@ -167,3 +167,24 @@ fn a_database_that_was_opened_meanwhile_fails() {
         ["jpom.verify.header"]
     );
 }
+
+#[test]
+fn a_base_that_application_yml_names_by_its_old_place_is_found() {
+    let jpom = |place: &str| {
+        MemoryTree::new("home")
+            .file("conf/application.yml", format!("jpom.path: {place}/srv"))
+            .file("srv/db/Server.mv.db", database(2, true))
+            .file("srv/data/INSTALL.json", install(ID))
+    };
+    let mut facts = backup(jpom("/memory/home"), r#"{"stopped":true}"#).facts;
+    for fact in &mut facts {
+        fact.value = fact.value.replace("/memory/home", "/old/home");
+    }
+    let findings = verify_with(
+        jpom("/old/home"),
+        Intent::Migrate,
+        Some(&report(ID, ID)),
+        facts,
+    );
+    assert_eq!((errors(&findings), warnings(&findings)), (vec![], vec![]));
+}

@@ -53,11 +53,11 @@ impl Plugin for Jpom {
         .capability("run:systemctl stop *", "To stop the unit while its files are read or replaced")
         .capability("run:systemctl start *", "To start the unit again after a backup")
         .capability(
-            "run:* -cp * @{scratch}/Script.args -url * -script /dev/fd/1",
+            "run:java -cp * @{scratch}/Script.args -url * -script /dev/fd/1",
             "To export the database as SQL, from a copy of it",
         )
         .capability(
-            "run:* -cp * @{scratch}/RunScript.args -url * -script {scratch}/identity.sql -showResults",
+            "run:java -cp * @{scratch}/RunScript.args -url * -script {scratch}/identity.sql -showResults",
             "To give a restored database its new place and identity, and to read the ids in it",
         )
         .application(

@@ -238,6 +238,3 @@ pub(crate) fn decode(
         )),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -245,6 +245,3 @@ impl<'a> Archiver<'a> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -188,6 +188,3 @@ impl<'a> Job<'a> {
         self.summary(|summary| summary.errors.push(error));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,359 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use copal_repository::format::BlobKind;
+use copal_repository::format::tree::{Node, NodeKind, Tree};
+use copal_repository::pass::{Change, PassError, Verdict};
+use copal_repository::progress::{Progress, Silent};
+use copal_repository::restorer::{RestoreOptions, restore_node, restore_tree};
+use copal_repository::{BlobId, ErrorKind, TreeId, WriterOptions};
+
+use crate::fixture::{Place, Rules, assert_same, describe, noise, rich_tree};
+
+/// Stores a tree as it is, however hostile, and the root `home` above it.
+fn store(place: &Place, nodes: Vec<Node>) -> TreeId {
+    let writer = place.repository.writer(WriterOptions::default()).unwrap();
+    writer.store(BlobKind::Data, b"evil").unwrap();
+    let store = |nodes| {
+        let json = Tree { nodes }.encode();
+        TreeId::from(writer.store(BlobKind::Tree, &json).unwrap().id)
+    };
+    let subtree = Some(store(nodes));
+    let home = Node {
+        subtree,
+        mode: 0o755,
+        ..Node::new("home", NodeKind::Directory)
+    };
+    let tree = store(vec![home]);
+    writer.finish().unwrap();
+    tree
+}
+
+fn evil_file(name: &[u8]) -> Node {
+    Node {
+        content: vec![BlobId::of(b"evil")],
+        size: 4,
+        mode: 0o644,
+        ..Node::new(name, NodeKind::File)
+    }
+}
+
+fn no_temporary_files(path: &Path) {
+    for item in describe(path).keys() {
+        let name = item
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        assert!(!name.starts_with(".copal-tmp-"), "{item:?}");
+    }
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    let place = Place::new();
+    let names = [
+        &b"../out"[..],
+        b"..",
+        b".",
+        b"",
+        b"/out",
+        b"a/b",
+        b"nul\0",
+        b"good",
+        b"good",
+    ];
+    let tree = store(&place, names.map(evil_file).into());
+    let summary = place.restore(tree, None);
+    assert_eq!(summary.errors.len(), 8, "{:?}", summary.errors);
+    assert_eq!(fs::read(place.path("target/good")).unwrap(), b"evil");
+    assert_eq!(describe(&place.path("target")).len(), 2);
+    assert!(!place.path("out").exists());
+}
+
+#[test]
+fn no_symlink_beneath_the_target_is_followed() {
+    let place = Place::new();
+    place.write("directory/file", "new");
+    place.write("link", "new");
+    let archived = place.archive(None, None);
+    fs::create_dir_all(place.path("target")).unwrap();
+    fs::create_dir(place.path("outside")).unwrap();
+    fs::write(place.path("outside/file"), "old").unwrap();
+    symlink(place.path("outside"), place.path("target/directory")).unwrap();
+    symlink(place.path("outside/file"), place.path("target/link")).unwrap();
+    let summary = place.restore(archived.tree, None);
+    assert_eq!(summary.errors.len(), 1, "{:?}", summary.errors);
+    assert_eq!(summary.errors[0].path, "directory");
+    assert!(
+        summary.errors[0].message.contains("not a directory"),
+        "{:?}",
+        summary.errors
+    );
+    assert_eq!(fs::read(place.path("outside/file")).unwrap(), b"old");
+    // The symlink itself was replaced by the file.
+    assert!(
+        fs::symlink_metadata(place.path("target/link"))
+            .unwrap()
+            .is_file()
+    );
+
+    // A tree that brings its own symlink and a directory of the same name can't lead out either.
+    let outside = place.path("outside").into_os_string().into_encoded_bytes();
+    let link = Node {
+        link_target: outside,
+        ..Node::new("escape", NodeKind::Symlink)
+    };
+    let inner = place.find(&archived.tree, b"home/directory");
+    let directory = Node {
+        name: b"escape".to_vec(),
+        ..inner
+    };
+    let tree = store(&place, vec![link, directory]);
+    assert_eq!(place.restore(tree, None).errors.len(), 1);
+    assert_eq!(fs::read(place.path("outside/file")).unwrap(), b"old");
+}
+
+#[test]
+fn what_is_there_already_is_replaced_unless_it_is_a_directory_with_something_in_it() {
+    let place = Place::new();
+    for name in ["file", "full", "hollow", "linked"] {
+        place.write(name, "new");
+    }
+    fs::hard_link(place.path("source/linked"), place.path("source/linked2")).unwrap();
+    symlink("new", place.path("source/symlink")).unwrap();
+    let archived = place.archive(None, None);
+    fs::create_dir_all(place.path("target/full/inside")).unwrap();
+    fs::create_dir(place.path("target/hollow")).unwrap();
+    fs::write(place.path("target/file"), "old and longer").unwrap();
+    fs::write(place.path("target/untouched"), "mine").unwrap();
+    fs::hard_link(place.path("target/file"), place.path("kept")).unwrap();
+    fs::write(place.path("target/.copal-tmp-0-1"), "left by a killed run").unwrap();
+    symlink("old", place.path("target/symlink")).unwrap();
+
+    let summary = place.restore(archived.tree, None);
+    assert_eq!(summary.errors.len(), 1, "{:?}", summary.errors);
+    assert_eq!(summary.errors[0].path, "full");
+    for name in ["file", "hollow", "linked", "linked2"] {
+        assert_eq!(
+            fs::read(place.path("target").join(name)).unwrap(),
+            b"new",
+            "{name}"
+        );
+    }
+    assert_eq!(fs::read(place.path("target/untouched")).unwrap(), b"mine");
+    assert_eq!(fs::read(place.path("kept")).unwrap(), b"old and longer");
+    assert_eq!(
+        fs::read_link(place.path("target/symlink")).unwrap(),
+        Path::new("new")
+    );
+    no_temporary_files(&place.path("target"));
+
+    // And over itself once more: hard links stay hard links.
+    fs::remove_dir_all(place.path("target/full")).unwrap();
+    assert_eq!(place.restore(archived.tree, None).errors, []);
+    assert_eq!(
+        fs::metadata(place.path("target/linked2")).unwrap().nlink(),
+        2
+    );
+    no_temporary_files(&place.path("target"));
+}
+
+#[test]
+fn a_restore_that_is_cancelled_leaves_no_half_file() {
+    struct Cancel(Arc<AtomicBool>);
+    impl Progress for Cancel {
+        fn advance(&self, _: u64, bytes: u64) {
+            self.0.fetch_or(bytes > 0, Ordering::Relaxed);
+        }
+    }
+    let place = Place::new();
+    for index in 0..4 {
+        place.write(&format!("{index}"), noise(20 << 20, index));
+    }
+    let archived = place.archive(None, None);
+    let cancel = Arc::new(AtomicBool::new(false));
+    let options = RestoreOptions {
+        cancel: Arc::clone(&cancel),
+    };
+    let subtree = place.find(&archived.tree, b"home").subtree.unwrap();
+    let target = place.path("target");
+    let result = restore_tree(
+        &place.repository,
+        subtree,
+        &target,
+        None,
+        &options,
+        &Cancel(cancel),
+    );
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+    assert_eq!(describe(&target).len(), 1, "nothing but the target itself");
+}
+
+#[test]
+fn damage_loses_the_files_that_it_hits_and_names_them() {
+    let place = Place::new();
+    place.write("a/hit", noise(100_000, 1));
+    place.write("b/also", noise(100_000, 1));
+    place.write("b/spared", noise(100_000, 2));
+    let archived = place.archive(None, None);
+    let hit = place.find(&archived.tree, b"home/a/hit").content[0];
+    let location = place
+        .repository
+        .locate(BlobKind::Data, &hit)
+        .unwrap()
+        .unwrap();
+    let hex = location.pack.to_string();
+    let pack = place.path("repository/data").join(&hex[..2]).join(&hex);
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes[location.offset as usize + 50] ^= 1;
+    fs::set_permissions(&pack, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&pack, bytes).unwrap();
+    let summary = place.restore(archived.tree, None);
+    let mut paths: Vec<_> = summary
+        .errors
+        .iter()
+        .map(|error| error.path.as_str())
+        .collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["a/hit", "b/also"]);
+    assert!(
+        summary.errors[0].message.contains(&hit.to_string()),
+        "{:?}",
+        summary.errors
+    );
+    assert_eq!(
+        fs::read(place.path("target/b/spared")).unwrap(),
+        noise(100_000, 2)
+    );
+    assert_eq!(describe(&place.path("target")).len(), 4);
+
+    // The pack gone altogether: every file is named, and the directories are there.
+    fs::remove_file(&pack).unwrap();
+    assert_eq!(place.restore(archived.tree, None).errors.len(), 3);
+}
+
+#[test]
+fn a_pass_skips_renames_and_rewrites_on_the_way_out() {
+    let place = Place::new();
+    place.write("conf/app.conf", "port=1\n".repeat(500_000));
+    place.write("conf/bad.conf", noise(3 << 20, 1));
+    place.write("logs/log", "x");
+    place.write("plain", "x");
+    let archived = place.archive(None, None);
+    let rules = Rules {
+        classify: |directory: &[u8], node: &Node| match (directory, &*node.name) {
+            (b"", b"logs") => Verdict::Skip,
+            (b"", b"conf") => Verdict::Change(Change {
+                name: Some(b"etc".to_vec()),
+                mode: Some(0o700),
+                ..Default::default()
+            }),
+            (b"conf", _) => Verdict::Change(Change {
+                name: Some([b"new-", &node.name[..]].concat()),
+                filter: true,
+                ..Default::default()
+            }),
+            (b"", b"plain") => Verdict::Change(Change {
+                name: Some(b"a/b".to_vec()),
+                ..Default::default()
+            }),
+            _ => Verdict::Keep,
+        },
+        transform: |path: &[u8], chunk: Option<&[u8]>| match (path, chunk) {
+            (b"conf/app.conf", Some(chunk)) => Ok(chunk.to_ascii_uppercase()),
+            (b"conf/app.conf", None) => Ok(b"END".to_vec()),
+            (b"conf/bad.conf", None) => Err(PassError::Item("does not parse".into())),
+            _ => Ok(Vec::new()),
+        },
+        calls: Default::default(),
+    }
+    .leak();
+    let summary = place.restore(archived.tree, Some(&rules));
+    let mut errors: Vec<_> = summary.errors.iter().map(ToString::to_string).collect();
+    errors.sort();
+    assert_eq!(
+        errors,
+        [
+            "etc/new-bad.conf: does not parse",
+            "plain: can't be renamed to `a/b`"
+        ]
+    );
+    assert_eq!((summary.skipped, summary.files), (1, 1));
+    let expected = "PORT=1\n".repeat(500_000) + "END";
+    assert!(fs::read(place.path("target/etc/new-app.conf")).unwrap() == expected.as_bytes());
+    assert_eq!(
+        fs::metadata(place.path("target/etc")).unwrap().mode() & 0o7777,
+        0o700
+    );
+    assert_eq!(describe(&place.path("target")).len(), 3);
+    no_temporary_files(&place.path("target"));
+}
+
+#[test]
+fn zeros_take_up_no_room() {
+    let place = Place::new();
+    let path = place.write("sparse", noise(100_000, 1));
+    fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_len(64 << 20)
+        .unwrap();
+    let archived = place.archive(None, None);
+    assert_eq!(place.restore(archived.tree, None).errors, []);
+    let metadata = fs::metadata(place.path("target/sparse")).unwrap();
+    assert_eq!(metadata.len(), 64 << 20);
+    assert!(
+        metadata.blocks() * 512 < 1 << 20,
+        "{} blocks",
+        metadata.blocks()
+    );
+}
+
+#[test]
+fn a_root_that_is_a_file_is_restored_under_the_target_s_name() {
+    let place = Place::new();
+    place.write("file", "content");
+    let archived = place.archive(None, None);
+    let node = place.find(&archived.tree, b"home/file");
+    let options = RestoreOptions::default();
+    let target = place.path("new/place.conf");
+    let summary = restore_node(&place.repository, &node, &target, None, &options, &Silent);
+    assert_eq!(summary.unwrap().errors, []);
+    assert_eq!(fs::read(target).unwrap(), b"content");
+}
+
+#[test]
+fn more_files_than_may_be_open_are_written_side_by_side() {
+    let place = Place::new();
+    // Each file has a chunk of its own and one that all share, so all are open at once.
+    let shared = noise(600_000, 999);
+    for index in 0..600 {
+        let own = vec![index as u8; 512 << 10];
+        place.write(
+            &format!("{index}"),
+            [&own[..], &index.to_string().into_bytes(), &shared].concat(),
+        );
+    }
+    let before = describe(&place.path("source"));
+    let archived = place.archive(None, None);
+    assert_eq!(place.restore(archived.tree, None).errors, []);
+    assert_same(&before, &describe(&place.path("target")));
+}
+
+#[test]
+fn a_rich_tree_is_restored_over_itself() {
+    let place = Place::new();
+    rich_tree(&place.path("source"));
+    let before = describe(&place.path("source"));
+    let archived = place.archive(None, None);
+    for _ in 0..2 {
+        let subtree = place.restore(archived.tree, None);
+        assert_eq!(subtree.errors, []);
+    }
+    assert_same(&before, &describe(&place.path("target")));
+}

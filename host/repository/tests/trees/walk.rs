@@ -1,0 +1,106 @@
+use copal_repository::format::BlobKind;
+use copal_repository::format::tree::{Node, NodeKind, Tree};
+use copal_repository::walk::{Next, dump, find, read_range, walk};
+use copal_repository::{ErrorKind, TreeId, WriterOptions};
+
+use crate::fixture::{Place, noise};
+
+#[test]
+fn paths_are_found() {
+    let place = Place::new();
+    place.write("a/b/c", "x");
+    place.write("ab", "y");
+    let tree = place.archive(None, None).tree;
+    for (path, kind) in [
+        ("", Some(NodeKind::Directory)),
+        ("home/a", Some(NodeKind::Directory)),
+        ("/home//a/b/", Some(NodeKind::Directory)),
+        ("home/a/b/c", Some(NodeKind::File)),
+        ("home/a/b/c/d", None),
+        ("home/a/b/d", None),
+        ("home/..", None),
+    ] {
+        let node = find(&place.repository, &tree, path.as_bytes()).unwrap();
+        assert_eq!(node.map(|node| node.kind), kind, "{path}");
+    }
+}
+
+#[test]
+fn a_walk_shows_directories_before_what_is_in_them_and_obeys() {
+    let place = Place::new();
+    for name in ["a/1", "a/2", "b/1", "c/1"] {
+        place.write(name, name);
+    }
+    let tree = place.archive(None, None).tree;
+    let mut seen = Vec::new();
+    walk(&place.repository, &tree, &mut |path, _| {
+        seen.push(String::from_utf8(path.to_vec()).unwrap());
+        Ok(match path {
+            b"home/a" => Next::Pass,
+            b"home/c" => Next::Stop,
+            _ => Next::Continue,
+        })
+    })
+    .unwrap();
+    assert_eq!(seen, ["home", "home/a", "home/b", "home/b/1", "home/c"]);
+}
+
+#[test]
+fn any_range_of_a_file_can_be_read() {
+    let place = Place::new();
+    let content = noise(5 << 20, 1);
+    place.write("file", &content);
+    let tree = place.archive(None, None).tree;
+    let node = place.find(&tree, b"home/file");
+    assert!(node.content.len() > 2);
+    let mut whole = Vec::new();
+    dump(&place.repository, &node, &mut whole).unwrap();
+    assert!(whole == content);
+    let length = content.len() as u64;
+    let first = place
+        .repository
+        .blob_size(BlobKind::Data, &node.content[0])
+        .unwrap()
+        .unwrap();
+    let first = u64::from(first);
+    for (offset, count) in [
+        (0, 0),
+        (0, 1),
+        (first - 1, 2),
+        (first, 1),
+        (1, 5 << 20),
+        (length - 3, 10),
+        (length, 1),
+        (u64::MAX, usize::MAX),
+    ] {
+        let start = offset.min(length) as usize;
+        let end = offset.saturating_add(count as u64).min(length) as usize;
+        let found = read_range(&place.repository, &node, offset, count).unwrap();
+        assert!(found == content[start..end], "{offset} {count}");
+    }
+    let directory = place.find(&tree, b"home");
+    assert!(read_range(&place.repository, &directory, 0, 1).is_err());
+    assert!(dump(&place.repository, &directory, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn a_tree_nested_without_end_is_refused_and_not_followed() {
+    let place = Place::new();
+    let writer = place.repository.writer(WriterOptions::default()).unwrap();
+    let mut tree = Tree::default();
+    let mut id = TreeId([0; 32]);
+    for _ in 0..5000 {
+        id = writer
+            .store(BlobKind::Tree, &tree.encode())
+            .unwrap()
+            .id
+            .into();
+        tree.nodes = vec![Node {
+            subtree: Some(id),
+            ..Node::new("d", NodeKind::Directory)
+        }];
+    }
+    writer.finish().unwrap();
+    let error = walk(&place.repository, &id, &mut |_, _| Ok(Next::Continue)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::format::Timestamp;
 use crate::format::tree::Node;
 use crate::progress::display;
@@ -186,11 +186,12 @@ pub(crate) enum Trouble {
 }
 
 impl From<Error> for Trouble {
-    /// What is damaged in the repository is one item's trouble; a storage that fails is everyone's.
+    /// What is damaged or missing in the repository is one item's trouble; a storage that fails is everyone's.
     fn from(error: Error) -> Self {
-        match error.kind() {
-            ErrorKind::Corrupt | ErrorKind::NotFound => Self::Item(error.to_string()),
-            _ => Self::End(error),
+        match error {
+            Error::Corrupt { .. } => Self::Item(error.to_string()),
+            Error::Storage(error) if error.is_not_found() => Self::Item(error.to_string()),
+            error => Self::End(error),
         }
     }
 }

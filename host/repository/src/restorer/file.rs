@@ -209,14 +209,17 @@ impl PendingFile {
 
     /// Gives the file its size, its metadata and its name.
     fn finish(&self, writer: &mut Writer<'_>) {
-        match self.open(writer).and_then(|file| self.settle(writer, file)) {
-            Ok(()) => {}
-            Err(message) => self.fail(writer, message),
+        let result = self.open(writer).and_then(|file| match file {
+            Some(file) => self.settle(writer, &file),
+            None => Ok(()),
+        });
+        if let Err(message) = result {
+            self.remove(writer);
+            self.tell(writer.job, message);
         }
     }
 
-    fn settle(&self, writer: &mut Writer<'_>, file: Option<Arc<File>>) -> Result<(), String> {
-        let Some(file) = file else { return Ok(()) };
+    fn settle(&self, writer: &mut Writer<'_>, file: &File) -> Result<(), String> {
         // Where zeros at its end were not written.
         let size = self.size.load(Ordering::Acquire);
         file.set_len(size)

@@ -1,9 +1,10 @@
 //! The compiler and its settings, one for the whole process.
 
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, thread};
+use std::{fs, io, thread};
 
 use wasmtime::{Cache, CacheConfig, Config};
 
@@ -93,30 +94,31 @@ impl Engine {
 
 /// wasmtime's cache in this directory. It runs what lies there, so nobody else may be able to write to it.
 fn cache(directory: &Path) -> Result<Cache, Error> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-
-    let failed = |what: &str| {
+    let failed = |what: String| {
+        let directory = directory.display();
         Error::Host(format!(
-            "the cache of compiled plugins, {}: {what}",
-            directory.display()
+            "the cache of compiled plugins, {directory}: {what}"
         ))
     };
+    let path = private(directory).map_err(|error| failed(error.to_string()))?;
+    let mut config = CacheConfig::new();
+    config.with_directory(path);
+    Cache::new(config).map_err(|error| failed(format!("{error:#}")))
+}
+
+/// Makes the directory where it is absent, and refuses one that other users could write to.
+fn private(directory: &Path) -> io::Result<PathBuf> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(directory)
-        .map_err(|error| failed(&error.to_string()))?;
-    let directory = fs::canonicalize(directory).map_err(|error| failed(&error.to_string()))?;
-    let mode = fs::metadata(&directory)
-        .map_err(|error| failed(&error.to_string()))?
-        .permissions()
-        .mode();
-    if mode & 0o022 != 0 {
-        return Err(failed(
+        .create(directory)?;
+    let directory = fs::canonicalize(directory)?;
+    let metadata = fs::metadata(&directory)?;
+    let owner = metadata.uid();
+    if metadata.mode() & 0o022 != 0 || ![0, rustix::process::geteuid().as_raw()].contains(&owner) {
+        return Err(io::Error::other(
             "others can write to it; take that permission away, or name another directory",
         ));
     }
-    let mut config = CacheConfig::new();
-    config.with_directory(directory);
-    Cache::new(config).map_err(|error| failed(&format!("{error:#}")))
+    Ok(directory)
 }

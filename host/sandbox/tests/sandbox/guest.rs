@@ -175,12 +175,12 @@ pub(crate) const ECHO: [(&str, &str); 5] = [
     ),
 ];
 
-/// An engine that gives 32 MiB and a quarter of a second.
+/// An engine that gives 32 MiB and a second.
 pub(crate) fn engine() -> Engine {
     Engine::new(EngineOptions {
         cache: None,
         memory_limit: 32 << 20,
-        call_deadline: Duration::from_millis(250),
+        call_deadline: Duration::from_secs(1),
     })
     .unwrap()
 }

@@ -186,7 +186,7 @@ impl Tree for Slow {
     }
 
     fn stat(&self, _: &str) -> Result<Option<Entry>, Failure> {
-        thread::sleep(Duration::from_millis(500));
+        thread::sleep(Duration::from_millis(1500));
         Ok(None)
     }
 
@@ -266,12 +266,12 @@ fn a_path_out_of_the_tree_is_denied_before_the_tree_is_asked() {
     );
 }
 
-/// Answers after half a second.
+/// Answers after longer than a call may take.
 struct SlowProbe;
 
 impl Probe for SlowProbe {
     fn run(&self, command: &Command) -> Result<Output, Failure> {
-        thread::sleep(Duration::from_millis(500));
+        thread::sleep(Duration::from_millis(1500));
         Err(Failure::new(
             FailureKind::Denied,
             "test.denied",

@@ -8,4 +8,5 @@
 mod guest;
 mod limits;
 mod loading;
+mod logging;
 mod wasi;

@@ -103,7 +103,9 @@ impl Survey {
             problems,
         };
         if let Some(layout) = layout {
-            survey.refuse_links(main, &layout)?;
+            for folder in ["", "db", "data"] {
+                survey.refuse_link(main, &layout.path(folder))?;
+            }
             survey.find_install(main, &layout)?;
             if survey.mode == Mode::H2 {
                 survey.find_database(main, &layout, locations)?;
@@ -119,24 +121,18 @@ impl Survey {
         Some(&content.install_id)
     }
 
-    /// A symlink would be saved as one, without what it leads to.
-    fn refuse_links(&mut self, main: &dyn Tree, layout: &Layout) -> Result<(), Failure> {
-        let folders = ["", "db", "data"].map(|folder| layout.path(folder));
-        let files = [format!("{}{}", layout.database(), h2::FILE_SUFFIX)];
-        for path in folders.into_iter().chain(files) {
-            let entry = main.stat(&path)?;
-            if entry.is_some_and(|entry| entry.kind == Kind::Symlink) {
-                self.problems.push(
-                    Finding::error(
-                        "jpom.symlink",
-                        "This is a symbolic link, and what it leads to would not be covered.",
-                    )
-                    .remedy(
-                        "Give the place that it leads to, or mount it there instead of linking it.",
-                    )
-                    .at(join(&layout.root, &path)),
-                );
-            }
+    /// Refuses a symlink: it would be saved as one, without what it leads to.
+    fn refuse_link(&mut self, main: &dyn Tree, path: &str) -> Result<(), Failure> {
+        let entry = main.stat(path)?;
+        if entry.is_some_and(|entry| entry.kind == Kind::Symlink) {
+            self.problems.push(
+                Finding::error(
+                    "jpom.symlink",
+                    "This is a symbolic link, and what it leads to would not be covered.",
+                )
+                .remedy("Give the place that it leads to, or mount it there instead of linking it.")
+                .at(join(&main.name(), path)),
+            );
         }
         Ok(())
     }
@@ -203,7 +199,7 @@ impl Survey {
             }
         };
         let file = format!("{path}{}", h2::FILE_SUFFIX);
-        // A link is refused anyway, and may lead to where nothing can be read.
+        self.refuse_link(main, &file)?;
         if main.stat(&file)?.is_some_and(|entry| entry.is_file()) {
             let beginning = main.read(&file, 0, h2::HEADER_LENGTH as u32)?;
             self.database = Some(Database {

@@ -22,7 +22,7 @@ pub struct CheckOptions {
 }
 
 /// What a check found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct CheckReport {
     /// What is damaged or missing: each names the thing.
     pub errors: Vec<String>,

@@ -304,7 +304,7 @@ impl BlobWriter {
         }
         let shared = &self.shared;
         let runtime = shared.repository.runtime();
-        runtime
+        let _all_done = runtime
             .block_on(shared.slots.acquire_many(self.options.uploads.max(1)))
             .map_err(|_| Error::Interrupted)?;
         shared.check()?;

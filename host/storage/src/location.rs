@@ -58,7 +58,7 @@ impl Location {
                 .to_file_path()
                 .map(Self::Local)
                 .map_err(|()| invalid("it is no absolute path")),
-            ("memory", None | Some("" | "/")) => Ok(Self::Memory),
+            ("memory", _) if matches!(rest, "" | "//") => Ok(Self::Memory),
             ("s3", Some(rest)) => {
                 let (bucket, prefix) = bucket(rest)?;
                 Ok(Self::S3 {
@@ -242,7 +242,7 @@ mod tests {
             "gs:///p",
             "sftp:host:/path",
             "memory:x",
-            "file:relative",
+            "gs:x",
             "http://h/p?q",
         ] {
             let error = Location::parse(text).unwrap_err().to_string();

@@ -204,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sealed_opens_and_what_was_changed_does_not(plaintext: Vec<u8>, position: prop::sample::Index, bit in 0..8) {
+        fn what_was_sealed_opens_and_what_was_changed_does_not(plaintext: Vec<u8>, position: prop::sample::Index, bit in 0..8_u32) {
             let key = Key::new(&Secrets::random()).unwrap();
             let mut sealed = b"before".to_vec();
             key.seal(&plaintext, &mut sealed).unwrap();
@@ -212,7 +212,7 @@ mod tests {
             prop_assert_eq!(sealed.len(), plaintext.len() + OVERHEAD);
             prop_assert_eq!(key.open(&sealed), Ok(plaintext));
             let position = position.index(sealed.len());
-            sealed[position] ^= 1 << bit;
+            sealed[position] ^= 1_u8 << bit;
             prop_assert!(key.open(&sealed).is_err());
             prop_assert!(key.open(&sealed[..position]).is_err());
         }

@@ -63,7 +63,8 @@ pub(super) fn quote(name: &[u8]) -> String {
 }
 
 /// Go's `unicode.IsPrint`: letters, marks, numbers, punctuation, symbols. The standard library's own `Debug` for
-/// strings decides by the same categories, after the first character, which it treats specially.
+/// strings decides by the same categories, after the first character, which it treats specially. Characters that only
+/// one of the two Unicode versions knows make another id of the same name, as they do between builds of restic.
 fn is_printable(char: char) -> bool {
     let mut bytes = [b'a', 0, 0, 0, 0];
     let length = char.encode_utf8(&mut bytes[1..]).len();

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::tz::Offset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Malformed;
@@ -23,6 +22,29 @@ pub struct Timestamp {
 
 /// The first second of the year 0 and the last of 9999: what RFC 3339 can say.
 const RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// Days from 1970-01-01 to year, month and day. Years begin in March here, so that the leap day is the last.
+fn days((year, month, day): (i64, i64, i64)) -> i64 {
+    let year = if month > 2 { year } else { year - 1 };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
+        - 719_468
+}
+
+/// Undoes [`days`].
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = year_of_era + days.div_euclid(146_097) * 400 + i64::from(month > 9);
+    (year, (month + 2) % 12 + 1, day)
+}
 
 impl Timestamp {
     /// What Go writes for a time that was never set.
@@ -58,17 +80,12 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offset = i64::from(self.offset_minutes.clamp(-1439, 1439));
         let local = (self.seconds.saturating_add(offset * 60)).clamp(*RANGE.start(), *RANGE.end());
-        let civil =
-            Offset::UTC.to_datetime(jiff::Timestamp::from_second(local).unwrap_or_default());
+        let (year, month, day) = civil(local.div_euclid(DAY));
+        let second = local.rem_euclid(DAY);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         write!(
             f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            civil.year(),
-            civil.month(),
-            civil.day(),
-            civil.hour(),
-            civil.minute(),
-            civil.second()
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
         )?;
         if self.nanoseconds > 0 {
             let digits = format!("{:09}", self.nanoseconds.min(999_999_999));
@@ -131,16 +148,17 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     else {
         return None;
     };
-    let civil = jiff::civil::DateTime::new(
-        i16::try_from(number(&[y0, y1, y2, y3])?).ok()?,
-        i8::try_from(number(&[m0, m1])?).ok()?,
-        i8::try_from(number(&[d0, d1])?).ok()?,
-        i8::try_from(number(&[h0, h1])?).ok()?,
-        i8::try_from(number(&[n0, n1])?).ok()?,
-        i8::try_from(number(&[s0, s1])?).ok()?,
-        0,
-    )
-    .ok()?;
+    let date = (
+        number(&[y0, y1, y2, y3])?.into(),
+        number(&[m0, m1])?.into(),
+        number(&[d0, d1])?.into(),
+    );
+    let days = days(date);
+    let (hour, minute, second) = (number(&[h0, h1])?, number(&[n0, n1])?, number(&[s0, s1])?);
+    // A date that does not exist is another one by the time it comes back.
+    if civil(days) != date || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
     let mut nanoseconds = 0;
     if let Some((b'.', after)) = rest.split_first() {
         let length = after
@@ -166,7 +184,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
         }
         _ => return None,
     };
-    let local = Offset::UTC.to_timestamp(civil).ok()?.as_second();
+    let local = days * DAY + i64::from(hour * 3600 + minute * 60 + second);
     Some(Timestamp {
         seconds: local - i64::from(offset_minutes) * 60,
         nanoseconds,

@@ -54,15 +54,14 @@ pub fn find(repository: &Repository, root: &TreeId, path: &[u8]) -> Result<Optio
     Ok(Some(node))
 }
 
+/// What is shown each entry of a tree.
+pub type Visitor<'a> = dyn FnMut(&[u8], &Node) -> Result<Next, Error> + 'a;
+
 /// Shows `visit` every entry beneath `root`, a directory before what is in it, with its path as in [`find`].
 ///
 /// # Errors
 /// A tree can't be read or is nested too deeply, or whatever `visit` fails with.
-pub fn walk(
-    repository: &Repository,
-    root: &TreeId,
-    visit: &mut dyn FnMut(&[u8], &Node) -> Result<Next, Error>,
-) -> Result<(), Error> {
+pub fn walk(repository: &Repository, root: &TreeId, visit: &mut Visitor<'_>) -> Result<(), Error> {
     let mut levels = vec![(Vec::new(), repository.load_tree(root)?.nodes.into_iter())];
     while let Some((directory, nodes)) = levels.last_mut() {
         let Some(node) = nodes.next() else {

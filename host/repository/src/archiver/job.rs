@@ -107,7 +107,7 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn summary(&self, change: impl FnOnce(&mut Summary)) {
-        change(&mut lock(&self.summary));
+        change(&mut lock(self.summary));
     }
 
     /// The item at `path` below the root failed; the rest goes on.

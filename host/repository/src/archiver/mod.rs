@@ -1,12 +1,13 @@
 //! From file systems and streams into a repository.
 //!
-//! Each thread takes what is to be done next from one [`queue`]: an entry of a directory (list it, or read it), or a chunk
+//! Each thread takes what is to be done next from one queue: an entry of a directory (list it, or read it), or a chunk
 //! of a large file that another thread reads. Directories are walked depth first and stored when their last entry is done, so memory
 //! goes with the depth and width of the tree, not with its size.
 
 mod content;
 mod directory;
 mod job;
+mod listing;
 mod queue;
 mod top;
 mod worker;

@@ -1,13 +1,12 @@
 //! One thread's part in archiving a tree.
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, fstat, openat, readlinkat, statat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -19,15 +18,14 @@ use crate::error::Error;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::format::{BlobKind, Timestamp};
 use crate::id::TreeId;
-use crate::metadata::{Item, Reader, kind_of};
-use crate::pass::{Change, LazyPass, PUSH, Trouble, Verdict, is_file_name};
-use crate::progress::join;
+use crate::metadata::{Attributes, Item, Reader, kind_of};
+use crate::pass::{LazyPass, PUSH, Trouble};
 
 /// What a thread needs for itself.
 pub(super) struct Worker<'a> {
-    job: &'a Job<'a>,
-    reader: Reader,
-    pass: LazyPass<'a>,
+    pub(super) job: &'a Job<'a>,
+    pub(super) reader: Reader,
+    pub(super) pass: LazyPass<'a>,
     buffer: Box<[u8]>,
 }
 
@@ -94,7 +92,7 @@ impl<'a> Worker<'a> {
         place.complete(self.job, None)
     }
 
-    fn attributes(&mut self, path: &[u8], item: Item<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    fn attributes(&mut self, path: &[u8], item: Item<'_>) -> Attributes {
         let (attributes, problem) = self.reader.extended_attributes(item);
         if let Some(problem) = problem {
             self.job.item_error(path, problem);
@@ -226,7 +224,7 @@ impl<'a> Worker<'a> {
         };
         let mut read = 0;
         loop {
-            self.job.check()?;
+            self.job.check().map_err(Trouble::End)?;
             let chunk = match source.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(length) => self.buffer.get(..length).unwrap_or_default(),
@@ -236,12 +234,13 @@ impl<'a> Worker<'a> {
             read += chunk.len() as u64;
             self.job.progress.advance(0, chunk.len() as u64);
             match &mut pass {
-                Some(pass) => sink.write(&pass.push(chunk)?)?,
-                None => sink.write(chunk)?,
+                Some(pass) => sink.write(&pass.push(chunk)?),
+                None => sink.write(chunk),
             }
+            .map_err(Trouble::End)?;
         }
         if let Some(pass) = &mut pass {
-            sink.write(&pass.finish_file()?)?;
+            sink.write(&pass.finish_file()?).map_err(Trouble::End)?;
         }
         Ok(read)
     }
@@ -269,121 +268,6 @@ impl<'a> Worker<'a> {
         };
         let entries = self.decide(&path, nodes, previous.as_ref())?;
         Directory::begin(self.job, fd, path, node, entries, previous, place)
-    }
-
-    /// The entries of an open directory, without sockets: those mean nothing without the process that made them.
-    fn list(&mut self, fd: &OwnedFd, path: &[u8]) -> Result<Vec<Node>, Errno> {
-        let mut nodes = Vec::new();
-        for entry in Dir::read_from(fd)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
-            match self.look(fd, name) {
-                Ok(node) if node.kind == NodeKind::Socket => {}
-                Ok(node) => nodes.push(node),
-                Err(error) => {
-                    let path = join(path, name);
-                    self.job
-                        .item_error(&path, format!("can't look at it: {error}"));
-                }
-            }
-        }
-        Ok(nodes)
-    }
-
-    fn look(&mut self, fd: &OwnedFd, name: &[u8]) -> Result<Node, Errno> {
-        let stat = statat(fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let mut node = self.reader.node(name, &stat);
-        if node.kind == NodeKind::Symlink {
-            node.link_target = readlinkat(fd, name, Vec::new())?.into_bytes();
-        }
-        Ok(node)
-    }
-
-    /// What becomes of `nodes`, all of the directory at `path`: those that stay, sorted by the names they will have.
-    pub(super) fn decide(
-        &mut self,
-        path: &[u8],
-        nodes: Vec<Node>,
-        previous: Option<&TreeId>,
-    ) -> Result<Vec<Entry>, Error> {
-        let verdicts = self.pass.classify(path, &nodes)?;
-        let mut entries = Vec::with_capacity(nodes.len());
-        for (node, verdict) in nodes.into_iter().zip(verdicts) {
-            let change = match verdict {
-                Ok(Verdict::Keep) => Change::default(),
-                Ok(Verdict::Change(change)) => change,
-                Ok(Verdict::Skip) => {
-                    self.job.summary(|summary| summary.skipped += 1);
-                    continue;
-                }
-                Err(message) => {
-                    let path = join(path, &node.name);
-                    self.job.item_error(&path, message);
-                    continue;
-                }
-            };
-            let entry = Entry {
-                node,
-                change,
-                previous: None,
-            };
-            if !is_file_name(entry.name()) {
-                let message = format!(
-                    "can't be renamed to {:?}",
-                    entry.name().escape_ascii().to_string()
-                );
-                let path = join(path, &entry.node.name);
-                self.job.item_error(&path, message);
-                continue;
-            }
-            entries.push(entry);
-        }
-        entries.sort_by(|a, b| a.name().cmp(b.name()));
-        entries.dedup_by(|later, earlier| {
-            let same = later.name() == earlier.name();
-            if same {
-                let path = join(path, &later.node.name);
-                self.job.item_error(
-                    &path,
-                    format!(
-                        "another entry of the directory is stored under the same name: {}",
-                        earlier.node.name.escape_ascii()
-                    ),
-                );
-            }
-            same
-        });
-        self.match_previous(&mut entries, previous);
-        let (mut files, mut bytes) = (0, 0);
-        for entry in entries
-            .iter()
-            .filter(|entry| entry.node.kind == NodeKind::File)
-        {
-            files += 1;
-            bytes += entry.node.size;
-        }
-        self.job.progress.total(files, bytes);
-        Ok(entries)
-    }
-
-    /// Gives each entry the one of the same name in the parent snapshot's tree.
-    fn match_previous(&self, entries: &mut [Entry], tree: Option<&TreeId>) {
-        let Some(id) = tree else { return };
-        let tree = self.job.repository.load_tree(id).unwrap_or_else(|error| {
-            tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
-            Tree::default()
-        });
-        let mut nodes = tree.nodes.into_iter().peekable();
-        for entry in entries {
-            while nodes
-                .next_if(|node| node.name.as_slice().cmp(entry.name()) == Ordering::Less)
-                .is_some()
-            {}
-            entry.previous = nodes.next_if(|node| node.name == entry.name());
-        }
     }
 }
 

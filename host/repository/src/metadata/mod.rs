@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 pub(crate) use apply::{Applier, create_special};
-pub(crate) use read::{Reader, kind_of};
+pub(crate) use read::{Attributes, Reader, kind_of};
 
 /// Something whose metadata is read or written.
 #[derive(Clone, Copy)]

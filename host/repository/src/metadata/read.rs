@@ -14,6 +14,9 @@ use crate::format::tree::{Node, NodeKind};
 /// Linux's bound for the list of an item's extended attributes, and for one's value.
 const ATTRIBUTE_LIMIT: usize = 64 << 10;
 
+/// Names and values of extended attributes.
+pub(crate) type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Turns what the system says about files into nodes. One for each thread.
 pub(crate) struct Reader {
     names: Names,
@@ -80,10 +83,7 @@ impl Reader {
     }
 
     /// All extended attributes of `item`, in the system's order. What can't be read is left out and told.
-    pub(crate) fn extended_attributes(
-        &mut self,
-        item: Item<'_>,
-    ) -> (Vec<(Vec<u8>, Vec<u8>)>, Option<String>) {
+    pub(crate) fn extended_attributes(&mut self, item: Item<'_>) -> (Attributes, Option<String>) {
         let length = match item {
             Item::Open(fd) => flistxattr(fd, &mut *self.list),
             Item::At(directory, name) => llistxattr(path_in(directory, name), &mut *self.list),

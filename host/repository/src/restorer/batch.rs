@@ -25,10 +25,13 @@ const MOST_PIECES: usize = 64 << 10;
 /// less time than asking anew.
 const GAP: u64 = 64 << 10;
 
+/// The path of a directory, and a name in it.
+pub(super) type NameIn = (Arc<[u8]>, Vec<u8>);
+
 /// A further name of a file.
 pub(super) struct Link {
-    /// The directory and the name of the first one.
-    pub(super) first: (Arc<[u8]>, Vec<u8>),
+    /// The first one.
+    pub(super) first: NameIn,
     /// The directory that this one is in.
     pub(super) path: Arc<[u8]>,
     pub(super) node: Node,

@@ -1,6 +1,6 @@
 //! From a repository into a file system.
 //!
-//! One thread walks the tree, makes directories and what else has no content, and gathers files into a [`batch`]. When that is
+//! One thread walks the tree, makes directories and what else has no content, and gathers files into a batch. When that is
 //! full, several threads fetch what it needs in the order of the packs, each blob once, and write it where it belongs.
 
 mod batch;
@@ -60,13 +60,9 @@ pub fn restore_tree(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<RestoreSummary, Error> {
-    let node = Node {
-        subtree: Some(tree),
-        ..Node::new("", NodeKind::Directory)
-    };
     make_target(target)?;
     Job::new(repository, target, passes, options, progress)?
-        .run(node, |walker, node| walker.enter_root(node, None))
+        .run(|walker| walker.enter_root(Some(tree), None))
 }
 
 /// Restores what `node` is as `target`: a directory as in [`restore_tree`], with its metadata; anything else under that
@@ -82,16 +78,10 @@ pub fn restore_node(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<RestoreSummary, Error> {
-    let node = node.clone();
     if node.kind == NodeKind::Directory {
         make_target(target)?;
-        return Job::new(repository, target, passes, options, progress)?.run(
-            node,
-            |walker, node| {
-                let metadata = node.clone();
-                walker.enter_root(node, Some(metadata))
-            },
-        );
+        return Job::new(repository, target, passes, options, progress)?
+            .run(|walker| walker.enter_root(node.subtree, Some(node.clone())));
     }
     let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(Error::Unsupported(format!(
@@ -106,10 +96,9 @@ pub fn restore_node(
     make_target(parent)?;
     let node = Node {
         name: name.as_bytes().to_vec(),
-        ..node
+        ..node.clone()
     };
-    Job::new(repository, parent, passes, options, progress)?
-        .run(node, |walker, node| walker.enter_single(node))
+    Job::new(repository, parent, passes, options, progress)?.run(|walker| walker.enter_single(node))
 }
 
 fn make_target(path: &Path) -> Result<(), Error> {
@@ -148,11 +137,10 @@ impl<'a> Job<'a> {
 
     fn run(
         self,
-        node: Node,
-        enter: impl FnOnce(&mut Walker<'_>, Node) -> Result<(), Error>,
+        enter: impl FnOnce(&mut Walker<'_>) -> Result<(), Error>,
     ) -> Result<RestoreSummary, Error> {
         let mut walker = Walker::new(&self);
-        enter(&mut walker, node)?;
+        enter(&mut walker)?;
         walker.run()?;
         let synced = self.target.sync();
         synced.map_err(|error| Error::io(self.target_path, error))?;

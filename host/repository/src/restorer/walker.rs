@@ -1,15 +1,17 @@
 //! Walks the tree that is restored, and makes all that has no content.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::Job;
-use super::batch::{Batch, Link};
+use super::batch::{Batch, Link, NameIn};
 use super::file::PendingFile;
 use super::target::{make_directory, put_in_place, remove_leftovers};
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
+use crate::id::TreeId;
 use crate::metadata::{Applier, Item, create_special};
 use crate::pass::{Change, LazyPass, Trouble, Verdict, is_file_name};
 use crate::progress::join;
@@ -34,8 +36,8 @@ pub(super) struct Walker<'a> {
     applier: Applier,
     levels: Vec<Level>,
     batch: Batch,
-    /// The first name of every file that has several, by file system and inode: the directory's path and the name.
-    links: HashMap<(u64, u64), (Arc<[u8]>, Vec<u8>)>,
+    /// The first name of every file that has several, by file system and inode.
+    links: HashMap<(u64, u64), NameIn>,
 }
 
 impl<'a> Walker<'a> {
@@ -50,11 +52,15 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Begins with the target as the directory `node`.
-    pub(super) fn enter_root(&mut self, node: Node, metadata: Option<Node>) -> Result<(), Error> {
+    /// Begins with the target as the directory that lists `tree`.
+    pub(super) fn enter_root(
+        &mut self,
+        tree: Option<TreeId>,
+        metadata: Option<Node>,
+    ) -> Result<(), Error> {
         let fd = self.job.target.open_directory(b"");
         let fd = fd.map_err(|error| Error::io(self.job.target_path, error.into()))?;
-        self.enter(&node, fd, Vec::new(), Arc::default(), metadata)
+        self.enter(tree, fd, Vec::new(), Arc::default(), metadata)
     }
 
     /// Begins with `node` as the only entry of the target.
@@ -87,7 +93,7 @@ impl<'a> Walker<'a> {
     /// Takes up the entries of a directory that is open for that.
     fn enter(
         &mut self,
-        node: &Node,
+        tree: Option<TreeId>,
         fd: OwnedFd,
         source: Vec<u8>,
         path: Arc<[u8]>,
@@ -98,8 +104,8 @@ impl<'a> Walker<'a> {
             self.job.item_error(&path, message);
         }
         check_depth(&source, self.levels.len())?;
-        let tree = match &node.subtree {
-            Some(id) => self.job.repository.load_tree(id).map_err(Trouble::from),
+        let tree = match tree {
+            Some(id) => self.job.repository.load_tree(&id).map_err(Trouble::from),
             None => Err(Trouble::Item(
                 "the repository has no listing of it".to_owned(),
             )),
@@ -194,28 +200,30 @@ impl<'a> Walker<'a> {
         };
         let filter = change.filter;
         let source = join(&level.source, &original.name);
-        let mut node = original.clone();
+        let mut node = original;
+        let original = filter.then(|| node.clone());
         change.apply(&mut node);
         match node.kind {
             NodeKind::Directory => {
                 let path: Arc<[u8]> = join(&level.path, &node.name).into();
                 match make_directory(level.fd.as_fd(), &node.name) {
-                    Ok(fd) => self.enter(&original, fd, source, path, Some(node))?,
+                    Ok(fd) => self.enter(node.subtree, fd, source, path, Some(node))?,
                     Err(message) => {
                         let message = format!("{message}; nothing beneath it is restored");
                         self.job.item_error(&path, message);
                     }
                 }
             }
-            NodeKind::File if filter => {
-                let file = PendingFile::filtered(&level.path, node, source, original);
-                self.batch.push(file);
-            }
             NodeKind::File => {
+                if let Some(original) = original {
+                    let file = PendingFile::filtered(&level.path, node, source, original);
+                    self.batch.push(file);
+                    return Ok(());
+                }
                 if node.links > 1 && node.inode != 0 {
                     let name = (Arc::clone(&level.path), node.name.clone());
                     let first = self.links.entry((node.device_id, node.inode));
-                    if let std::collections::hash_map::Entry::Occupied(first) = first {
+                    if let Entry::Occupied(first) = first {
                         self.batch.links.push(Link {
                             first: first.get().clone(),
                             path: name.0,

@@ -366,7 +366,7 @@ fn work_that_is_cancelled_ends() {
         }
     }
     let place = Place::new();
-    place.write("large", noise(30 << 20, 8));
+    place.write("large", noise(16 << 20, 8));
     let cancel = Arc::new(AtomicBool::new(false));
     let options = ArchiveOptions {
         cancel: Arc::clone(&cancel),
@@ -379,5 +379,5 @@ fn work_that_is_cancelled_ends() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     let read = archiver.summary().data_added;
-    assert!(read < 10 << 20, "{read} bytes were stored after that");
+    assert!(read < 12 << 20, "{read} bytes were stored after that");
 }

@@ -300,13 +300,14 @@ pub(crate) struct Rules<C, T> {
     pub(crate) calls: Mutex<Vec<usize>>,
 }
 
+type Transformed = Result<Vec<u8>, PassError>;
+type Transform = fn(&[u8], Option<&[u8]>) -> Transformed;
+
 /// Rules that decide entry by entry, given the directory, and never transform.
-pub(crate) fn verdicts<C: Fn(&[u8], &Node) -> Verdict + Sync>(
-    classify: C,
-) -> Rules<C, impl Fn(&[u8], Option<&[u8]>) -> Result<Vec<u8>, PassError> + Sync> {
+pub(crate) fn verdicts<C: Fn(&[u8], &Node) -> Verdict + Sync>(classify: C) -> Rules<C, Transform> {
     Rules {
         classify,
-        transform: |_: &[u8], chunk: Option<&[u8]>| Ok(chunk.unwrap_or_default().to_vec()),
+        transform: |_, chunk| Ok(chunk.unwrap_or_default().to_vec()),
         calls: Mutex::default(),
     }
 }
@@ -319,7 +320,7 @@ struct Running<'a, C, T> {
 impl<C, T> Passes for &'static Rules<C, T>
 where
     C: Fn(&[u8], &Node) -> Verdict + Sync,
-    T: Fn(&[u8], Option<&[u8]>) -> Result<Vec<u8>, PassError> + Sync,
+    T: Fn(&[u8], Option<&[u8]>) -> Transformed + Sync,
 {
     fn start(&self) -> Result<Box<dyn Pass>, PassError> {
         Ok(Box::new(Running {
@@ -339,7 +340,7 @@ impl<C, T> Rules<C, T> {
 impl<C, T> Pass for Running<'_, C, T>
 where
     C: Fn(&[u8], &Node) -> Verdict + Sync,
-    T: Fn(&[u8], Option<&[u8]>) -> Result<Vec<u8>, PassError> + Sync,
+    T: Fn(&[u8], Option<&[u8]>) -> Transformed + Sync,
 {
     fn classify(&mut self, directory: &[u8], entries: &[Node]) -> Result<Vec<Verdict>, PassError> {
         self.rules.calls.lock().unwrap().push(entries.len());

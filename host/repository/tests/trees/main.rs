@@ -1,5 +1,7 @@
 //! Trees on their way into a repository and out of it again.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails panics")]
+
 mod archive;
 mod fixture;
 mod restic;

@@ -1,5 +1,7 @@
 //! What must hold between Copal and restic wherever the repository lies.
 
+use std::path::Path;
+
 use crate::environment::TestEnvironment;
 use crate::restic::Restic;
 use crate::{sample, tree};
@@ -16,7 +18,7 @@ pub fn restic_restores_what_copal_wrote(environment: &TestEnvironment, restic: &
     let theirs = environment.path("theirs");
     restic.restore(&theirs);
     let root = only_root(environment);
-    tree::assert_same(&source, &theirs.join(root));
+    tree::assert_same_but(&source, &theirs.join(root), lost_by_restic);
 
     let ours = environment.path("ours");
     environment.restore(&ours, "").run().succeeds();
@@ -33,7 +35,7 @@ pub fn copal_restores_what_restic_wrote(environment: &TestEnvironment, restic: &
     let target = environment.path("target");
     environment.restore(&target, "").run().succeeds();
     let beneath = source.strip_prefix("/").unwrap();
-    tree::assert_same(&source, &target.join(beneath));
+    tree::assert_same_but(&source, &target.join(beneath), lost_by_restic);
 }
 
 /// The same tree, backed up by restic into a repository that Copal wrote, and the other way round, brings no new data: both cut
@@ -73,6 +75,11 @@ pub fn both_cut_at_the_same_places(environment: &TestEnvironment, restic: &Resti
         added.len() <= 1,
         "Copal stored data that restic had stored: {added:?}"
     );
+}
+
+/// restic 0.14, Debian's, replaces what is not UTF-8 in a symlink's target when it writes and when it reads.
+fn lost_by_restic(path: &Path) -> bool {
+    path == Path::new("link-to-latin")
 }
 
 /// The one directory at the top of the newest snapshot that is a root.

@@ -110,10 +110,10 @@ impl Tables {
         let mut first = usize::MAX;
         for step in 0..STRETCH {
             let mut any = false;
-            for lane in 0..LANES {
+            for (lane, fingerprint) in fingerprints.iter_mut().enumerate() {
                 let at = lane * STRETCH + step;
-                fingerprints[lane] = self.roll(fingerprints[lane], region[at + WINDOW], region[at]);
-                any |= fingerprints[lane] & CUT_MASK == 0;
+                *fingerprint = self.roll(*fingerprint, region[at + WINDOW], region[at]);
+                any |= *fingerprint & CUT_MASK == 0;
             }
             if any {
                 for lane in (0..LANES).filter(|&lane| fingerprints[lane] & CUT_MASK == 0) {

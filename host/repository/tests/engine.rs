@@ -1,5 +1,7 @@
 //! The engine against hostile conditions: damage, wrong passwords, failing stores, many threads.
 
+#![allow(clippy::unwrap_used)] // Clippy takes only functions marked as tests for tests.
+
 use std::path::{Path, PathBuf};
 
 use copal_repository::checker::{CheckOptions, CheckReport, check};

@@ -2,6 +2,8 @@
 //!
 //! Passed over where no `restic` is installed, unless `COPAL_TEST_RESTIC` asks for a failure instead.
 
+#![allow(clippy::unwrap_used)] // Clippy takes only functions marked as tests for tests.
+
 use std::path::Path;
 use std::process::Command;
 

@@ -23,7 +23,7 @@ pub enum Error {
         /// The environment variables that this service reads.
         needs: &'static str,
         /// What the service's client says.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// There is no such object.
     #[error("{location}/{path} does not exist")]
@@ -46,7 +46,7 @@ pub enum Error {
         /// The object.
         path: String,
         /// What the service's client says.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// The service failed, after retries.
     #[error("{location}: cannot {action} {path}: {}", first_line(source))]
@@ -58,7 +58,7 @@ pub enum Error {
         /// The object.
         path: String,
         /// What the service's client says.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// A local directory could not be made.
     #[error("cannot create the directory {}: {source}", path.display())]
@@ -79,40 +79,19 @@ impl Error {
         source: object_store::Error,
     ) -> Self {
         let (location, path) = (location.to_owned(), path.to_owned());
-        let denied_locally = || {
-            let mut cause: Option<&dyn std::error::Error> = Some(&source);
-            while let Some(error) = cause {
-                if let Some(error) = error.downcast_ref::<std::io::Error>() {
-                    return matches!(
-                        error.kind(),
-                        std::io::ErrorKind::PermissionDenied
-                            | std::io::ErrorKind::ReadOnlyFilesystem
-                    );
-                }
-                cause = error.source();
-            }
-            false
-        };
         match source {
             object_store::Error::NotFound { .. } => Self::NotFound { location, path },
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => Self::Denied {
+            source if is_refusal(&source) => Self::Denied {
                 location,
                 action,
                 path,
-                source,
+                source: Box::new(source),
             },
-            _ if denied_locally() => Self::Denied {
+            source => Self::Service {
                 location,
                 action,
                 path,
-                source,
-            },
-            _ => Self::Service {
-                location,
-                action,
-                path,
-                source,
+                source: Box::new(source),
             },
         }
     }
@@ -126,6 +105,21 @@ impl Error {
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
     }
+}
+
+/// Whether the service, or the local file system, refuses for want of permission.
+fn is_refusal(error: &object_store::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
+        error.source()
+    });
+    matches!(
+        error,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+    ) || causes.any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| matches!(io.kind(), PermissionDenied | ReadOnlyFilesystem))
+    })
 }
 
 /// The deepest cause's first line: the layers above only repeat it with internals of the client.

@@ -99,7 +99,7 @@ pub fn open(location: &str) -> Result<Store, Error> {
         move |source| Error::Settings {
             location,
             needs,
-            source,
+            source: Box::new(source),
         }
     };
     let directory = match &location {

@@ -28,6 +28,10 @@ pub(crate) struct Global {
     /// Read the repository's password from the output of this command, which is run without a shell
     #[arg(long, global = true, env = "COPAL_PASSWORD_COMMAND", value_name = "COMMAND")]
     pub(crate) password_command: Option<String>,
+    /// How long one call of a plugin may compute
+    #[arg(long, global = true, env = "COPAL_PLUGIN_TIMEOUT", value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) plugin_timeout: u64,
     /// Print one JSON document for machines
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use copal_job::Context;
-use copal_repository::{InitOptions, Repository};
+use copal_repository::{Identity, InitOptions, Repository};
 use copal_sandbox::{Engine, EngineOptions, Plugin};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,13 +28,11 @@ impl Session {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let cancel = Arc::new(AtomicBool::new(false));
         watch_interrupts(&runtime, &cancel)?;
-        let uname = rustix::system::uname();
         let context = Context {
             runtime: runtime.handle().clone(),
             state: folder("COPAL_STATE_DIR", "XDG_STATE_HOME", ".local/state")?,
             cancel,
-            hostname: uname.nodename().to_string_lossy().into_owned(),
-            username: std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default(),
+            identity: Identity::of_this_process(),
             program: concat!("copal ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         Ok(Self { global, context, _runtime: runtime })
@@ -42,7 +41,11 @@ impl Session {
     /// The engine that runs plugins; it keeps compiled code in the user's cache.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
         let cache = folder("COPAL_CACHE_DIR", "XDG_CACHE_HOME", ".cache")?;
-        Ok(Engine::new(EngineOptions { cache: Some(cache.join("plugins")), ..EngineOptions::default() })?)
+        Ok(Engine::new(EngineOptions {
+            cache: Some(cache.join("plugins")),
+            call_deadline: Duration::from_secs(self.global.plugin_timeout),
+            ..EngineOptions::default()
+        })?)
     }
 
     /// A plugin by name or path.
@@ -61,7 +64,7 @@ impl Session {
     pub(crate) fn init(&self) -> Result<Repository, Failure> {
         let store = copal_storage::open(self.url()?).map_err(copal_repository::Error::from)?;
         let password = password::read(&self.global, true)?;
-        Ok(Repository::init(store, self.context.runtime.clone(), &password, InitOptions::default())?)
+        Ok(Repository::init(store, self.context.runtime.clone(), &password, &InitOptions::default())?)
     }
 
     fn url(&self) -> Result<&str, Failure> {

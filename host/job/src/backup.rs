@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use copal_repository::archiver::{ArchiveOptions, Archiver, Summary};
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::{ItemError, LockMode, Repository, SnapshotId};
+use copal_repository::{LockMode, Repository, SnapshotId};
 use copal_sandbox::{Directory, Grants, Plugin, Tree};
-use copal_sandbox::types::{BackupPlan, BackupRequest, Description, Direction, Finding, Severity, Source, SourceContent, StreamSource, Window};
+use copal_sandbox::types::{BackupPlan, BackupRequest, Direction, Finding, Severity, Source, SourceContent, StreamSource, Window};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -140,8 +140,8 @@ impl ApprovedBackup {
         observer: &dyn Observer,
     ) -> Result<BackupOutcome, Error> {
         let planned = self.0;
-        let _lock = repository.lock(LockMode::Shared)?;
-        let parent = parent(repository, &planned.roots, &context.hostname)?;
+        let _lock = repository.lock(LockMode::Write)?;
+        let parent = parent(repository, &planned.roots, &context.identity.hostname)?;
         let id = convert::job_id();
         let begun = Begun {
             kind: "backup".into(),
@@ -263,7 +263,7 @@ fn save(
     reading: Reading<'_>,
 ) -> Result<BackupOutcome, Error> {
     let Reading { mut archiver, outcomes, findings, sources } = reading;
-    let missing: Vec<Missing> = archiver.errors().iter().map(Missing::from).collect::<Vec<_>>();
+    let missing: Vec<Missing> = archiver.summary().errors.iter().map(Missing::from).collect();
     let findings = [planned.plan.findings.clone(), findings].concat();
     let streams = planned.plan.sources.iter().filter_map(|source| match &source.content {
         SourceContent::Command(stream) => Some(stream.name.clone()),
@@ -273,7 +273,7 @@ fn save(
         format: Manifest::FORMAT,
         created_by: context.program.clone(),
         time: planned.time,
-        hostname: context.hostname.clone(),
+        hostname: context.identity.hostname.clone(),
         plugin: planned.plugin.clone(),
         roots: planned.roots.clone(),
         streams: streams.collect(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use copal_repository::TreeId;
+use copal_repository::{Identity, TreeId};
 use copal_repository::format::snapshot::Snapshot;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -18,10 +18,8 @@ pub struct Context {
     pub state: PathBuf,
     /// Set when the operator interrupts; the job then ends soon and takes back what it did.
     pub cancel: Arc<AtomicBool>,
-    /// The machine's name.
-    pub hostname: String,
-    /// The user's name; empty where unknown.
-    pub username: String,
+    /// Who runs the job, and on which machine.
+    pub identity: Identity,
     /// The program and its version, such as `copal 0.1.0`.
     pub program: String,
 }
@@ -30,10 +28,10 @@ impl Context {
     /// A snapshot taken here and now, of this tree; its paths, tags and parent are the job's to fill.
     pub(crate) fn snapshot(&self, time: Timestamp, tree: TreeId) -> Snapshot {
         let mut snapshot = Snapshot::new(crate::convert::repository_time(time), tree);
-        snapshot.hostname.clone_from(&self.hostname);
-        snapshot.username.clone_from(&self.username);
-        snapshot.uid = rustix::process::getuid().as_raw();
-        snapshot.gid = rustix::process::getgid().as_raw();
+        snapshot.hostname.clone_from(&self.identity.hostname);
+        snapshot.username.clone_from(&self.identity.username);
+        snapshot.uid = self.identity.uid;
+        snapshot.gid = self.identity.gid;
         snapshot.program_version.clone_from(&self.program);
         snapshot
     }

@@ -34,6 +34,6 @@ pub use places::{PlaceError, Root};
 pub use plan::Needed;
 pub use process::ProcessError;
 pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome, intent_word};
-pub use resume::{Resumed, resume};
+pub use resume::{Resumed, interrupted, resume};
 pub use settings::{Schema, SettingsError};
 pub use steps::StepOutcome;

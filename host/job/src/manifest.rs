@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use copal_repository::{ItemError, Repository, TreeId, walk};
+use copal_repository::progress::ItemError;
+use copal_repository::{Repository, TreeId, walk};
 use copal_sandbox::types::{Description, Fact, Finding};
 use copal_sandbox::{Grant, Plugin};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -1,6 +1,6 @@
 //! How a job tells what it is doing while it does it.
 
-use copal_repository::Progress;
+use copal_repository::progress::Progress;
 use copal_sandbox::types::Finding;
 
 /// Where a step stands.

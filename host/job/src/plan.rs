@@ -33,7 +33,7 @@ pub(crate) struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    pub(crate) fn new(grants: &'a Grants, description: &'a Description, FailureKind, roots_are_targets: bool) -> Self {
+    pub(crate) fn new(grants: &'a Grants, description: &'a Description, roots_are_targets: bool) -> Self {
         let capabilities = description.capabilities.iter();
         let capabilities = capabilities.filter_map(|capability| {
             let pattern: Grant = capability.grant.parse().ok()?;

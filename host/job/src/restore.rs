@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::format::tree::{Node, NodeKind};
+use copal_repository::format::tree::Node;
 use copal_repository::pass::{Pass, PassError, Passes};
 use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{LockMode, Repository, SnapshotId, walk};
-use copal_sandbox::{Directory, Engine, Grant, Grants, Plugin, Tree};
+use copal_sandbox::{Directory, Engine, Grants, Plugin, Tree};
 use copal_sandbox::types::{Direction, Feed, Finding, Intent, Placement, PlacementContent, RestorePlan, RestoreRequest, Severity, VerifyRequest};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -106,9 +106,8 @@ impl RestoreJob {
     fn load(&self, engine: &Engine) -> Result<Loaded, Error> {
         let tree = &self.snapshot.1.tree;
         let Some(manifest) = Manifest::read(&self.repository, tree)? else {
-            let mut all = Node::new(PLAIN, NodeKind::Directory);
-            all.subtree = Some(*tree);
-            let trees = BTreeMap::from([(PLAIN.to_owned(), all)]);
+            let all = walk::find(&self.repository, tree, b"")?;
+            let trees = all.into_iter().map(|all| (PLAIN.to_owned(), all)).collect();
             return Ok(Loaded { plugin: None, trees, streams: BTreeMap::new() });
         };
         let plugin = match &self.plugin {
@@ -267,7 +266,7 @@ impl ApprovedRestore {
     /// Where a step, a stream or the plugin fails, the rest is left out; what was stopped is started again in any case.
     pub fn run(self, context: &Context, observer: &dyn Observer) -> Result<RestoreOutcome, Error> {
         let planned = self.0;
-        let _lock = planned.job.repository.lock(LockMode::Shared)?;
+        let _lock = planned.job.repository.lock(LockMode::Read)?;
         let id = convert::job_id();
         let plugin = planned.plugin.as_ref().map(|plugin| plugin.name.clone());
         let begun = Begun {
@@ -344,7 +343,13 @@ impl Run<'_> {
         let used = passes.as_ref().map(|passes| passes as &dyn Passes);
         let options = RestoreOptions { cancel: self.context.cancel.clone() };
         let progress = self.observer.progress();
-        let restored = restorer::restore_tree(&job.repository, node, &target.path, used, options, progress);
+        let restored = match (&used, node.subtree) {
+            // All of a snapshot has no metadata of its own that its target could take.
+            (None, Some(tree)) => {
+                restorer::restore_tree(&job.repository, tree, &target.path, None, &options, progress)
+            }
+            _ => restorer::restore_node(&job.repository, node, &target.path, used, &options, progress),
+        };
         let summary = restored.map_err(convert::engine_error)?;
         self.outcome.files += summary.files;
         self.outcome.bytes += summary.bytes;

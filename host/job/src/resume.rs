@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
-use crate::journal::{self, Begun};
+use crate::journal::{self, Begun, Interrupted};
 use crate::observer::Observer;
 use crate::scratch::Scratch;
 use crate::steps::{StepOutcome, Steps};
@@ -21,11 +21,20 @@ pub struct Resumed {
     pub not_undone: Vec<UndoFailure>,
 }
 
+/// The jobs of this machine that were cut off and left something to take back.
+pub fn interrupted(context: &Context) -> Result<Vec<Begun>, Error> {
+    let jobs = journals(context)?.into_iter().filter(|job| !job.pending.is_empty());
+    Ok(jobs.map(|job| job.begun).collect())
+}
+
+fn journals(context: &Context) -> Result<Vec<Interrupted>, Error> {
+    journal::interrupted(&context.state).map_err(|e| Error::state("read the journals in", &context.state, e))
+}
+
 /// Thaws what jobs of this machine left that are no longer running, and removes their scratch folders. Running it again does no harm.
 pub fn resume(context: &Context, observer: &dyn Observer) -> Result<Vec<Resumed>, Error> {
-    let jobs = journal::interrupted(&context.state).map_err(|e| Error::state("read the journals in", &context.state, e))?;
     let mut resumed = Vec::new();
-    for interrupted in jobs {
+    for interrupted in journals(context)? {
         let job = interrupted.begun.clone();
         let mut steps = Steps::resume(interrupted, &context.runtime, observer);
         steps.undo();

@@ -9,7 +9,7 @@ pub enum SettingsError {
     #[error("the plugin's configuration schema is not a JSON Schema of an object: {0}")]
     Schema(String),
     /// The plugin knows no such key.
-    #[error("the plugin has no setting `{key}`; it knows {}", known(.known))]
+    #[error("the plugin has no setting `{key}`; it knows {}", known_keys(.known))]
     Unknown {
         /// The key given.
         key: String,
@@ -28,7 +28,7 @@ pub enum SettingsError {
     },
 }
 
-fn known(keys: &[String]) -> String {
+fn known_keys(keys: &[String]) -> String {
     if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
 }
 

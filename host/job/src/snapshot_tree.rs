@@ -73,6 +73,6 @@ impl Tree for SnapshotTree {
     fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>, Failure> {
         let node = self.find(path)?.filter(|node| node.kind == NodeKind::File);
         let node = node.ok_or_else(|| missing("file", path))?;
-        walk::read_range(&self.repository, &node, offset, u64::from(length)).map_err(unavailable)
+        walk::read_range(&self.repository, &node, offset, length as usize).map_err(unavailable)
     }
 }

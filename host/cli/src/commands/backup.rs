@@ -24,6 +24,7 @@ pub(crate) fn run(args: &BackupArgs, session: &Session) -> Outcome {
     if args.dry_run {
         return plan(args, session);
     }
+    job::warn_of_interrupted(session)?;
     let repository = session.repository()?;
     let ask = job::can_ask(&args.job, session);
     let planned = make(args, ask, session)?;

@@ -23,6 +23,15 @@ pub(super) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure>
     Ok(settings)
 }
 
+/// Says so where an earlier job was cut off: what it stopped may still be stopped.
+pub(super) fn warn_of_interrupted(session: &Session) -> Result<(), Failure> {
+    for job in copal_job::interrupted(&session.context)? {
+        let begun = output::time(job.time);
+        tracing::warn!("a {} of {} begun {begun} was cut off: `copal resume` takes back what it left", job.kind, job.plugin);
+    }
+    Ok(())
+}
+
 /// Whether there is somebody to ask.
 pub(super) fn can_ask(args: &JobArgs, session: &Session) -> bool {
     !args.yes && !session.global.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()

@@ -1,10 +1,11 @@
 //! `copal ls`
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use copal_repository::format::tree::{Node, NodeKind};
-use copal_repository::{Repository, SnapshotId, TreeId, walk};
+use copal_repository::walk::{self, Next};
+use copal_repository::{Repository, SnapshotId, TreeId};
 use copal_sandbox::name;
 use serde::Serialize;
 
@@ -45,8 +46,10 @@ pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
         }
     };
     if let Some(tree) = tree {
-        walk::walk(&repository, &tree, &mut |path: &[u8], node: &Node| {
-            printer.node(&format!("{prefix}{}", name::escape(path)), node)
+        walk::walk(&repository, &tree, &mut |path, node| {
+            let printed = printer.node(&format!("{prefix}{}", name::escape(path)), node);
+            printed.map_err(|error| copal_repository::Error::io("standard output", error))?;
+            Ok(Next::Continue)
         })?;
     }
     printer.end()?;
@@ -70,15 +73,15 @@ struct Printer {
     json: bool,
     long: bool,
     first: bool,
-    out: std::io::BufWriter<std::io::Stdout>,
+    out: io::BufWriter<io::Stdout>,
 }
 
 impl Printer {
     fn new(json: bool, long: bool) -> Self {
-        Self { json, long, first: true, out: std::io::BufWriter::new(std::io::stdout()) }
+        Self { json, long, first: true, out: io::BufWriter::new(io::stdout()) }
     }
 
-    fn node(&mut self, path: &str, node: &Node) -> Result<(), Failure> {
+    fn node(&mut self, path: &str, node: &Node) -> io::Result<()> {
         let modified = node.modified.to_string();
         if self.json {
             let row = Row {
@@ -106,10 +109,10 @@ impl Printer {
         Ok(())
     }
 
-    fn end(mut self) -> Result<(), Failure> {
+    fn end(mut self) -> io::Result<()> {
         if self.json {
             self.out.write_all(if self.first { b"[]\n" } else { b"\n]\n" })?;
         }
-        Ok(self.out.flush()?)
+        self.out.flush()
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn list(session: &Session) -> Outcome {
     let engine = session.engine()?;
     let mut descriptions = Vec::new();
     for (name, component) in bundled::all() {
-        descriptions.push((name, engine.load(component)?.describe()?));
+        descriptions.push((name, engine.load(component)?.describe()?.clone()));
     }
     if session.global.json {
         let list: Vec<_> = descriptions.iter().map(|(_, description)| description).collect();
@@ -49,10 +49,10 @@ pub(crate) fn info(args: &PluginInfoArgs, session: &Session) -> Outcome {
         .map_err(|e| Failure::usage("plugin-contract", format!("the plugin's configuration schema is not JSON: {e}")))?;
     if session.global.json {
         let info =
-            Info { description: &description, config_schema: schema, digest: plugin.digest(), imports: plugin.imports() };
+            Info { description, config_schema: schema, digest: plugin.digest(), imports: plugin.imports() };
         output::json(&info)?;
     } else {
-        output::print(&text(&description, &schema, plugin.digest(), plugin.imports()))?;
+        output::print(&text(description, &schema, plugin.digest(), plugin.imports()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
     if args.dry_run {
         return plan(args, session);
     }
+    job::warn_of_interrupted(session)?;
     let ask = job::can_ask(&args.job, session);
     let planned = make(args, ask, session)?;
     let alters = planned.alters();

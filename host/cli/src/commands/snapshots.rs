@@ -17,8 +17,7 @@ struct Row<'a> {
 }
 
 pub(crate) fn run(session: &Session) -> Outcome {
-    let mut snapshots = session.repository()?.snapshots()?;
-    snapshots.sort_by_key(|(id, snapshot)| (snapshot.time, *id));
+    let snapshots = session.repository()?.snapshots()?;
     if session.global.json {
         let rows: Vec<_> = snapshots.iter().map(|(id, snapshot)| Row { id, snapshot }).collect();
         output::json(&rows)?;
@@ -28,7 +27,7 @@ pub(crate) fn run(session: &Session) -> Outcome {
     for (id, snapshot) in &snapshots {
         table.add_row([
             id.short(),
-            output::time(snapshot.time.into()),
+            output::stored_time(snapshot.time),
             output::printable(&snapshot.hostname),
             output::printable(&snapshot.tags.join(", ")),
             snapshot.paths.iter().map(|path| output::printable(path)).collect::<Vec<_>>().join("\n"),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use copal_job::{Observer, StepState};
-use copal_repository::{ItemError, Progress};
+use copal_repository::progress::{ItemError, Progress};
 use copal_sandbox::types::{Finding, Severity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 

@@ -14,19 +14,19 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::console::Console;
 pub(crate) use self::plan::{backup as backup_plan, restore as restore_plan};
-pub(crate) use self::report::{backup, findings, restore, resumed};
-pub(crate) use self::text::{bytes, printable, time};
+pub(crate) use self::report::{backup, restore, resumed};
+pub(crate) use self::text::{printable, stored_time, time};
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// Sends the program's own log to the standard error: warnings, and with `-v` more. `RUST_LOG` overrides.
+/// Sends the program's own log to the standard error: warnings, and with `-v` more. `COPAL_LOG` overrides.
 pub(crate) fn start_logging(verbose: u8) {
     let level = match verbose {
         0 => "warn",
         1 => "info,copal=debug,plugin=debug",
         _ => "debug,copal=trace,plugin=trace",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_env("COPAL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).without_time().init();
 }
@@ -60,7 +60,7 @@ pub(crate) fn plan(text: impl FnOnce() -> String, session: &Session) -> Result<(
 /// An empty table in the program's style: columns parted by spaces.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(header);
+    table.load_style(comfy_table::presets::NOTHING).set_header(header);
     table
 }
 

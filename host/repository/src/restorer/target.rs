@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, linkat, mkdirat, openat, renameat, statat, syncfs,
-    unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fstat, linkat, mkdirat, openat, renameat,
+    statat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -62,18 +62,27 @@ impl Target {
     }
 }
 
-/// Opens `name` in `parent` as a directory, and makes it if it is not there.
+/// Opens `name` in `parent` as a directory, and makes it if it is not there. Until it gets its metadata, its owner may write
+/// into it.
 pub(super) fn make_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, String> {
     match mkdirat(parent, name, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(format!("can't make the directory: {error}")),
     }
-    openat(parent, name, DIRECTORY, Mode::empty()).map_err(|error| match error {
+    let fd = openat(parent, name, DIRECTORY, Mode::empty()).map_err(|error| match error {
         Errno::NOTDIR | Errno::LOOP => {
             "something that is not a directory is in its place: remove that first".to_owned()
         }
         error => format!("can't open the directory: {error}"),
-    })
+    })?;
+    if let Ok(stat) = fstat(&fd)
+        && let mode = Mode::from_raw_mode(stat.st_mode)
+        && !mode.contains(Mode::RWXU)
+    {
+        // If this fails, so does what comes next, and says what.
+        let _ = fchmod(&fd, mode | Mode::RWXU);
+    }
+    Ok(fd)
 }
 
 /// Removes what a killed run left unfinished in `directory`.

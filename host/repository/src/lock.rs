@@ -211,3 +211,46 @@ fn describe(file: &LockFile) -> String {
         file.username, file.hostname, file.pid, file.time
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_stale_once_it_is_old_or_its_process_is_gone() {
+        let Identity {
+            hostname,
+            username,
+            uid,
+            gid,
+            pid,
+        } = Identity::of_this_process();
+        let ours = LockFile {
+            time: Timestamp::now(),
+            exclusive: true,
+            hostname,
+            username,
+            pid,
+            uid,
+            gid,
+        };
+        assert!(!is_stale(&ours));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let gone = LockFile {
+            pid: child.id().cast_signed(),
+            ..ours.clone()
+        };
+        assert!(is_stale(&gone));
+        let elsewhere = LockFile {
+            hostname: "elsewhere.invalid".into(),
+            ..gone
+        };
+        assert!(!is_stale(&elsewhere));
+        let old = Timestamp {
+            seconds: ours.time.seconds - 31 * 60,
+            ..ours.time
+        };
+        assert!(is_stale(&LockFile { time: old, ..ours }));
+    }
+}

@@ -15,9 +15,8 @@ use super::directory::{Directory, Entry, Place};
 use super::job::Job;
 use super::queue::Task;
 use crate::error::Error;
-use crate::format::tree::{Node, NodeKind, Tree};
+use crate::format::tree::{Node, NodeKind};
 use crate::format::{BlobKind, Timestamp};
-use crate::id::TreeId;
 use crate::metadata::{Attributes, Item, Reader, kind_of};
 use crate::pass::{LazyPass, PUSH, Trouble};
 

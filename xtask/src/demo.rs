@@ -228,7 +228,7 @@ impl Demo {
              copal manifest latest                                       # what the snapshot knows of itself\n\
              copal restore latest --to twin --intent clone               # beside the old one, with an identity of its own\n\
              copal plugin info jpom                                      # what the plugin can be told\n\
-             copal backup files old && copal dump latest old/conf/application.yml",
+             copal backup files old && copal dump latest files/conf/application.yml",
             folder = self.folder.display(),
             path = self.copal.parent().unwrap_or(&self.copal).display(),
         );

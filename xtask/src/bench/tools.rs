@@ -176,6 +176,7 @@ impl Tool {
         let cache = job.work.join("cache");
         match self.kind {
             Kind::Copal => command
+                .arg("--quiet")
                 .env("COPAL_REPOSITORY", repository)
                 .env("COPAL_PASSWORD", password)
                 .env("COPAL_CACHE_DIR", cache)

@@ -143,14 +143,18 @@ fn a_file_whose_filter_fails_in_the_middle_is_named_and_left_out() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_classified_is_named() {
+fn entries_that_cannot_be_classified_are_named() {
     let environment = TestEnvironment::with_repository();
     let source = simple_source(&environment);
     let settings = "--set mode=fail --set stage=classify --set at=folder/b.txt";
     let outcome = environment
         .backup(plugins::guest("hostile"), &source, settings)
         .run();
-    is_incomplete(&environment, outcome, &["data/folder"]);
+    is_incomplete(
+        &environment,
+        outcome,
+        &["data/folder/b.txt", "data/folder/empty"],
+    );
 }
 
 #[test]

@@ -501,15 +501,31 @@ fn the_database_is_stored_as_sql_too_and_its_file_left_untouched() {
 }
 
 #[test]
-fn a_failed_export_is_no_success() {
+fn a_failed_export_makes_the_snapshot_incomplete() {
     let Some(scene) = Scene::new(Layout::Docker) else {
         return;
     };
     let backup = with_java(scene.backup(), &scene.h2).args(["--set", "db_password=wrong"]);
-    let refusal = scene.environment.refused(backup, 1);
-    refusal.is("stream").says("jpom.sql");
-    assert!(scene.environment.snapshots().is_empty());
+    let outcome = backup.run().exits(3).says("streams/jpom.sql");
+    assert!(
+        outcome.stderr.contains("Wrong user name or password"),
+        "{}",
+        outcome.stderr
+    );
     assert!(scene.applications.runs("jpom"));
+    let manifest = scene.environment.manifest();
+    assert_eq!(manifest["complete"], false, "{manifest:#}");
+    assert_eq!(manifest["missing"][0]["path"], "streams/jpom.sql");
+    let listing = scene
+        .environment
+        .copal(["ls", "latest"])
+        .run()
+        .succeeds()
+        .text();
+    assert!(
+        !listing.contains("jpom.sql"),
+        "half a script was saved:\n{listing}"
+    );
 }
 
 #[test]

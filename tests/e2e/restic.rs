@@ -6,6 +6,8 @@
 )]
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
 
 use copal_tests::interoperation;
 use copal_tests::restic::Restic;
@@ -125,19 +127,34 @@ fn restics_exclusive_work_is_refused_while_copal_writes() {
     };
     let source = environment.make_directory("source");
     sample::simple(&source);
+    // Stopping the application takes until `go` is there.
+    let go = environment.path("go");
+    let script = format!(
+        "#!/bin/sh\nwhile [ $1 = stop ] && [ ! -e '{}' ]; do sleep 0.05; done\n",
+        go.display()
+    );
+    environment.install_program("docker", &script);
     let backup = environment
-        .backup(
-            plugins::guest("hostile"),
-            &source,
-            "--set mode=slow --set stage=classify --set at=a.txt",
-        )
+        .backup(plugins::guest("hostile"), &source, "--set container=app")
+        .args([
+            "--grant",
+            "run:docker stop app",
+            "--grant",
+            "run:docker start app",
+        ])
         .start();
-    backup.wait_for_error_line("computing");
+    let locks = Path::new(environment.repository()).join("locks");
+    let locked = (0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        std::fs::read_dir(&locks).is_ok_and(|mut locks| locks.next().is_some())
+    });
+    assert!(locked, "Copal writes without a lock");
     restic
         .command(["prune"])
         .run()
         .exits(1)
         .says("already locked");
+    std::fs::write(go, "").unwrap();
     backup.wait().succeeds();
     restic.command(["prune"]).run().succeeds();
 }

@@ -34,7 +34,10 @@ fn all_fail(stopped: bool, cases: &[Case]) {
                 "--grant",
                 "run:docker start app",
             ])
-            .env("COPAL_PLUGIN_TIMEOUT", "1");
+            .env(
+                "COPAL_PLUGIN_TIMEOUT",
+                if mode == "loop" { "1" } else { "60" },
+            );
         let refusal = environment.refused(program, 1);
         refusal.is(kind).says(says);
         let expected: &[&str] = if stopped {

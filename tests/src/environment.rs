@@ -107,7 +107,7 @@ impl TestEnvironment {
             .env("COPAL_REPOSITORY", &self.repository)
             .env("COPAL_PASSWORD", PASSWORD)
             .env("COPAL_STATE_DIR", self.path("state"))
-            .env("COPAL_CACHE_DIR", self.path("cache"))
+            .env("COPAL_CACHE_DIR", compiled_plugins())
             .args(arguments)
     }
 
@@ -233,6 +233,11 @@ pub fn copal_binary() -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The cache of compiled plugins, which all tests share: its entries go by their content, and compiling takes longer than most tests.
+fn compiled_plugins() -> PathBuf {
+    profile_directory().join("copal-tests-cache")
 }
 
 /// Where Cargo puts binaries: the test's own executable lies in `deps` beneath it.

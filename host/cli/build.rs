@@ -92,7 +92,9 @@ fn components(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut components = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path().canonicalize()?;
-        if path.extension().is_some_and(|extension| extension == "wasm")
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
             && let Some(name) = path.file_stem()
         {
             components.push((name.to_string_lossy().into_owned(), path));

@@ -20,16 +20,34 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The repository: a path, or a URL with s3://, gs://, az://, http(s):// (WebDAV) or memory:
-    #[arg(short, long, global = true, env = "COPAL_REPOSITORY", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "COPAL_REPOSITORY",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub(crate) repo: Option<String>,
     /// Read the repository's password from the first line of this file
     #[arg(long, global = true, env = "COPAL_PASSWORD_FILE", value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
     /// Read the repository's password from the output of this command, which is run without a shell
-    #[arg(long, global = true, env = "COPAL_PASSWORD_COMMAND", value_name = "COMMAND")]
+    #[arg(
+        long,
+        global = true,
+        env = "COPAL_PASSWORD_COMMAND",
+        value_name = "COMMAND"
+    )]
     pub(crate) password_command: Option<String>,
     /// How long one call of a plugin may compute
-    #[arg(long, global = true, env = "COPAL_PLUGIN_TIMEOUT", value_name = "SECONDS", default_value_t = 60)]
+    #[arg(
+        long,
+        global = true,
+        env = "COPAL_PLUGIN_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 60
+    )]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) plugin_timeout: u64,
     /// Print one JSON document for machines
@@ -217,10 +235,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// `NAME=PATH` where NAME could be a root's name, else a path.
 fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
     let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     match text.split_once('=') {
-        Some((name, path)) if is_name(name) && !path.is_empty() => Ok((Some(name.to_owned()), path.into())),
+        Some((name, path)) if is_name(name) && !path.is_empty() => {
+            Ok((Some(name.to_owned()), path.into()))
+        }
         _ if text.is_empty() => Err("give a path".to_owned()),
         _ => Ok((None, text.into())),
     }
@@ -239,7 +262,10 @@ mod tests {
 
     #[test]
     fn a_root_has_a_name_or_is_a_path() {
-        assert_eq!(root("data=/srv/d").unwrap(), (Some("data".into()), "/srv/d".into()));
+        assert_eq!(
+            root("data=/srv/d").unwrap(),
+            (Some("data".into()), "/srv/d".into())
+        );
         assert_eq!(root("/srv/a=b").unwrap(), (None, "/srv/a=b".into()));
         assert_eq!(root("./a=b").unwrap(), (None, "./a=b".into()));
         assert!(root("").is_err());

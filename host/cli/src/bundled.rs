@@ -25,13 +25,28 @@ pub(crate) fn load(engine: &Engine, plugin: &str) -> Result<Plugin, Failure> {
     let path = Path::new(plugin);
     if !path.is_file() {
         let names: Vec<_> = all().map(|(name, _)| name).collect();
-        let message = format!("there is no plugin `{plugin}`: Copal brings {}, and no file has this path", names.join(", "));
-        return Err(Failure::usage("unknown-plugin", message).advise("`copal plugin list` describes them."));
+        let message = format!(
+            "there is no plugin `{plugin}`: Copal brings {}, and no file has this path",
+            names.join(", ")
+        );
+        return Err(
+            Failure::usage("unknown-plugin", message).advise("`copal plugin list` describes them.")
+        );
     }
-    let unreadable = |problem: String| Failure::usage("plugin-invalid", format!("can't read the plugin {plugin}: {problem}"));
-    let size = path.metadata().map_err(|e| unreadable(e.to_string()))?.len();
+    let unreadable = |problem: String| {
+        Failure::usage(
+            "plugin-invalid",
+            format!("can't read the plugin {plugin}: {problem}"),
+        )
+    };
+    let size = path
+        .metadata()
+        .map_err(|e| unreadable(e.to_string()))?
+        .len();
     if size > LIMIT {
-        return Err(unreadable(format!("it has {size} bytes, and a component has at most {LIMIT}")));
+        return Err(unreadable(format!(
+            "it has {size} bytes, and a component has at most {LIMIT}"
+        )));
     }
     let component = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
     Ok(engine.load(&component)?)

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use copal_job::{Error as JobError, ActionError};
+use copal_job::{ActionError, Error as JobError};
 use copal_repository::{Error as RepositoryError, ErrorKind};
 
 /// Exit code: the work failed or was refused.
@@ -22,7 +22,11 @@ pub(crate) enum Failure {
     Job(#[from] JobError),
     /// The arguments or the surroundings, with what to do about it.
     #[error("{message}")]
-    Usage { kind: &'static str, message: String, advice: Option<String> },
+    Usage {
+        kind: &'static str,
+        message: String,
+        advice: Option<String>,
+    },
     /// The output can't be written.
     #[error("can't write the output: {0}")]
     Output(#[from] io::Error),
@@ -48,12 +52,20 @@ impl From<serde_json::Error> for Failure {
 
 impl Failure {
     pub(crate) fn usage(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::Usage { kind, message: message.into(), advice: None }
+        Self::Usage {
+            kind,
+            message: message.into(),
+            advice: None,
+        }
     }
 
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
         match self {
-            Self::Usage { kind, message, .. } => Self::Usage { kind, message, advice: Some(advice.into()) },
+            Self::Usage { kind, message, .. } => Self::Usage {
+                kind,
+                message,
+                advice: Some(advice.into()),
+            },
             other => other,
         }
     }
@@ -101,7 +113,10 @@ fn job_code(error: &JobError) -> u8 {
             ErrorKind::Interrupted => INTERRUPTED,
             _ => FAILED,
         },
-        JobError::Step { source: ActionError::Interrupted, .. } => INTERRUPTED,
+        JobError::Step {
+            source: ActionError::Interrupted,
+            ..
+        } => INTERRUPTED,
         JobError::NotUndone { work, .. } => job_code(work),
         _ => FAILED,
     }

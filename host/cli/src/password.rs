@@ -16,7 +16,8 @@ pub(crate) fn read(global: &Global, twice: bool) -> Result<Password, Failure> {
     let text = match (&global.password_file, &global.password_command) {
         (Some(_), Some(_)) => {
             let message = "both a password file and a password command are given";
-            return Err(Failure::usage(PROBLEM, message).advise("Give one of --password-file and --password-command."));
+            return Err(Failure::usage(PROBLEM, message)
+                .advise("Give one of --password-file and --password-command."));
         }
         (Some(path), None) => from_file(path)?,
         (None, Some(command)) => from_command(command)?,
@@ -29,27 +30,43 @@ pub(crate) fn read(global: &Global, twice: bool) -> Result<Password, Failure> {
         },
     };
     if text.is_empty() {
-        return Err(Failure::usage(PROBLEM, "the password is empty").advise("Choose one that is not."));
+        return Err(
+            Failure::usage(PROBLEM, "the password is empty").advise("Choose one that is not.")
+        );
     }
     Ok(Password::new(text))
 }
 
 fn from_file(path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path);
-    let text = text.map_err(|e| Failure::usage(PROBLEM, format!("can't read the password file {}: {e}", path.display())))?;
+    let text = text.map_err(|e| {
+        Failure::usage(
+            PROBLEM,
+            format!("can't read the password file {}: {e}", path.display()),
+        )
+    })?;
     Ok(first_line(&text))
 }
 
 fn from_command(command: &str) -> Result<String, Failure> {
-    let failed = |problem: String| Failure::usage(PROBLEM, format!("the password command failed: {problem}"));
+    let failed = |problem: String| {
+        Failure::usage(PROBLEM, format!("the password command failed: {problem}"))
+    };
     let words = shlex::split(command).ok_or_else(|| failed("a quote is not closed".into()))?;
-    let (program, arguments) = words.split_first().ok_or_else(|| failed("it is empty".into()))?;
-    let child = Command::new(program).args(arguments).stdin(Stdio::inherit()).stderr(Stdio::inherit()).output();
+    let (program, arguments) = words
+        .split_first()
+        .ok_or_else(|| failed("it is empty".into()))?;
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .output();
     let output = child.map_err(|e| failed(format!("can't start `{program}`: {e}")))?;
     if !output.status.success() {
         return Err(failed(format!("`{program}` ended with {}", output.status)));
     }
-    let text = String::from_utf8(output.stdout).map_err(|_| failed("its output is not valid UTF-8".into()))?;
+    let text = String::from_utf8(output.stdout)
+        .map_err(|_| failed("its output is not valid UTF-8".into()))?;
     Ok(first_line(&text))
 }
 

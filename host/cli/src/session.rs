@@ -25,7 +25,9 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(global: Global) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         let cancel = Arc::new(AtomicBool::new(false));
         watch_interrupts(&runtime, &cancel)?;
         let context = Context {
@@ -35,7 +37,11 @@ impl Session {
             identity: Identity::of_this_process(),
             program: concat!("copal ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        Ok(Self { global, context, _runtime: runtime })
+        Ok(Self {
+            global,
+            context,
+            _runtime: runtime,
+        })
     }
 
     /// The engine that runs plugins; it keeps compiled code in the user's cache.
@@ -57,26 +63,44 @@ impl Session {
     pub(crate) fn repository(&self) -> Result<Repository, Failure> {
         let store = copal_storage::open(self.url()?).map_err(copal_repository::Error::from)?;
         let handle = self.context.runtime.clone();
-        Ok(Repository::open(store, handle, &password::read(&self.global, false)?)?)
+        Ok(Repository::open(
+            store,
+            handle,
+            &password::read(&self.global, false)?,
+        )?)
     }
 
     /// Creates the repository.
     pub(crate) fn init(&self) -> Result<Repository, Failure> {
         let store = copal_storage::open(self.url()?).map_err(copal_repository::Error::from)?;
         let password = password::read(&self.global, true)?;
-        Ok(Repository::init(store, self.context.runtime.clone(), &password, &InitOptions::default())?)
+        Ok(Repository::init(
+            store,
+            self.context.runtime.clone(),
+            &password,
+            &InitOptions::default(),
+        )?)
     }
 
     fn url(&self) -> Result<&str, Failure> {
-        self.global.repo.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
-            Failure::usage("usage", "no repository is named").advise("Give -r URL, or set COPAL_REPOSITORY.")
-        })
+        self.global
+            .repo
+            .as_deref()
+            .filter(|url| !url.is_empty())
+            .ok_or_else(|| {
+                Failure::usage("usage", "no repository is named")
+                    .advise("Give -r URL, or set COPAL_REPOSITORY.")
+            })
     }
 }
 
 /// A folder of Copal's own: from its variable, else within the user's.
 fn folder(own: &str, base: &str, fallback: &str) -> Result<PathBuf, Failure> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     if let Some(folder) = set(own) {
         return Ok(std::path::absolute(folder)?);
     }
@@ -90,7 +114,11 @@ fn folder(own: &str, base: &str, fallback: &str) -> Result<PathBuf, Failure> {
 /// The first interrupt asks the work to end and to take back what it did. The second ends the program; `copal resume` then does the rest.
 fn watch_interrupts(runtime: &Runtime, cancel: &Arc<AtomicBool>) -> Result<(), Failure> {
     let _guard = runtime.enter();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
         let mut signals = signal(kind)?;
         let cancel = cancel.clone();
         runtime.spawn(async move {

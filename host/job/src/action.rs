@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
-use copal_sandbox::types::{Action, Condition, CopyEntry, HttpRequest, Location, RenameEntry, WaitUntil, WriteFile};
+use copal_sandbox::types::{
+    Action, Condition, CopyEntry, HttpRequest, Location, RenameEntry, WaitUntil, WriteFile,
+};
 use rustix::fs::{Gid, Uid, fchown};
 use tokio::runtime::Handle;
 
@@ -100,16 +102,24 @@ impl Hands<'_> {
         let (from_dir, from) = self.places.resolve(&rename.from, false)?;
         let (to_dir, to) = self.places.resolve(&rename.to, false)?;
         absent(&to_dir, &to).map_err(file("rename to", &rename.to))?;
-        from_dir.rename(&from, &to_dir, &to).map_err(file("rename", &rename.from))
+        from_dir
+            .rename(&from, &to_dir, &to)
+            .map_err(file("rename", &rename.from))
     }
 
     fn remove(&self, location: &Location) -> Result<(), ActionError> {
         let (dir, path) = match self.places.resolve(location, false) {
-            Err(PlaceError::Open(_, error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(PlaceError::Open(_, error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(());
+            }
             resolved => resolved?,
         };
         let removed = dir.symlink_metadata(&path).and_then(|metadata| {
-            if metadata.is_dir() { dir.remove_dir_all(&path) } else { dir.remove_file(&path) }
+            if metadata.is_dir() {
+                dir.remove_dir_all(&path)
+            } else {
+                dir.remove_file(&path)
+            }
         });
         match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -123,11 +133,17 @@ impl Hands<'_> {
             url: request.url.clone(),
             problem,
         };
-        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|e| failed(e.to_string()))?;
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|e| failed(e.to_string()))?;
         let timeout = Duration::from_secs(u64::from(request.timeout));
         // A redirect would lead past the grant, which names the host.
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(timeout).build();
-        let mut builder = client.map_err(|e| failed(chain(&e)))?.request(method, &request.url);
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(timeout)
+            .build();
+        let mut builder = client
+            .map_err(|e| failed(chain(&e)))?
+            .request(method, &request.url);
         for header in &request.headers {
             builder = builder.header(&header.name, process::reveal(&header.value, self.places)?);
         }
@@ -174,7 +190,10 @@ impl Hands<'_> {
             }
             let next = Instant::now() + Duration::from_secs(u64::from(wait.interval));
             if next > deadline {
-                return Err(ActionError::Wait { seconds: wait.timeout, last: last.to_string() });
+                return Err(ActionError::Wait {
+                    seconds: wait.timeout,
+                    last: last.to_string(),
+                });
             }
             while Instant::now() < next && !self.cancel.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(50));
@@ -197,7 +216,11 @@ impl Hands<'_> {
 
 fn file(what: &'static str, location: &Location) -> impl Fn(io::Error) -> ActionError {
     let path = location.path.clone();
-    move |source| ActionError::File { what, path: path.clone(), source }
+    move |source| ActionError::File {
+        what,
+        path: path.clone(),
+        source,
+    }
 }
 
 /// The error with its causes; reqwest's own text leaves them out.
@@ -231,7 +254,10 @@ fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Res
         dir.create_dir_all(parent)?;
     }
     let old = dir.symlink_metadata(path).ok();
-    let mode = mode.or(old.as_ref().map(|old| old.permissions().mode())).unwrap_or(0o600) & 0o7777;
+    let mode = mode
+        .or(old.as_ref().map(|old| old.permissions().mode()))
+        .unwrap_or(0o600)
+        & 0o7777;
     let beside = beside(path)?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -254,9 +280,14 @@ fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Res
 
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut temporary = std::ffi::OsString::from(format!(".copal-tmp-{:016x}-", rand::random::<u64>()));
+    let mut temporary =
+        std::ffi::OsString::from(format!(".copal-tmp-{:016x}-", rand::random::<u64>()));
     // The original name would make the temporary one too long where it is near the file system's limit.
-    temporary.push(if name.len() > 200 { std::ffi::OsStr::new("long") } else { name });
+    temporary.push(if name.len() > 200 {
+        std::ffi::OsStr::new("long")
+    } else {
+        name
+    });
     Ok(path.with_file_name(temporary))
 }
 
@@ -277,7 +308,10 @@ fn copy_entry(from_dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Resul
     } else if metadata.is_file() {
         from_dir.copy(from, to_dir, to).map(drop)
     } else {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "only files, folders and symlinks can be copied"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "only files, folders and symlinks can be copied",
+        ))
     }
 }
 

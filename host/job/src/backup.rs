@@ -6,8 +6,11 @@ use std::sync::Arc;
 use copal_repository::archiver::{ArchiveOptions, Archiver, Summary};
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::{LockMode, Repository, SnapshotId};
+use copal_sandbox::types::{
+    BackupPlan, BackupRequest, Direction, Finding, Severity, Source, SourceContent, StreamSource,
+    Window,
+};
 use copal_sandbox::{Directory, Grants, Plugin, Tree};
-use copal_sandbox::types::{BackupPlan, BackupRequest, Direction, Finding, Severity, Source, SourceContent, StreamSource, Window};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -70,10 +73,17 @@ impl BackupJob {
         let schema = Schema::parse(&description.config_schema)?;
         let settings = schema.settings(&self.settings)?;
         let roots = roots::sources(&self.roots, description)?;
-        let probe = Arc::new(GrantedProbe::new(self.grants.clone(), &roots, context.cancel.clone()));
+        let probe = Arc::new(GrantedProbe::new(
+            self.grants.clone(),
+            &roots,
+            context.cancel.clone(),
+        ));
         let trees = roots.iter().map(tree).collect::<Result<_, _>>()?;
         let time = Timestamp::now();
-        let request = BackupRequest { config: Value::Object(settings.clone()).to_string(), now: convert::contract_time(time) };
+        let request = BackupRequest {
+            config: Value::Object(settings.clone()).to_string(),
+            now: convert::contract_time(time),
+        };
         let planned = self.plugin.plan_backup(trees, probe.clone(), request);
         let mut plan = plan::after_probes(planned, &probe)?;
         plan.findings.extend(unread(&roots, &plan));
@@ -156,19 +166,51 @@ impl ApprovedBackup {
             cancel: context.cancel.clone(),
         };
         let archiver = Archiver::new(repository, options, observer.progress())?;
-        let steps =
-            Steps::begin(&context.state, &begun, &context.runtime, context.cancel.clone(), observer)?;
-        let mut run = Run { planned: &planned, observer, archiver, steps, findings: Vec::new(), sources: Vec::new() };
+        let steps = Steps::begin(
+            &context.state,
+            &begun,
+            &context.runtime,
+            context.cancel.clone(),
+            observer,
+        )?;
+        let mut run = Run {
+            planned: &planned,
+            observer,
+            archiver,
+            steps,
+            findings: Vec::new(),
+            sources: Vec::new(),
+        };
         let read = run.read();
-        let Run { archiver, steps, findings, sources, .. } = run;
+        let Run {
+            archiver,
+            steps,
+            findings,
+            sources,
+            ..
+        } = run;
         let outcomes = steps.outcomes().to_vec();
         let ended = steps.end();
         if let Err(error) = read {
             return Err(error.and_not_undone(ended));
         }
         observer.phase("Saving the snapshot");
-        match save(&planned, repository, context, parent, Reading { archiver, outcomes, findings, sources }) {
-            Ok(outcome) => Ok(BackupOutcome { not_undone: ended?, ..outcome }),
+        match save(
+            &planned,
+            repository,
+            context,
+            parent,
+            Reading {
+                archiver,
+                outcomes,
+                findings,
+                sources,
+            },
+        ) {
+            Ok(outcome) => Ok(BackupOutcome {
+                not_undone: ended?,
+                ..outcome
+            }),
             Err(error) => Err(error.and_not_undone(ended)),
         }
     }
@@ -199,7 +241,12 @@ impl Run<'_> {
 
     fn sources(&mut self, window: Window) -> Result<(), Error> {
         let planned = self.planned;
-        for source in planned.plan.sources.iter().filter(|source| source.window == window) {
+        for source in planned
+            .plan
+            .sources
+            .iter()
+            .filter(|source| source.window == window)
+        {
             self.source(source)?;
             self.sources.push(source.name.clone());
         }
@@ -207,12 +254,18 @@ impl Run<'_> {
     }
 
     fn source(&mut self, source: &Source) -> Result<(), Error> {
-        let PlannedBackup { plan, job, roots, .. } = self.planned;
+        let PlannedBackup {
+            plan, job, roots, ..
+        } = self.planned;
         match &source.content {
             SourceContent::Tree(name) => {
                 self.observer.phase(&format!("Reading {name}"));
-                let path = roots.iter().find(|root| root.name == *name).map(|root| &root.path);
-                let path = path.ok_or_else(|| Error::Roots(format!("there is no root named `{name}`")))?;
+                let path = roots
+                    .iter()
+                    .find(|root| root.name == *name)
+                    .map(|root| &root.path);
+                let path =
+                    path.ok_or_else(|| Error::Roots(format!("there is no root named `{name}`")))?;
                 let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, name);
                 let added = self.archiver.add_tree(name, path, Some(&passes));
                 self.finish(added, passes)
@@ -223,12 +276,18 @@ impl Run<'_> {
 
     fn stream(&mut self, stream: &StreamSource) -> Result<(), Error> {
         let PlannedBackup { plan, job, .. } = self.planned;
-        self.observer.phase(&format!("Reading the stream {}", stream.name));
-        let failed = |source| Error::Stream { name: stream.name.clone(), source };
-        let reader = process::stream(&stream.command, self.steps.places(), self.steps.cancel()).map_err(failed)?;
+        self.observer
+            .phase(&format!("Reading the stream {}", stream.name));
+        let failed = |source| Error::Stream {
+            name: stream.name.clone(),
+            source,
+        };
+        let reader = process::stream(&stream.command, self.steps.places(), self.steps.cancel())
+            .map_err(failed)?;
         let path = format!("{STREAMS}/{}", stream.name);
         let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, STREAMS);
-        let used: Option<&dyn copal_repository::pass::Passes> = if stream.filter { Some(&passes) } else { None };
+        let used: Option<&dyn copal_repository::pass::Passes> =
+            if stream.filter { Some(&passes) } else { None };
         let added = self.archiver.add_stream(&path, reader, used);
         self.finish(added, passes)
     }
@@ -262,13 +321,27 @@ fn save(
     parent: Option<(SnapshotId, Snapshot)>,
     reading: Reading<'_>,
 ) -> Result<BackupOutcome, Error> {
-    let Reading { mut archiver, outcomes, findings, sources } = reading;
-    let missing: Vec<Missing> = archiver.summary().errors.iter().map(Missing::from).collect();
+    let Reading {
+        mut archiver,
+        outcomes,
+        findings,
+        sources,
+    } = reading;
+    let missing: Vec<Missing> = archiver
+        .summary()
+        .errors
+        .iter()
+        .map(Missing::from)
+        .collect();
     let findings = [planned.plan.findings.clone(), findings].concat();
-    let streams = planned.plan.sources.iter().filter_map(|source| match &source.content {
-        SourceContent::Command(stream) => Some(stream.name.clone()),
-        SourceContent::Tree(_) => None,
-    });
+    let streams = planned
+        .plan
+        .sources
+        .iter()
+        .filter_map(|source| match &source.content {
+            SourceContent::Command(stream) => Some(stream.name.clone()),
+            SourceContent::Tree(_) => None,
+        });
     let manifest = Manifest {
         format: Manifest::FORMAT,
         created_by: context.program.clone(),
@@ -286,8 +359,10 @@ fn save(
         complete: missing.is_empty(),
         missing: missing.clone(),
     };
-    let bytes = serde_json::to_vec_pretty(&manifest)
-        .map_err(|e| Error::Snapshot { what: "manifest", problem: e.to_string() })?;
+    let bytes = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Snapshot {
+        what: "manifest",
+        problem: e.to_string(),
+    })?;
     archiver.add_file(PLUGIN_PATH, planned.job.plugin.bytes())?;
     archiver.add_file(MANIFEST_PATH, &bytes)?;
     let archived = archiver.finish()?;
@@ -298,7 +373,11 @@ fn save(
     }
     let snapshot = Snapshot {
         parent: parent.as_ref().map(|(id, _)| *id),
-        paths: planned.roots.iter().map(|root| root.path.to_string_lossy().into_owned()).collect(),
+        paths: planned
+            .roots
+            .iter()
+            .map(|root| root.path.to_string_lossy().into_owned())
+            .collect(),
         tags,
         ..context.snapshot(planned.time, archived.tree)
     };
@@ -321,25 +400,39 @@ fn parent(
     roots: &[Root],
     hostname: &str,
 ) -> Result<Option<(SnapshotId, Snapshot)>, Error> {
-    let paths: Vec<String> = roots.iter().map(|root| root.path.to_string_lossy().into_owned()).collect();
+    let paths: Vec<String> = roots
+        .iter()
+        .map(|root| root.path.to_string_lossy().into_owned())
+        .collect();
     let mut snapshots = repository.snapshots()?;
     snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname && snapshot.paths == paths);
-    Ok(snapshots.into_iter().max_by_key(|(_, snapshot)| snapshot.time))
+    Ok(snapshots
+        .into_iter()
+        .max_by_key(|(_, snapshot)| snapshot.time))
 }
 
 fn tree(root: &Root) -> Result<Arc<dyn Tree>, Error> {
-    Ok(Arc::new(Directory::open(&root.name, &root.path).map_err(copal_sandbox::Error::Guest)?))
+    Ok(Arc::new(
+        Directory::open(&root.name, &root.path).map_err(copal_sandbox::Error::Guest)?,
+    ))
 }
 
 /// A warning for each root that was given and that the plan does not read.
 fn unread(roots: &[Root], plan: &BackupPlan) -> Vec<Finding> {
-    let read = |root: &Root| plan.sources.iter().any(|s| matches!(&s.content, SourceContent::Tree(name) if *name == root.name));
+    let read = |root: &Root| {
+        plan.sources
+            .iter()
+            .any(|s| matches!(&s.content, SourceContent::Tree(name) if *name == root.name))
+    };
     let unread = roots.iter().filter(|root| !read(root));
     unread
         .map(|root| {
-            let message = format!("The plan does not read the root `{}` ({}).", root.name, root.path.display());
+            let message = format!(
+                "The plan does not read the root `{}` ({}).",
+                root.name,
+                root.path.display()
+            );
             plan::finding(Severity::Warning, "copal.root.unread", message, None)
         })
         .collect()
 }
-

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use copal_repository::{Identity, TreeId};
 use copal_repository::format::snapshot::Snapshot;
+use copal_repository::{Identity, TreeId};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 

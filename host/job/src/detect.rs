@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use copal_sandbox::{Directory, Grants, Plugin};
 use copal_sandbox::types::Detection;
+use copal_sandbox::{Directory, Grants, Plugin};
 
 use crate::context::Context;
 use crate::error::Error;

@@ -88,14 +88,27 @@ pub struct UndoFailure {
 }
 
 impl Error {
-    pub(crate) fn state(what: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
-        Self::State { what, path: path.as_ref().to_owned(), source }
+    pub(crate) fn state(
+        what: &'static str,
+        path: impl AsRef<Path>,
+        source: std::io::Error,
+    ) -> Self {
+        Self::State {
+            what,
+            path: path.as_ref().to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn step(step: &Step, source: ActionError) -> Self {
         match source {
-            ActionError::Interrupted | ActionError::Process(ProcessError::Interrupted(_)) => Self::interrupted(),
-            source => Self::Step { title: step.title.clone(), source },
+            ActionError::Interrupted | ActionError::Process(ProcessError::Interrupted(_)) => {
+                Self::interrupted()
+            }
+            source => Self::Step {
+                title: step.title.clone(),
+                source,
+            },
         }
     }
 
@@ -107,10 +120,19 @@ impl Error {
     pub(crate) fn and_not_undone(self, ended: Result<Vec<UndoFailure>, Self>) -> Self {
         match ended {
             Ok(not_undone) if not_undone.is_empty() => self,
-            Ok(not_undone) => Self::NotUndone { work: self.into(), not_undone },
+            Ok(not_undone) => Self::NotUndone {
+                work: self.into(),
+                not_undone,
+            },
             Err(error) => {
-                let failure = UndoFailure { title: "the job's journal".into(), problem: error.to_string() };
-                Self::NotUndone { work: self.into(), not_undone: vec![failure] }
+                let failure = UndoFailure {
+                    title: "the job's journal".into(),
+                    problem: error.to_string(),
+                };
+                Self::NotUndone {
+                    work: self.into(),
+                    not_undone: vec![failure],
+                }
             }
         }
     }
@@ -149,15 +171,26 @@ impl Error {
         match self {
             Self::Plugin(error) => error.advice().map(str::to_owned),
             Self::Refused(findings) | Self::Verify(findings) => {
-                let remedies: Vec<_> = findings.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
+                let remedies: Vec<_> = findings
+                    .iter()
+                    .filter_map(|finding| finding.remedy.as_deref())
+                    .collect();
                 (!remedies.is_empty()).then(|| remedies.join(" "))
             }
             Self::Grants(grants) => {
-                let flags: Vec<_> = grants.iter().map(|grant| format!("--grant {}", shell_quote(&grant.to_string()))).collect();
-                Some(format!("If the plugin may do this, add {}.", flags.join(" ")))
+                let flags: Vec<_> = grants
+                    .iter()
+                    .map(|grant| format!("--grant {}", shell_quote(&grant.to_string())))
+                    .collect();
+                Some(format!(
+                    "If the plugin may do this, add {}.",
+                    flags.join(" ")
+                ))
             }
             Self::NotUndone { work, .. } => work.advice(),
-            Self::Settings(_) => Some("`copal plugin info PLUGIN` describes the settings.".to_owned()),
+            Self::Settings(_) => {
+                Some("`copal plugin info PLUGIN` describes the settings.".to_owned())
+            }
             _ => None,
         }
     }
@@ -174,12 +207,19 @@ pub fn shell_quote(word: &str) -> String {
 }
 
 fn codes(findings: &[Finding]) -> String {
-    let lines: Vec<_> = findings.iter().map(|finding| format!("{} ({})", finding.message, finding.code)).collect();
+    let lines: Vec<_> = findings
+        .iter()
+        .map(|finding| format!("{} ({})", finding.message, finding.code))
+        .collect();
     lines.join("; ")
 }
 
 fn list(grants: &[Grant]) -> String {
-    grants.iter().map(|grant| format!("`{grant}`")).collect::<Vec<_>>().join(", ")
+    grants
+        .iter()
+        .map(|grant| format!("`{grant}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
@@ -187,6 +227,11 @@ fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
 }
 
 fn undo_failures(failures: &[UndoFailure]) -> String {
-    let one = |failure: &UndoFailure| format!("`{}` could not be undone: {}", failure.title, failure.problem);
+    let one = |failure: &UndoFailure| {
+        format!(
+            "`{}` could not be undone: {}",
+            failure.title, failure.problem
+        )
+    };
     failures.iter().map(one).collect::<Vec<_>>().join("; ")
 }

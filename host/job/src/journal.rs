@@ -33,8 +33,14 @@ pub struct Begun {
 #[serde(rename_all = "snake_case")]
 enum Record {
     Begun(Begun),
-    Starting { step: String, title: String, undo: Option<Action> },
-    Undone { step: String },
+    Starting {
+        step: String,
+        title: String,
+        undo: Option<Action>,
+    },
+    Undone {
+        step: String,
+    },
 }
 
 /// A step that was started and not yet taken back.
@@ -56,9 +62,16 @@ impl Journal {
     /// Begins the journal of a job in the folder `state`.
     pub(crate) fn begin(state: &Path, begun: &Begun) -> io::Result<Self> {
         let folder = folder(state);
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
         let path = folder.join(format!("{}.jsonl", begun.job));
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let mut journal = Self { file, path };
         journal.append(&Record::Begun(begun.clone()))?;
@@ -69,12 +82,18 @@ impl Journal {
     /// Notes that a step is about to start. Once this returns, a crash can't forget its undo.
     pub(crate) fn starting(&mut self, step: &Step) -> io::Result<()> {
         let (id, title) = (step.id.clone(), step.title.clone());
-        self.append(&Record::Starting { step: id, title, undo: step.undo.clone() })
+        self.append(&Record::Starting {
+            step: id,
+            title,
+            undo: step.undo.clone(),
+        })
     }
 
     /// Notes that a step was taken back.
     pub(crate) fn undone(&mut self, step: &str) -> io::Result<()> {
-        self.append(&Record::Undone { step: step.to_owned() })
+        self.append(&Record::Undone {
+            step: step.to_owned(),
+        })
     }
 
     /// Removes the journal of a job that left nothing to take back.
@@ -105,8 +124,13 @@ pub(crate) fn interrupted(state: &Path) -> io::Result<Vec<Interrupted>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "jsonl")
+    });
     paths.sort();
     let mut jobs = Vec::new();
     for path in paths {
@@ -115,7 +139,11 @@ pub(crate) fn interrupted(state: &Path) -> io::Result<Vec<Interrupted>> {
             continue;
         }
         match read(&file)? {
-            Some((begun, pending)) => jobs.push(Interrupted { begun, pending, journal: Journal { file, path } }),
+            Some((begun, pending)) => jobs.push(Interrupted {
+                begun,
+                pending,
+                journal: Journal { file, path },
+            }),
             // Cut off before its first line was whole: nothing had been started.
             None => std::fs::remove_file(&path)?,
         }
@@ -134,7 +162,11 @@ fn read(file: &File) -> io::Result<Option<(Begun, Vec<Pending>)>> {
     for line in BufReader::new(file).split(b'\n') {
         match serde_json::from_slice(&line?) {
             Ok(Record::Begun(header)) => begun = Some(header),
-            Ok(Record::Starting { step, title, undo: Some(undo) }) => pending.push(Pending { step, title, undo }),
+            Ok(Record::Starting {
+                step,
+                title,
+                undo: Some(undo),
+            }) => pending.push(Pending { step, title, undo }),
             Ok(Record::Starting { undo: None, .. }) => {}
             Ok(Record::Undone { step }) => pending.retain(|other| other.step != step),
             Err(_) => break,
@@ -150,14 +182,32 @@ mod tests {
     use super::*;
 
     fn step(id: &str) -> Step {
-        let remove = |path: &str| Action::Remove(Location { base: Base::Scratch, path: path.into() });
-        Step { id: id.into(), title: id.into(), action: remove("a"), undo: Some(remove(id)), capture: false }
+        let remove = |path: &str| {
+            Action::Remove(Location {
+                base: Base::Scratch,
+                path: path.into(),
+            })
+        };
+        Step {
+            id: id.into(),
+            title: id.into(),
+            action: remove("a"),
+            undo: Some(remove(id)),
+            capture: false,
+        }
     }
 
     fn begun() -> Begun {
         let time = Timestamp::UNIX_EPOCH;
         let (job, kind, plugin) = ("j1".into(), "backup".into(), "copal/jpom".into());
-        Begun { job, kind, plugin, time, roots: Vec::new(), scratch: "/tmp/copal-j1".into() }
+        Begun {
+            job,
+            kind,
+            plugin,
+            time,
+            roots: Vec::new(),
+            scratch: "/tmp/copal-j1".into(),
+        }
     }
 
     #[test]
@@ -168,18 +218,31 @@ mod tests {
             journal.starting(&step(id)).unwrap();
         }
         journal.undone("three").unwrap();
-        journal.file.write_all(b"{\"starting\":{\"step\":\"torn").unwrap();
-        assert!(interrupted(state.path()).unwrap().is_empty(), "a job that still runs is left alone");
+        journal
+            .file
+            .write_all(b"{\"starting\":{\"step\":\"torn")
+            .unwrap();
+        assert!(
+            interrupted(state.path()).unwrap().is_empty(),
+            "a job that still runs is left alone"
+        );
         drop(journal);
         let jobs = interrupted(state.path()).unwrap();
-        let pending: Vec<_> = jobs[0].pending.iter().map(|pending| pending.step.as_str()).collect();
+        let pending: Vec<_> = jobs[0]
+            .pending
+            .iter()
+            .map(|pending| pending.step.as_str())
+            .collect();
         assert_eq!((jobs.len(), pending), (1, vec!["one", "two"]));
     }
 
     #[test]
     fn a_closed_journal_leaves_nothing() {
         let state = tempfile::tempdir().unwrap();
-        Journal::begin(state.path(), &begun()).unwrap().close().unwrap();
+        Journal::begin(state.path(), &begun())
+            .unwrap()
+            .close()
+            .unwrap();
         assert!(interrupted(state.path()).unwrap().is_empty());
     }
 }

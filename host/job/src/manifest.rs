@@ -39,7 +39,11 @@ pub struct PluginIdentity {
 impl PluginIdentity {
     pub(crate) fn new(plugin: &Plugin, description: &Description) -> Self {
         let (name, version) = (description.name.clone(), description.version.clone());
-        Self { name, version, digest: plugin.digest().to_owned() }
+        Self {
+            name,
+            version,
+            digest: plugin.digest().to_owned(),
+        }
     }
 }
 
@@ -54,7 +58,10 @@ pub struct Missing {
 
 impl From<&ItemError> for Missing {
     fn from(error: &ItemError) -> Self {
-        Self { path: error.path.clone(), error: error.message.clone() }
+        Self {
+            path: error.path.clone(),
+            error: error.message.clone(),
+        }
     }
 }
 
@@ -99,29 +106,46 @@ impl Manifest {
 
     /// Reads the manifest of a snapshot; none where there is none, as in a snapshot that restic wrote.
     pub fn read(repository: &Repository, tree: &TreeId) -> Result<Option<Self>, Error> {
-        let Some(bytes) = read_file(repository, tree, MANIFEST_PATH, MANIFEST_LIMIT)? else { return Ok(None) };
-        let unusable = |problem: String| Error::Snapshot { what: "manifest", problem };
+        let Some(bytes) = read_file(repository, tree, MANIFEST_PATH, MANIFEST_LIMIT)? else {
+            return Ok(None);
+        };
+        let unusable = |problem: String| Error::Snapshot {
+            what: "manifest",
+            problem,
+        };
         // The version first: a newer format may not fit the rest.
         #[derive(Deserialize)]
         struct Version {
             format: u32,
         }
-        let version: Version = serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
+        let version: Version =
+            serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
         if version.format != FORMAT {
-            let problem = format!("it has format {}, and this version of Copal reads {FORMAT}", version.format);
+            let problem = format!(
+                "it has format {}, and this version of Copal reads {FORMAT}",
+                version.format
+            );
             return Err(unusable(problem));
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| unusable(e.to_string()))
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| unusable(e.to_string()))
     }
 
     /// Reads the plugin's component out of the snapshot, and checks that it is the one that the manifest names.
     pub fn plugin(&self, repository: &Repository, tree: &TreeId) -> Result<Vec<u8>, Error> {
-        let unusable = |problem: String| Error::Snapshot { what: "plugin", problem };
+        let unusable = |problem: String| Error::Snapshot {
+            what: "plugin",
+            problem,
+        };
         let bytes = read_file(repository, tree, PLUGIN_PATH, PLUGIN_LIMIT)?;
         let bytes = bytes.ok_or_else(|| unusable(format!("there is no {PLUGIN_PATH}")))?;
         let digest = digest(&bytes);
         if digest != self.plugin.digest {
-            return Err(unusable(format!("its digest is {digest}, and the manifest names {}", self.plugin.digest)));
+            return Err(unusable(format!(
+                "its digest is {digest}, and the manifest names {}",
+                self.plugin.digest
+            )));
         }
         Ok(bytes)
     }
@@ -129,20 +153,41 @@ impl Manifest {
     /// The facts as the contract hands them to the plugin.
     pub(crate) fn contract_facts(&self) -> Vec<Fact> {
         let facts = self.facts.iter();
-        facts.map(|(name, value)| Fact { name: name.clone(), value: value.to_string() }).collect()
+        facts
+            .map(|(name, value)| Fact {
+                name: name.clone(),
+                value: value.to_string(),
+            })
+            .collect()
     }
 }
 
 fn digest(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
-fn read_file(repository: &Repository, tree: &TreeId, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-    let Some(node) = walk::find(repository, tree, path.as_bytes())? else { return Ok(None) };
+fn read_file(
+    repository: &Repository,
+    tree: &TreeId,
+    path: &str,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some(node) = walk::find(repository, tree, path.as_bytes())? else {
+        return Ok(None);
+    };
     if node.size > limit {
-        let problem = format!("{path} has {} bytes, and at most {limit} are read", node.size);
-        return Err(Error::Snapshot { what: "manifest", problem });
+        let problem = format!(
+            "{path} has {} bytes, and at most {limit} are read",
+            node.size
+        );
+        return Err(Error::Snapshot {
+            what: "manifest",
+            problem,
+        });
     }
     let mut bytes = Vec::new();
     walk::dump(repository, &node, &mut bytes)?;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use copal_repository::format::Timestamp;
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::pass::{Change, Owner, Pass, PassError, Passes, Verdict};
-use copal_sandbox::{self as sandbox, Plugin, name};
 use copal_sandbox::types;
 use copal_sandbox::types::{Direction, Entry, Finding, Kind};
+use copal_sandbox::{self as sandbox, Plugin, name};
 
 use crate::error::Error;
 
@@ -28,8 +28,19 @@ struct Ended {
 }
 
 impl<'a> PluginPasses<'a> {
-    pub(crate) fn new(plugin: &'a Plugin, direction: Direction, state: &'a [u8], root: &'a str) -> Self {
-        Self { plugin, direction, state, root, ended: Arc::default() }
+    pub(crate) fn new(
+        plugin: &'a Plugin,
+        direction: Direction,
+        state: &'a [u8],
+        root: &'a str,
+    ) -> Self {
+        Self {
+            plugin,
+            direction,
+            state,
+            root,
+            ended: Arc::default(),
+        }
     }
 
     /// What the passes had to say, once all of them are dropped.
@@ -44,8 +55,15 @@ impl<'a> PluginPasses<'a> {
 
 impl Passes for PluginPasses<'_> {
     fn start(&self) -> Result<Box<dyn Pass>, PassError> {
-        let pass = self.plugin.start_pass(self.direction, self.state).map_err(fatal)?;
-        Ok(Box::new(PluginPass { pass: Some(pass), root: self.root.to_owned(), ended: self.ended.clone() }))
+        let pass = self
+            .plugin
+            .start_pass(self.direction, self.state)
+            .map_err(fatal)?;
+        Ok(Box::new(PluginPass {
+            pass: Some(pass),
+            root: self.root.to_owned(),
+            ended: self.ended.clone(),
+        }))
     }
 }
 
@@ -58,7 +76,9 @@ struct PluginPass {
 
 impl PluginPass {
     fn pass(&mut self) -> Result<&mut sandbox::Pass, PassError> {
-        self.pass.as_mut().ok_or_else(|| PassError::Fatal("the pass has ended".into()))
+        self.pass
+            .as_mut()
+            .ok_or_else(|| PassError::Fatal("the pass has ended".into()))
     }
 }
 
@@ -68,15 +88,23 @@ impl Pass for PluginPass {
         if !prefix.is_empty() {
             prefix.push('/');
         }
-        let entries: Vec<_> = entries.iter().map(|node| entry(format!("{prefix}{}", name::escape(&node.name)), node)).collect();
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|node| entry(format!("{prefix}{}", name::escape(&node.name)), node))
+            .collect();
         let root = self.root.clone();
-        let verdicts = self.pass()?.classify(&root, &entries).map_err(item_or_fatal)?;
+        let verdicts = self
+            .pass()?
+            .classify(&root, &entries)
+            .map_err(item_or_fatal)?;
         verdicts.into_iter().map(verdict).collect()
     }
 
     fn open(&mut self, path: &[u8], node: &Node) -> Result<(), PassError> {
         let root = self.root.clone();
-        self.pass()?.open(&root, &entry(name::escape(path), node)).map_err(item_or_fatal)
+        self.pass()?
+            .open(&root, &entry(name::escape(path), node))
+            .map_err(item_or_fatal)
     }
 
     fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, PassError> {
@@ -90,7 +118,9 @@ impl Pass for PluginPass {
 
 impl Drop for PluginPass {
     fn drop(&mut self) {
-        let Some(finished) = self.pass.take().map(sandbox::Pass::finish) else { return };
+        let Some(finished) = self.pass.take().map(sandbox::Pass::finish) else {
+            return;
+        };
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         match finished {
             Ok(findings) => ended.findings.extend(findings),
@@ -102,7 +132,9 @@ impl Drop for PluginPass {
 /// A failure that the plugin returned concerns the item alone; anything else means that the plugin can't go on.
 fn item_or_fatal(error: sandbox::Error) -> PassError {
     match error {
-        sandbox::Error::Guest(failure) => PassError::Item(format!("{} ({})", failure.message, failure.code)),
+        sandbox::Error::Guest(failure) => {
+            PassError::Item(format!("{} ({})", failure.message, failure.code))
+        }
         error => fatal(error),
     }
 }
@@ -132,7 +164,10 @@ pub(crate) fn entry(path: String, node: &Node) -> Entry {
             user: node.user.clone(),
             group: node.group.clone(),
         },
-        modified: types::Timestamp { seconds: node.modified.seconds, nanoseconds: node.modified.nanoseconds },
+        modified: types::Timestamp {
+            seconds: node.modified.seconds,
+            nanoseconds: node.modified.nanoseconds,
+        },
         link_target: (node.kind == NodeKind::Symlink).then(|| name::escape(&node.link_target)),
     }
 }
@@ -147,8 +182,15 @@ fn verdict(verdict: types::Verdict) -> Result<Verdict, PassError> {
     Ok(Verdict::Change(Change {
         name: name.map_err(|error| PassError::Fatal(Box::new(error)))?,
         mode: change.mode,
-        owner: change.owner.map(|owner| Owner { uid: owner.uid, gid: owner.gid, user: owner.user, group: owner.group }),
-        modified: change.modified.map(|time| Timestamp::utc(time.seconds, time.nanoseconds)),
+        owner: change.owner.map(|owner| Owner {
+            uid: owner.uid,
+            gid: owner.gid,
+            user: owner.user,
+            group: owner.group,
+        }),
+        modified: change
+            .modified
+            .map(|time| Timestamp::utc(time.seconds, time.nanoseconds)),
         filter: change.filter,
     }))
 }

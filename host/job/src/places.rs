@@ -50,12 +50,18 @@ pub enum PlaceError {
 impl Places {
     /// The places of a job; without scratch for probes.
     pub(crate) fn new(roots: &[Root], scratch: Option<PathBuf>) -> Self {
-        let roots = roots.iter().map(|root| (root.name.clone(), root.path.clone())).collect();
+        let roots = roots
+            .iter()
+            .map(|root| (root.name.clone(), root.path.clone()))
+            .collect();
         Self { roots, scratch }
     }
 
     fn root(&self, name: &str) -> Result<&Path, PlaceError> {
-        self.roots.get(name).map(PathBuf::as_path).ok_or_else(|| PlaceError::NoRoot(name.to_owned()))
+        self.roots
+            .get(name)
+            .map(PathBuf::as_path)
+            .ok_or_else(|| PlaceError::NoRoot(name.to_owned()))
     }
 
     fn scratch(&self) -> Result<&Path, PlaceError> {
@@ -77,22 +83,32 @@ impl Places {
     /// Opens the base of a location as a directory out of which no path leads, and gives the path within it.
     ///
     /// With `create`, an absent root is made first.
-    pub(crate) fn resolve(&self, location: &Location, create: bool) -> Result<(Dir, PathBuf), PlaceError> {
+    pub(crate) fn resolve(
+        &self,
+        location: &Location,
+        create: bool,
+    ) -> Result<(Dir, PathBuf), PlaceError> {
         let base = match &location.base {
             Base::Root(name) => self.root(name)?,
             Base::Scratch => self.scratch()?,
         };
         if create {
-            std::fs::create_dir_all(base).map_err(|source| PlaceError::Open(base.to_owned(), source))?;
+            std::fs::create_dir_all(base)
+                .map_err(|source| PlaceError::Open(base.to_owned(), source))?;
         }
         let dir = Dir::open_ambient_dir(base, ambient_authority())
             .map_err(|source| PlaceError::Open(base.to_owned(), source))?;
         let raw = name::unescape(&location.path)
             .map_err(|problem| PlaceError::Path(location.path.clone(), problem.to_string()))?;
         let path = PathBuf::from(OsStr::from_bytes(&raw));
-        let plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        let plain = path
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
         if !plain || raw.is_empty() {
-            return Err(PlaceError::Path(location.path.clone(), "it must name something beneath its base".into()));
+            return Err(PlaceError::Path(
+                location.path.clone(),
+                "it must name something beneath its base".into(),
+            ));
         }
         Ok((dir, path))
     }
@@ -104,9 +120,17 @@ mod tests {
 
     #[test]
     fn placeholders_become_the_paths_of_the_job() {
-        let root = Root { name: "home".into(), path: "/srv/jpom".into() };
+        let root = Root {
+            name: "home".into(),
+            path: "/srv/jpom".into(),
+        };
         let places = Places::new(&[root], Some("/tmp/s".into()));
-        assert_eq!(places.expand("jdbc:h2:{root:home}/db {scratch} {{").unwrap(), "jdbc:h2:/srv/jpom/db /tmp/s {");
+        assert_eq!(
+            places
+                .expand("jdbc:h2:{root:home}/db {scratch} {{")
+                .unwrap(),
+            "jdbc:h2:/srv/jpom/db /tmp/s {"
+        );
         assert!(places.expand("{root:data}").is_err());
         assert!(Places::default().expand("{scratch}").is_err());
     }
@@ -114,9 +138,18 @@ mod tests {
     #[test]
     fn locations_may_not_leave_their_base() {
         let dir = tempfile::tempdir().unwrap();
-        let places = Places::new(&[Root { name: "home".into(), path: dir.path().into() }], None);
+        let places = Places::new(
+            &[Root {
+                name: "home".into(),
+                path: dir.path().into(),
+            }],
+            None,
+        );
         for bad in ["", "..", "a/../b", "/etc/passwd", "./a"] {
-            let location = Location { base: Base::Root("home".into()), path: bad.into() };
+            let location = Location {
+                base: Base::Root("home".into()),
+                path: bad.into(),
+            };
             assert!(places.resolve(&location, false).is_err(), "{bad}");
         }
     }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use copal_sandbox::types::{
+    Action, Base, Condition, Description, FailureKind, Finding, HttpRequest, Location, Severity,
+    Step,
+};
 use copal_sandbox::{Grant, Grants};
-use copal_sandbox::types::{Description, FailureKind, HttpRequest, Action, Base, Condition, Finding, Location, Severity, Step};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -33,13 +36,22 @@ pub(crate) struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    pub(crate) fn new(grants: &'a Grants, description: &'a Description, roots_are_targets: bool) -> Self {
+    pub(crate) fn new(
+        grants: &'a Grants,
+        description: &'a Description,
+        roots_are_targets: bool,
+    ) -> Self {
         let capabilities = description.capabilities.iter();
         let capabilities = capabilities.filter_map(|capability| {
             let pattern: Grant = capability.grant.parse().ok()?;
             Some((Grants::from_iter([pattern]), capability.reason.as_str()))
         });
-        Self { grants, capabilities: capabilities.collect(), roots_are_targets, by_grant: BTreeMap::new() }
+        Self {
+            grants,
+            capabilities: capabilities.collect(),
+            roots_are_targets,
+            by_grant: BTreeMap::new(),
+        }
     }
 
     /// Adds what the steps and their undoing need.
@@ -53,7 +65,9 @@ impl<'a> Needs<'a> {
 
     /// Adds a command.
     pub(crate) fn command(&mut self, argv: &[String], used_by: &str) {
-        self.add(Grant::for_command(argv), used_by, |grants| grants.allows_command(argv));
+        self.add(Grant::for_command(argv), used_by, |grants| {
+            grants.allows_command(argv)
+        });
     }
 
     /// Adds what probes were refused for, and gives the list.
@@ -93,16 +107,26 @@ impl<'a> Needs<'a> {
         if let Base::Root(root) = base
             && !self.roots_are_targets
         {
-            self.add(Grant::for_write(root, path), used_by, |grants| grants.allows_write(root, path));
+            self.add(Grant::for_write(root, path), used_by, |grants| {
+                grants.allows_write(root, path)
+            });
         }
     }
 
     fn add(&mut self, grant: Grant, used_by: &str, covered_by: impl Fn(&Grants) -> bool) {
         let given = covered_by(self.grants);
-        let reason = self.capabilities.iter().find(|(pattern, _)| covered_by(pattern));
+        let reason = self
+            .capabilities
+            .iter()
+            .find(|(pattern, _)| covered_by(pattern));
         let reason = reason.map(|(_, reason)| (*reason).to_owned());
         let need = self.by_grant.entry(grant.to_string());
-        let need = need.or_insert_with(|| Needed { grant, used_by: Vec::new(), reason, given });
+        let need = need.or_insert_with(|| Needed {
+            grant,
+            used_by: Vec::new(),
+            reason,
+            given,
+        });
         if !need.used_by.iter().any(|other| other == used_by) {
             need.used_by.push(used_by.to_owned());
         }
@@ -111,25 +135,59 @@ impl<'a> Needs<'a> {
 
 /// Refuses a plan with an error among its findings, or with a grant that was not given.
 pub(crate) fn approve(findings: &[Finding], needed: &[Needed]) -> Result<(), Error> {
-    let errors: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
+    let errors: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .cloned()
+        .collect();
     if !errors.is_empty() {
         return Err(Error::Refused(errors));
     }
-    let missing: Vec<_> = needed.iter().filter(|need| !need.given).map(|need| need.grant.clone()).collect();
-    if missing.is_empty() { Ok(()) } else { Err(Error::Grants(missing)) }
+    let missing: Vec<_> = needed
+        .iter()
+        .filter(|need| !need.given)
+        .map(|need| need.grant.clone())
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Grants(missing))
+    }
 }
 
 /// A finding of the host's own.
-pub(crate) fn finding(severity: Severity, code: &str, message: String, remedy: Option<String>) -> Finding {
-    Finding { severity, code: code.to_owned(), message, remedy, path: None }
+pub(crate) fn finding(
+    severity: Severity,
+    code: &str,
+    message: String,
+    remedy: Option<String>,
+) -> Finding {
+    Finding {
+        severity,
+        code: code.to_owned(),
+        message,
+        remedy,
+        path: None,
+    }
 }
 
 /// The plugin's answer, or the missing grants where it failed for want of them.
-pub(crate) fn after_probes<T>(planned: Result<T, copal_sandbox::Error>, probe: &GrantedProbe) -> Result<T, Error> {
+pub(crate) fn after_probes<T>(
+    planned: Result<T, copal_sandbox::Error>,
+    probe: &GrantedProbe,
+) -> Result<T, Error> {
     planned.map_err(|error| match error {
         copal_sandbox::Error::Guest(failure) if failure.kind == FailureKind::Denied => {
-            let missing: Vec<_> = probe.refused().iter().map(|argv| Grant::for_command(argv)).collect();
-            if missing.is_empty() { copal_sandbox::Error::Guest(failure).into() } else { Error::Grants(missing) }
+            let missing: Vec<_> = probe
+                .refused()
+                .iter()
+                .map(|argv| Grant::for_command(argv))
+                .collect();
+            if missing.is_empty() {
+                copal_sandbox::Error::Guest(failure).into()
+            } else {
+                Error::Grants(missing)
+            }
         }
         error => error.into(),
     })

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use copal_sandbox::{Grant, Grants, Probe};
 use copal_sandbox::types::{Command, Failure, FailureKind, Output};
+use copal_sandbox::{Grant, Grants, Probe};
 
 use crate::error::shell_quote;
 use crate::places::{Places, Root};
@@ -22,12 +22,22 @@ pub(crate) struct GrantedProbe {
 
 impl GrantedProbe {
     pub(crate) fn new(grants: Grants, roots: &[Root], cancel: Arc<AtomicBool>) -> Self {
-        Self { grants, places: Places::new(roots, None), cancel, refused: Mutex::default() }
+        Self {
+            grants,
+            places: Places::new(roots, None),
+            cancel,
+            refused: Mutex::default(),
+        }
     }
 
     /// The commands that were refused.
     pub(crate) fn refused(&self) -> Vec<Vec<String>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -35,12 +45,24 @@ impl Probe for GrantedProbe {
     fn run(&self, command: &Command) -> Result<Output, Failure> {
         if !self.grants.allows_command(&command.argv) {
             let grant = Grant::for_command(&command.argv).to_string();
-            let failure = Failure::new(FailureKind::Denied, "copal.grant.missing", format!("no grant covers `{grant}`"));
-            self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(command.argv.clone());
+            let failure = Failure::new(
+                FailureKind::Denied,
+                "copal.grant.missing",
+                format!("no grant covers `{grant}`"),
+            );
+            self.refused
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(command.argv.clone());
             return Err(failure.remedy(format!("Grant it with --grant {}.", shell_quote(&grant))));
         }
-        process::run(command, &self.places, &self.cancel)
-            .map_err(|error| Failure::new(FailureKind::Unavailable, "copal.probe.failed", error.to_string()))
+        process::run(command, &self.places, &self.cancel).map_err(|error| {
+            Failure::new(
+                FailureKind::Unavailable,
+                "copal.probe.failed",
+                error.to_string(),
+            )
+        })
     }
 }
 
@@ -58,7 +80,10 @@ mod tests {
             stdin: None,
             timeout: 5,
         };
-        assert_eq!(probe.run(&command(&["echo", "hi"])).unwrap().stdout, b"hi\n");
+        assert_eq!(
+            probe.run(&command(&["echo", "hi"])).unwrap().stdout,
+            b"hi\n"
+        );
         let refused = probe.run(&command(&["id", "-u"])).unwrap_err();
         assert_eq!(refused.kind, FailureKind::Denied);
         assert_eq!(probe.refused(), [["id", "-u"]]);

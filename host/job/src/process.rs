@@ -72,16 +72,33 @@ pub enum ProcessError {
 }
 
 fn tail(stderr: &str) -> String {
-    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!(": {stderr}")
+    }
 }
 
 /// Runs a command to its end and keeps a bounded part of its output. A non-zero exit code is not an error here.
-pub(crate) fn run(command: &Command, places: &Places, cancel: &Arc<AtomicBool>) -> Result<Output, ProcessError> {
+pub(crate) fn run(
+    command: &Command,
+    places: &Places,
+    cancel: &Arc<AtomicBool>,
+) -> Result<Output, ProcessError> {
     let mut running = Running::start(command, places, cancel, Mode::Read)?;
-    let stdout = running.child.stdout.take().map(|pipe| Collector::start(pipe, STDOUT_LIMIT));
+    let stdout = running
+        .child
+        .stdout
+        .take()
+        .map(|pipe| Collector::start(pipe, STDOUT_LIMIT));
     let code = running.finish()?;
     let (stdout, truncated) = stdout.map(Collector::take).unwrap_or_default();
-    Ok(Output { code, stdout, stderr: running.stderr().into_bytes(), truncated })
+    Ok(Output {
+        code,
+        stdout,
+        stderr: running.stderr().into_bytes(),
+        truncated,
+    })
 }
 
 /// Runs a command that must exit with 0.
@@ -95,7 +112,11 @@ pub(crate) fn run_checked(
         return Ok(output);
     }
     let stderr = printable_tail(&output.stderr);
-    Err(ProcessError::Failed { program: program(command), code: output.code, stderr })
+    Err(ProcessError::Failed {
+        program: program(command),
+        code: output.code,
+        stderr,
+    })
 }
 
 /// Starts a command whose standard output is read as a stream. Reading its end waits for the command, and fails unless it exited with 0.
@@ -104,7 +125,10 @@ pub(crate) fn stream(
     places: &Places,
     cancel: &Arc<AtomicBool>,
 ) -> Result<impl Read + Send + use<>, ProcessError> {
-    Ok(StreamReader { running: Running::start(command, places, cancel, Mode::Read)?, ended: false })
+    Ok(StreamReader {
+        running: Running::start(command, places, cancel, Mode::Read)?,
+        ended: false,
+    })
 }
 
 /// Starts a command and lets `write` fill its standard input; it must then exit with 0.
@@ -152,7 +176,10 @@ fn printable_tail(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end();
     let start = text.char_indices().rev().nth(999).map_or(0, |(at, _)| at);
-    text[start..].chars().filter(|c| !c.is_control() || *c == '\n').collect()
+    text[start..]
+        .chars()
+        .filter(|c| !c.is_control() || *c == '\n')
+        .collect()
 }
 
 const RUNNING: u8 = 0;
@@ -185,18 +212,30 @@ impl Running {
         cancel: &Arc<AtomicBool>,
         mode: Mode,
     ) -> Result<Self, ProcessError> {
-        let words: Vec<_> = command.argv.iter().map(|word| places.expand(word)).collect::<Result<_, _>>()?;
+        let words: Vec<_> = command
+            .argv
+            .iter()
+            .map(|word| places.expand(word))
+            .collect::<Result<_, _>>()?;
         let (program_path, arguments) = words.split_first().ok_or_else(|| ProcessError::Start {
             program: String::new(),
             source: io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"),
         })?;
-        let stdin = command.stdin.as_ref().map(|text| reveal(text, places)).transpose()?;
+        let stdin = command
+            .stdin
+            .as_ref()
+            .map(|text| reveal(text, places))
+            .transpose()?;
         let (stdin_pipe, stdout) = match mode {
             Mode::Read => (stdin.is_some(), Stdio::piped()),
             Mode::Write => (true, Stdio::null()),
         };
         let mut builder = std::process::Command::new(program_path);
-        builder.args(arguments).env_clear().current_dir("/").process_group(0);
+        builder
+            .args(arguments)
+            .env_clear()
+            .current_dir("/")
+            .process_group(0);
         for name in PASSED_ON {
             if let Some(value) = std::env::var_os(name) {
                 builder.env(name, value);
@@ -206,15 +245,27 @@ impl Running {
             let value = reveal(&variable.value, places)?;
             builder.env(&variable.name, OsStr::from_bytes(&value));
         }
-        builder.stdin(if stdin_pipe { Stdio::piped() } else { Stdio::null() }).stdout(stdout).stderr(Stdio::piped());
-        let mut child =
-            builder.spawn().map_err(|source| ProcessError::Start { program: program(command), source })?;
+        builder
+            .stdin(if stdin_pipe {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(stdout)
+            .stderr(Stdio::piped());
+        let mut child = builder.spawn().map_err(|source| ProcessError::Start {
+            program: program(command),
+            source,
+        })?;
         let stdin = stdin.and_then(|bytes| {
             let mut pipe = child.stdin.take()?;
             // A command may end without reading all of it; its exit code tells whether that was right.
             Some(std::thread::spawn(move || drop(pipe.write_all(&bytes))))
         });
-        let stderr = child.stderr.take().map(|pipe: ChildStderr| Collector::start(pipe, STDERR_LIMIT));
+        let stderr = child
+            .stderr
+            .take()
+            .map(|pipe: ChildStderr| Collector::start(pipe, STDERR_LIMIT));
         let ended_by = Arc::new(AtomicU8::new(RUNNING));
         let watchdog = watch(&child, command.timeout, cancel.clone(), ended_by.clone());
         Ok(Self {
@@ -249,19 +300,28 @@ impl Running {
         // The process is waited for without being reaped first, so that the watchdog can't signal a stranger that got its number.
         if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
+            while matches!(
+                waitid(WaitId::Pid(pid), options),
+                Err(rustix::io::Errno::INTR)
+            ) {}
         }
         if let Some((stop, thread)) = self.watchdog.take() {
             drop(stop);
             thread.join().ok();
         }
-        let pipe_error = |source| ProcessError::Pipe { program: self.program.clone(), source };
+        let pipe_error = |source| ProcessError::Pipe {
+            program: self.program.clone(),
+            source,
+        };
         let status = self.child.wait().map_err(pipe_error)?;
         if let Some(thread) = self.stdin.take() {
             thread.join().ok();
         }
         match self.ended_by.load(Ordering::Acquire) {
-            TIMED_OUT => Err(ProcessError::Timeout { program: self.program.clone(), seconds: self.timeout }),
+            TIMED_OUT => Err(ProcessError::Timeout {
+                program: self.program.clone(),
+                seconds: self.timeout,
+            }),
             INTERRUPTED => Err(ProcessError::Interrupted(self.program.clone())),
             _ => Ok(exit_code(status)),
         }
@@ -273,13 +333,22 @@ impl Running {
             0 => Ok(()),
             code => {
                 let stderr = self.stderr();
-                Err(ProcessError::Failed { program: self.program.clone(), code, stderr })
+                Err(ProcessError::Failed {
+                    program: self.program.clone(),
+                    code,
+                    stderr,
+                })
             }
         }
     }
 
     fn stderr(&mut self) -> String {
-        let bytes = self.stderr.take().map(Collector::take).unwrap_or_default().0;
+        let bytes = self
+            .stderr
+            .take()
+            .map(Collector::take)
+            .unwrap_or_default()
+            .0;
         printable_tail(&bytes)
     }
 }
@@ -294,7 +363,10 @@ impl Drop for Running {
 }
 
 fn exit_code(status: ExitStatus) -> i32 {
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+    status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(-1)
 }
 
 fn signal_group(child: &Child, signal: Signal) {
@@ -400,7 +472,12 @@ mod tests {
 
     fn command(argv: &[&str]) -> Command {
         let argv = argv.iter().map(|&word| word.to_owned()).collect();
-        Command { argv, environment: Vec::new(), stdin: None, timeout: 10 }
+        Command {
+            argv,
+            environment: Vec::new(),
+            stdin: None,
+            timeout: 10,
+        }
     }
 
     fn start(command: &Command) -> Result<Output, ProcessError> {
@@ -410,13 +487,19 @@ mod tests {
     #[test]
     fn output_and_exit_code_come_back() {
         let output = start(&command(&["sh", "-c", "echo out; echo err >&2; exit 3"])).unwrap();
-        assert_eq!((output.code, &output.stdout[..], &output.stderr[..]), (3, &b"out\n"[..], &b"err"[..]));
+        assert_eq!(
+            (output.code, &output.stdout[..], &output.stderr[..]),
+            (3, &b"out\n"[..], &b"err"[..])
+        );
     }
 
     #[test]
     fn stdin_reaches_the_command_with_its_secrets() {
         let mut cat = command(&["cat"]);
-        cat.stdin = Some(vec![Fragment::Plain("a{{".into()), Fragment::Secret("{b}".into())]);
+        cat.stdin = Some(vec![
+            Fragment::Plain("a{{".into()),
+            Fragment::Secret("{b}".into()),
+        ]);
         assert_eq!(start(&cat).unwrap().stdout, b"a{{b}");
     }
 
@@ -424,7 +507,12 @@ mod tests {
     fn the_environment_is_clean() {
         let output = start(&command(&["env"])).unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.lines().all(|line| PASSED_ON.iter().any(|name| line.starts_with(&format!("{name}=")))), "{text}");
+        assert!(
+            text.lines().all(|line| PASSED_ON
+                .iter()
+                .any(|name| line.starts_with(&format!("{name}=")))),
+            "{text}"
+        );
     }
 
     #[test]
@@ -432,7 +520,10 @@ mod tests {
         let mut slow = command(&["sh", "-c", "sleep 600 & sleep 600"]);
         slow.timeout = 1;
         let begun = Instant::now();
-        assert!(matches!(start(&slow), Err(ProcessError::Timeout { seconds: 1, .. })));
+        assert!(matches!(
+            start(&slow),
+            Err(ProcessError::Timeout { seconds: 1, .. })
+        ));
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
 
@@ -446,8 +537,12 @@ mod tests {
 
     #[test]
     fn a_stream_of_a_failing_command_does_not_end_well() {
-        let mut reader =
-            stream(&command(&["sh", "-c", "echo part; exit 1"]), &Places::default(), &Arc::default()).unwrap();
+        let mut reader = stream(
+            &command(&["sh", "-c", "echo part; exit 1"]),
+            &Places::default(),
+            &Arc::default(),
+        )
+        .unwrap();
         let mut got = Vec::new();
         let error = reader.read_to_end(&mut got).unwrap_err();
         assert_eq!(got, b"part\n");
@@ -457,12 +552,16 @@ mod tests {
     #[test]
     fn a_feed_reports_the_commands_own_failure() {
         let failing = command(&["sh", "-c", "echo no >&2; exit 4"]);
-        let result: Result<(), ProcessError> = feed(&failing, &Places::default(), &Arc::default(), |pipe| {
-            let chunk = [0; 1 << 16];
-            while pipe.write_all(&chunk).is_ok() {}
-            Ok(())
-        });
-        assert!(matches!(result, Err(ProcessError::Failed { code: 4, .. })), "{result:?}");
+        let result: Result<(), ProcessError> =
+            feed(&failing, &Places::default(), &Arc::default(), |pipe| {
+                let chunk = [0; 1 << 16];
+                while pipe.write_all(&chunk).is_ok() {}
+                Ok(())
+            });
+        assert!(
+            matches!(result, Err(ProcessError::Failed { code: 4, .. })),
+            "{result:?}"
+        );
     }
 
     #[test]

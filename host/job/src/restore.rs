@@ -10,8 +10,11 @@ use copal_repository::format::tree::Node;
 use copal_repository::pass::{Pass, PassError, Passes};
 use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{LockMode, Repository, SnapshotId, walk};
+use copal_sandbox::types::{
+    Direction, Feed, Finding, Intent, Placement, PlacementContent, RestorePlan, RestoreRequest,
+    Severity, VerifyRequest,
+};
 use copal_sandbox::{Directory, Engine, Grants, Plugin, Tree};
-use copal_sandbox::types::{Direction, Feed, Finding, Intent, Placement, PlacementContent, RestorePlan, RestoreRequest, Severity, VerifyRequest};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -108,7 +111,11 @@ impl RestoreJob {
         let Some(manifest) = Manifest::read(&self.repository, tree)? else {
             let all = walk::find(&self.repository, tree, b"")?;
             let trees = all.into_iter().map(|all| (PLAIN.to_owned(), all)).collect();
-            return Ok(Loaded { plugin: None, trees, streams: BTreeMap::new() });
+            return Ok(Loaded {
+                plugin: None,
+                trees,
+                streams: BTreeMap::new(),
+            });
         };
         let plugin = match &self.plugin {
             Some(plugin) => plugin.clone(),
@@ -122,11 +129,19 @@ impl RestoreJob {
         }
         let mut streams = BTreeMap::new();
         for name in &manifest.streams {
-            if let Some(node) = walk::find(&self.repository, tree, format!("{STREAMS}/{name}").as_bytes())? {
+            if let Some(node) = walk::find(
+                &self.repository,
+                tree,
+                format!("{STREAMS}/{name}").as_bytes(),
+            )? {
                 streams.insert(name.clone(), node);
             }
         }
-        Ok(Loaded { plugin: Some((plugin, manifest)), trees, streams })
+        Ok(Loaded {
+            plugin: Some((plugin, manifest)),
+            trees,
+            streams,
+        })
     }
 
     fn plan_with(
@@ -138,14 +153,25 @@ impl RestoreJob {
         context: &Context,
     ) -> Result<PlannedRestore, Error> {
         let description = plugin.describe()?;
-        let intent = self.intent.or(description.intents.first().copied()).unwrap_or(Intent::Recover);
+        let intent = self
+            .intent
+            .or(description.intents.first().copied())
+            .unwrap_or(Intent::Recover);
         if !description.intents.contains(&intent) {
-            let problem = format!("{} does not know the intent `{}`", description.name, intent_word(intent));
+            let problem = format!(
+                "{} does not know the intent `{}`",
+                description.name,
+                intent_word(intent)
+            );
             return Err(Error::Roots(problem));
         }
         let schema = Schema::parse(&description.config_schema)?;
         let settings = schema.settings(&self.settings)?;
-        let probe = Arc::new(GrantedProbe::new(self.grants.clone(), &targets, context.cancel.clone()));
+        let probe = Arc::new(GrantedProbe::new(
+            self.grants.clone(),
+            &targets,
+            context.cancel.clone(),
+        ));
         let request = RestoreRequest {
             intent,
             config: Value::Object(settings.clone()).to_string(),
@@ -154,10 +180,15 @@ impl RestoreJob {
             streams: loaded.streams.keys().cloned().collect(),
         };
         let config = request.config.clone();
-        let planned =
-            plugin.plan_restore(directories(&targets)?, self.snapshot_trees(&loaded), probe.clone(), request);
+        let planned = plugin.plan_restore(
+            directories(&targets)?,
+            self.snapshot_trees(&loaded),
+            probe.clone(),
+            request,
+        );
         let mut plan = plan::after_probes(planned, &probe)?;
-        plan.findings.extend(host_findings(manifest, &loaded, &targets, &plan));
+        plan.findings
+            .extend(host_findings(manifest, &loaded, &targets, &plan));
         let mut needs = Needs::new(&self.grants, description, true);
         needs.steps(&plan.before);
         for placement in &plan.placements {
@@ -183,14 +214,25 @@ impl RestoreJob {
 
     fn plan_plain(self, loaded: Loaded, targets: Vec<Root>) -> Result<PlannedRestore, Error> {
         if !self.settings.is_empty() {
-            return Err(Error::Roots("this snapshot has no manifest, so there is no plugin that takes settings".into()));
+            return Err(Error::Roots(
+                "this snapshot has no manifest, so there is no plugin that takes settings".into(),
+            ));
         }
         let content = PlacementContent::Tree(PLAIN.to_owned());
         let message = "The snapshot has no manifest: it is restored as plain files.".to_owned();
         let plan = RestorePlan {
-            findings: vec![finding(Severity::Info, "copal.snapshot.plain", message, None)],
+            findings: vec![finding(
+                Severity::Info,
+                "copal.snapshot.plain",
+                message,
+                None,
+            )],
             before: Vec::new(),
-            placements: vec![Placement { name: PLAIN.to_owned(), after: Vec::new(), content }],
+            placements: vec![Placement {
+                name: PLAIN.to_owned(),
+                after: Vec::new(),
+                content,
+            }],
             after: Vec::new(),
             state: Vec::new(),
         };
@@ -251,8 +293,12 @@ impl PlannedRestore {
 
     /// Whether carrying it out could alter what is there already: a target that is not empty, or a step.
     pub fn alters(&self) -> bool {
-        let occupied = |root: &Root| std::fs::read_dir(&root.path).is_ok_and(|mut entries| entries.next().is_some());
-        !self.plan.before.is_empty() || !self.plan.after.is_empty() || self.targets.iter().any(occupied)
+        let occupied = |root: &Root| {
+            std::fs::read_dir(&root.path).is_ok_and(|mut entries| entries.next().is_some())
+        };
+        !self.plan.before.is_empty()
+            || !self.plan.after.is_empty()
+            || self.targets.iter().any(occupied)
     }
 }
 
@@ -277,7 +323,13 @@ impl ApprovedRestore {
             scratch: Scratch::place(&id),
             job: id,
         };
-        let steps = Steps::begin(&context.state, &begun, &context.runtime, context.cancel.clone(), observer)?;
+        let steps = Steps::begin(
+            &context.state,
+            &begun,
+            &context.runtime,
+            context.cancel.clone(),
+            observer,
+        )?;
         let outcome = RestoreOutcome {
             snapshot: planned.snapshot,
             targets: planned.targets.clone(),
@@ -289,14 +341,26 @@ impl ApprovedRestore {
             steps: Vec::new(),
             not_undone: Vec::new(),
         };
-        let mut run = Run { planned: &planned, context, observer, steps, outcome };
+        let mut run = Run {
+            planned: &planned,
+            context,
+            observer,
+            steps,
+            outcome,
+        };
         let restored = run.restore();
-        let Run { mut steps, outcome, .. } = run;
+        let Run {
+            mut steps, outcome, ..
+        } = run;
         steps.undo();
         let outcomes = steps.outcomes().to_vec();
         let ended = steps.end();
         match restored {
-            Ok(()) => Ok(RestoreOutcome { steps: outcomes, not_undone: ended?, ..outcome }),
+            Ok(()) => Ok(RestoreOutcome {
+                steps: outcomes,
+                not_undone: ended?,
+                ..outcome
+            }),
             Err(error) => Err(error.and_not_undone(ended)),
         }
     }
@@ -330,57 +394,102 @@ impl Run<'_> {
     }
 
     fn tree(&mut self, name: &str) -> Result<(), Error> {
-        let PlannedRestore { targets, loaded, plan, job, .. } = self.planned;
+        let PlannedRestore {
+            targets,
+            loaded,
+            plan,
+            job,
+            ..
+        } = self.planned;
         let target = targets.iter().find(|root| root.name == name);
         let (Some(target), Some(node)) = (target, loaded.trees.get(name)) else {
-            return Err(Error::Roots(format!("there is nothing to restore for the root `{name}`")));
+            return Err(Error::Roots(format!(
+                "there is nothing to restore for the root `{name}`"
+            )));
         };
-        self.observer.phase(&format!("Restoring {name} to {}", target.path.display()));
+        self.observer
+            .phase(&format!("Restoring {name} to {}", target.path.display()));
         let passes = loaded
             .plugin
             .as_ref()
             .map(|(plugin, _)| PluginPasses::new(plugin, Direction::Restore, &plan.state, name));
         let used = passes.as_ref().map(|passes| passes as &dyn Passes);
-        let options = RestoreOptions { cancel: self.context.cancel.clone() };
+        let options = RestoreOptions {
+            cancel: self.context.cancel.clone(),
+        };
         let progress = self.observer.progress();
         let restored = match (&used, node.subtree) {
             // All of a snapshot has no metadata of its own that its target could take.
-            (None, Some(tree)) => {
-                restorer::restore_tree(&job.repository, tree, &target.path, None, &options, progress)
-            }
-            _ => restorer::restore_node(&job.repository, node, &target.path, used, &options, progress),
+            (None, Some(tree)) => restorer::restore_tree(
+                &job.repository,
+                tree,
+                &target.path,
+                None,
+                &options,
+                progress,
+            ),
+            _ => restorer::restore_node(
+                &job.repository,
+                node,
+                &target.path,
+                used,
+                &options,
+                progress,
+            ),
         };
         let summary = restored.map_err(convert::engine_error)?;
         self.outcome.files += summary.files;
         self.outcome.bytes += summary.bytes;
-        self.outcome.missing.extend(summary.errors.iter().map(Missing::from));
+        self.outcome
+            .missing
+            .extend(summary.errors.iter().map(Missing::from));
         passes.map_or(Ok(()), |passes| self.note(passes.finish()?))
     }
 
     fn feed(&mut self, feed: &Feed) -> Result<(), Error> {
-        let PlannedRestore { loaded, plan, job, .. } = self.planned;
-        let (Some((plugin, _)), Some(node)) = (&loaded.plugin, loaded.streams.get(&feed.name)) else {
-            return Err(Error::Roots(format!("the snapshot has no stream `{}`", feed.name)));
+        let PlannedRestore {
+            loaded, plan, job, ..
+        } = self.planned;
+        let (Some((plugin, _)), Some(node)) = (&loaded.plugin, loaded.streams.get(&feed.name))
+        else {
+            return Err(Error::Roots(format!(
+                "the snapshot has no stream `{}`",
+                feed.name
+            )));
         };
         self.observer.phase(&format!("Feeding {}", feed.name));
         let passes = PluginPasses::new(plugin, Direction::Restore, &plan.state, STREAMS);
-        let fed = process::feed(&feed.command, self.steps.places(), self.steps.cancel(), |stdin| {
-            if !feed.filter {
-                return Ok(walk::dump(&job.repository, node, stdin)?);
-            }
-            let mut pass = passes.start().map_err(PassFailed)?;
-            pass.open(feed.name.as_bytes(), node).map_err(PassFailed)?;
-            let mut filtered = Filtered { pass: &mut *pass, out: stdin, failed: None };
-            let dumped = walk::dump(&job.repository, node, &mut filtered);
-            if let Some(failed) = filtered.failed.take() {
-                return Err(PassFailed(failed).into());
-            }
-            dumped?;
-            let rest = pass.finish_file().map_err(PassFailed)?;
-            Ok(stdin.write_all(&rest).map_err(|e| copal_repository::Error::io(&feed.name, e))?)
-        });
+        let fed = process::feed(
+            &feed.command,
+            self.steps.places(),
+            self.steps.cancel(),
+            |stdin| {
+                if !feed.filter {
+                    return Ok(walk::dump(&job.repository, node, stdin)?);
+                }
+                let mut pass = passes.start().map_err(PassFailed)?;
+                pass.open(feed.name.as_bytes(), node).map_err(PassFailed)?;
+                let mut filtered = Filtered {
+                    pass: &mut *pass,
+                    out: stdin,
+                    failed: None,
+                };
+                let dumped = walk::dump(&job.repository, node, &mut filtered);
+                if let Some(failed) = filtered.failed.take() {
+                    return Err(PassFailed(failed).into());
+                }
+                dumped?;
+                let rest = pass.finish_file().map_err(PassFailed)?;
+                Ok(stdin
+                    .write_all(&rest)
+                    .map_err(|e| copal_repository::Error::io(&feed.name, e))?)
+            },
+        );
         fed.map_err(|error| match error {
-            FeedError::Process(source) => Error::Stream { name: feed.name.clone(), source },
+            FeedError::Process(source) => Error::Stream {
+                name: feed.name.clone(),
+                source,
+            },
             FeedError::Repository(error) => convert::engine_error(error),
         })?;
         self.note(passes.finish()?)
@@ -395,8 +504,17 @@ impl Run<'_> {
     }
 
     fn verify(&mut self) -> Result<(), Error> {
-        let PlannedRestore { targets, loaded, intent, settings, job, .. } = self.planned;
-        let Some((plugin, manifest)) = &loaded.plugin else { return Ok(()) };
+        let PlannedRestore {
+            targets,
+            loaded,
+            intent,
+            settings,
+            job,
+            ..
+        } = self.planned;
+        let Some((plugin, manifest)) = &loaded.plugin else {
+            return Ok(());
+        };
         self.observer.phase("Verifying");
         let request = VerifyRequest {
             intent: *intent,
@@ -406,9 +524,17 @@ impl Run<'_> {
         };
         let probe = GrantedProbe::new(job.grants.clone(), targets, self.context.cancel.clone());
         let findings = plugin.verify(directories(targets)?, Arc::new(probe), request)?;
-        let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
+        let errors: Vec<_> = findings
+            .iter()
+            .filter(|f| f.severity == Severity::Error)
+            .cloned()
+            .collect();
         self.note(findings)?;
-        if errors.is_empty() { Ok(()) } else { Err(Error::Verify(errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Verify(errors))
+        }
     }
 }
 
@@ -475,25 +601,57 @@ fn directories(targets: &[Root]) -> Result<Vec<Arc<dyn Tree>>, Error> {
 }
 
 /// What the host has to say about a restore.
-fn host_findings(manifest: &Manifest, loaded: &Loaded, targets: &[Root], plan: &RestorePlan) -> Vec<Finding> {
+fn host_findings(
+    manifest: &Manifest,
+    loaded: &Loaded,
+    targets: &[Root],
+    plan: &RestorePlan,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !manifest.complete {
-        let missing: Vec<_> = manifest.missing.iter().take(10).map(|missing| missing.path.as_str()).collect();
+        let missing: Vec<_> = manifest
+            .missing
+            .iter()
+            .take(10)
+            .map(|missing| missing.path.as_str())
+            .collect();
         let more = manifest.missing.len().saturating_sub(missing.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let message = format!("The snapshot is incomplete: it lacks {}{more}.", missing.join(", "));
-        let remedy = Some("Restore another snapshot if these matter; `copal manifest` names all of them.".to_owned());
-        findings.push(finding(Severity::Warning, "copal.snapshot.incomplete", message, remedy));
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let message = format!(
+            "The snapshot is incomplete: it lacks {}{more}.",
+            missing.join(", ")
+        );
+        let remedy = Some(
+            "Restore another snapshot if these matter; `copal manifest` names all of them."
+                .to_owned(),
+        );
+        findings.push(finding(
+            Severity::Warning,
+            "copal.snapshot.incomplete",
+            message,
+            remedy,
+        ));
     }
     let placed = |name: &str| {
-        plan.placements.iter().any(|p| matches!(&p.content, PlacementContent::Tree(root) if root == name))
+        plan.placements
+            .iter()
+            .any(|p| matches!(&p.content, PlacementContent::Tree(root) if root == name))
     };
     for name in loaded.trees.keys() {
         let given = targets.iter().any(|root| root.name == *name);
         if !given || !placed(name) {
             let message = format!("The root `{name}` of the snapshot is not restored.");
             let remedy = (!given).then(|| format!("Add --to {name}=DIR to restore it."));
-            findings.push(finding(Severity::Warning, "copal.root.left-out", message, remedy));
+            findings.push(finding(
+                Severity::Warning,
+                "copal.root.left-out",
+                message,
+                remedy,
+            ));
         }
     }
     findings

@@ -23,12 +23,15 @@ pub struct Resumed {
 
 /// The jobs of this machine that were cut off and left something to take back.
 pub fn interrupted(context: &Context) -> Result<Vec<Begun>, Error> {
-    let jobs = journals(context)?.into_iter().filter(|job| !job.pending.is_empty());
+    let jobs = journals(context)?
+        .into_iter()
+        .filter(|job| !job.pending.is_empty());
     Ok(jobs.map(|job| job.begun).collect())
 }
 
 fn journals(context: &Context) -> Result<Vec<Interrupted>, Error> {
-    journal::interrupted(&context.state).map_err(|e| Error::state("read the journals in", &context.state, e))
+    journal::interrupted(&context.state)
+        .map_err(|e| Error::state("read the journals in", &context.state, e))
 }
 
 /// Thaws what jobs of this machine left that are no longer running, and removes their scratch folders. Running it again does no harm.
@@ -40,9 +43,14 @@ pub fn resume(context: &Context, observer: &dyn Observer) -> Result<Vec<Resumed>
         steps.undo();
         let outcomes = steps.outcomes().to_vec();
         if outcomes.iter().all(|outcome| outcome.error.is_none()) {
-            Scratch::remove(&job.scratch).map_err(|e| Error::state("remove the scratch folder", &job.scratch, e))?;
+            Scratch::remove(&job.scratch)
+                .map_err(|e| Error::state("remove the scratch folder", &job.scratch, e))?;
         }
-        resumed.push(Resumed { job, steps: outcomes, not_undone: steps.end()? });
+        resumed.push(Resumed {
+            job,
+            steps: outcomes,
+            not_undone: steps.end()?,
+        });
     }
     Ok(resumed)
 }

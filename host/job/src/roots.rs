@@ -8,44 +8,76 @@ use crate::error::Error;
 use crate::places::Root;
 
 /// The directories that a backup reads: named, existing, without symlinks in their paths.
-pub(crate) fn sources(given: &[(Option<String>, PathBuf)], description: &Description) -> Result<Vec<Root>, Error> {
+pub(crate) fn sources(
+    given: &[(Option<String>, PathBuf)],
+    description: &Description,
+) -> Result<Vec<Root>, Error> {
     let first = description.roots.first().map(|spec| spec.name.as_str());
     let mut roots = Vec::new();
     for (name, path) in given {
         let name = name.as_deref().or(first).ok_or_else(|| {
-            Error::Roots(format!("name the root: NAME={}; the plugin has no default one", path.display()))
+            Error::Roots(format!(
+                "name the root: NAME={}; the plugin has no default one",
+                path.display()
+            ))
         })?;
         let found = std::fs::canonicalize(path);
-        let path = found.map_err(|e| Error::Roots(format!("can't read the root `{name}` at {}: {e}", path.display())))?;
+        let path = found.map_err(|e| {
+            Error::Roots(format!(
+                "can't read the root `{name}` at {}: {e}",
+                path.display()
+            ))
+        })?;
         add(&mut roots, name, path)?;
     }
     if roots.is_empty() {
-        return Err(Error::Roots(format!("give at least one root; {}", offer(description))));
+        return Err(Error::Roots(format!(
+            "give at least one root; {}",
+            offer(description)
+        )));
     }
     check(&roots, description)?;
     Ok(roots)
 }
 
 /// The directories that a restore fills, held against the roots that the snapshot holds; a bare path takes the only root.
-pub(crate) fn targets(given: &[(Option<String>, PathBuf)], held: &[String]) -> Result<Vec<Root>, Error> {
+pub(crate) fn targets(
+    given: &[(Option<String>, PathBuf)],
+    held: &[String],
+) -> Result<Vec<Root>, Error> {
     let mut roots = Vec::new();
-    let holds = || held.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let holds = || {
+        held.iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     for (name, path) in given {
         let name = match (name, held) {
             (Some(name), _) => name,
             (None, [only]) => only,
             (None, _) => {
-                let problem = format!("say which root goes to {}: --to NAME={0}; the snapshot holds {}", path.display(), holds());
+                let problem = format!(
+                    "say which root goes to {}: --to NAME={0}; the snapshot holds {}",
+                    path.display(),
+                    holds()
+                );
                 return Err(Error::Roots(problem));
             }
         };
         if !held.contains(name) {
-            return Err(Error::Roots(format!("the snapshot has no root `{name}`; it holds {}", holds())));
+            return Err(Error::Roots(format!(
+                "the snapshot has no root `{name}`; it holds {}",
+                holds()
+            )));
         }
         add(&mut roots, name, absolute(path)?)?;
     }
     if roots.is_empty() {
-        return Err(Error::Roots(format!("say where to restore to: --to [NAME=]DIR; the snapshot holds {}", holds())));
+        return Err(Error::Roots(format!(
+            "say where to restore to: --to [NAME=]DIR; the snapshot holds {}",
+            holds()
+        )));
     }
     Ok(roots)
 }
@@ -60,7 +92,10 @@ fn add(roots: &mut Vec<Root>, name: &str, path: PathBuf) -> Result<(), Error> {
     if roots.iter().any(|root| root.name == name) {
         return Err(Error::Roots(format!("the root `{name}` is given twice")));
     }
-    roots.push(Root { name: name.to_owned(), path });
+    roots.push(Root {
+        name: name.to_owned(),
+        path,
+    });
     Ok(())
 }
 
@@ -68,12 +103,21 @@ fn check(roots: &[Root], description: &Description) -> Result<(), Error> {
     let spec = |name: &str| description.roots.iter().find(|spec| spec.name == name);
     for Root { name, .. } in roots {
         if spec(name).is_none() && !(description.any_roots && is_root_name(name)) {
-            let problem = format!("{} has no root `{name}`; {}", description.name, offer(description));
+            let problem = format!(
+                "{} has no root `{name}`; {}",
+                description.name,
+                offer(description)
+            );
             return Err(Error::Roots(problem));
         }
-        let conflicts = spec(name).map(|spec| spec.conflicts.as_slice()).unwrap_or_default();
+        let conflicts = spec(name)
+            .map(|spec| spec.conflicts.as_slice())
+            .unwrap_or_default();
         if let Some(other) = roots.iter().find(|other| conflicts.contains(&other.name)) {
-            let problem = format!("`{name}` and `{}` hold the same data: give one of them", other.name);
+            let problem = format!(
+                "`{name}` and `{}` hold the same data: give one of them",
+                other.name
+            );
             return Err(Error::Roots(problem));
         }
     }
@@ -119,12 +163,18 @@ mod tests {
     }
 
     fn given(names: &[Option<&str>]) -> Vec<(Option<String>, PathBuf)> {
-        names.iter().map(|name| (name.map(str::to_owned), "/".into())).collect()
+        names
+            .iter()
+            .map(|name| (name.map(str::to_owned), "/".into()))
+            .collect()
     }
 
     #[test]
     fn a_bare_path_is_the_plugins_first_root() {
-        assert_eq!(sources(&given(&[None]), &description(false)).unwrap()[0].name, "home");
+        assert_eq!(
+            sources(&given(&[None]), &description(false)).unwrap()[0].name,
+            "home"
+        );
     }
 
     #[test]
@@ -138,7 +188,10 @@ mod tests {
             (vec![Some("../x")], true),
         ];
         for (names, any) in refused {
-            assert!(sources(&given(&names), &description(any)).is_err(), "{names:?}");
+            assert!(
+                sources(&given(&names), &description(any)).is_err(),
+                "{names:?}"
+            );
         }
         assert!(sources(&given(&[Some("logs")]), &description(true)).is_ok());
     }
@@ -146,7 +199,10 @@ mod tests {
     #[test]
     fn a_bare_target_needs_a_snapshot_of_one_root() {
         let held = ["home".to_owned(), "conf".to_owned()];
-        assert_eq!(targets(&given(&[None]), &held[..1]).unwrap()[0].name, "home");
+        assert_eq!(
+            targets(&given(&[None]), &held[..1]).unwrap()[0].name,
+            "home"
+        );
         assert!(targets(&given(&[None]), &held).is_err());
         assert!(targets(&given(&[Some("data")]), &held).is_err());
         assert!(targets(&[], &held).is_err());

@@ -38,7 +38,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = Self::remove(&self.0) {
-            tracing::warn!("can't remove the scratch folder {}: {error}", self.0.display());
+            tracing::warn!(
+                "can't remove the scratch folder {}: {error}",
+                self.0.display()
+            );
         }
     }
 }

@@ -29,7 +29,11 @@ pub enum SettingsError {
 }
 
 fn known_keys(keys: &[String]) -> String {
-    if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
+    if keys.is_empty() {
+        "none".to_owned()
+    } else {
+        keys.join(", ")
+    }
 }
 
 /// A plugin's settings, as its schema describes them.
@@ -39,7 +43,8 @@ pub struct Schema(Value);
 impl Schema {
     /// Reads the schema that a plugin describes.
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
-        let schema: Value = serde_json::from_str(text).map_err(|e| SettingsError::Schema(e.to_string()))?;
+        let schema: Value =
+            serde_json::from_str(text).map_err(|e| SettingsError::Schema(e.to_string()))?;
         match schema {
             Value::Object(_) => Ok(Self(schema)),
             other => Err(SettingsError::Schema(format!("it is {other}"))),
@@ -47,14 +52,24 @@ impl Schema {
     }
 
     fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.0.get("properties").and_then(Value::as_object).into_iter().flatten()
+        self.0
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
     }
 
     /// Turns words into a configuration. A key given more than once makes a list.
-    pub fn settings(&self, words: &[(String, String)]) -> Result<Map<String, Value>, SettingsError> {
+    pub fn settings(
+        &self,
+        words: &[(String, String)],
+    ) -> Result<Map<String, Value>, SettingsError> {
         let mut settings = Map::new();
         for (key, text) in words {
-            let property = self.properties().find(|(name, _)| *name == key).map(|(_, property)| property);
+            let property = self
+                .properties()
+                .find(|(name, _)| *name == key)
+                .map(|(_, property)| property);
             let property = property.ok_or_else(|| SettingsError::Unknown {
                 key: key.clone(),
                 known: self.properties().map(|(name, _)| name.clone()).collect(),
@@ -62,7 +77,11 @@ impl Schema {
             let shape = self.shape(property);
             let unfit = || SettingsError::Value {
                 key: key.clone(),
-                value: if is_secret(property) { "***".into() } else { text.clone() },
+                value: if is_secret(property) {
+                    "***".into()
+                } else {
+                    text.clone()
+                },
                 expected: shape.words(),
             };
             match settings.get_mut(key) {
@@ -106,19 +125,35 @@ impl Schema {
             return;
         }
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
-            && let Some(target) = reference.strip_prefix('#').and_then(|pointer| self.0.pointer(pointer))
+            && let Some(target) = reference
+                .strip_prefix('#')
+                .and_then(|pointer| self.0.pointer(pointer))
         {
             self.widen(shape, target, depth + 1);
         }
         for key in ["anyOf", "oneOf", "allOf"] {
-            for branch in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+            for branch in schema
+                .get(key)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 self.widen(shape, branch, depth + 1);
             }
         }
-        let words = schema.get("enum").and_then(Value::as_array).into_iter().flatten().chain(schema.get("const"));
+        let words = schema
+            .get("enum")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .chain(schema.get("const"));
         let words: Vec<String> = words.filter_map(Value::as_str).map(str::to_owned).collect();
         let types = schema.get("type");
-        let listed = types.and_then(Value::as_array).into_iter().flatten().chain(types.filter(|t| t.is_string()));
+        let listed = types
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .chain(types.filter(|t| t.is_string()));
         for name in listed.filter_map(Value::as_str) {
             match name {
                 "string" if words.is_empty() => shape.any_string = true,
@@ -152,12 +187,13 @@ struct Shape {
 
 impl Shape {
     fn value(&self, text: &str) -> Option<Value> {
-        self.scalar(text).or_else(|| self.structure(text)).or_else(|| self.any_string.then(|| text.into())).or_else(
-            || {
+        self.scalar(text)
+            .or_else(|| self.structure(text))
+            .or_else(|| self.any_string.then(|| text.into()))
+            .or_else(|| {
                 let list = self.array.then(|| self.list(text)).flatten()?;
                 Some(Value::Array(list))
-            },
-        )
+            })
     }
 
     fn scalar(&self, text: &str) -> Option<Value> {
@@ -166,7 +202,9 @@ impl Shape {
         }
         match serde_json::from_str(text).ok()? {
             value @ Value::Bool(_) if self.boolean => Some(value),
-            Value::Number(number) if self.number || (self.integer && !number.is_f64()) => Some(number.into()),
+            Value::Number(number) if self.number || (self.integer && !number.is_f64()) => {
+                Some(number.into())
+            }
             _ => None,
         }
     }
@@ -186,7 +224,11 @@ impl Shape {
         }
         match serde_json::from_str(text) {
             Ok(Value::Array(list)) => Some(list),
-            _ => Some(text.split(',').map(|word| Value::from(word.trim())).collect()),
+            _ => Some(
+                text.split(',')
+                    .map(|word| Value::from(word.trim()))
+                    .collect(),
+            ),
         }
     }
 
@@ -199,7 +241,12 @@ impl Shape {
             (self.array, "a list such as `a,b`"),
             (self.object, "a JSON object"),
         ];
-        choices.extend(kinds.iter().filter(|(fits, _)| *fits).map(|(_, kind)| (*kind).to_owned()));
+        choices.extend(
+            kinds
+                .iter()
+                .filter(|(fits, _)| *fits)
+                .map(|(_, kind)| (*kind).to_owned()),
+        );
         choices.join(", or ")
     }
 }
@@ -227,39 +274,66 @@ mod tests {
     }
 
     fn settings(words: &[(&str, &str)]) -> Result<Value, SettingsError> {
-        let words: Vec<_> = words.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let words: Vec<_> = words
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         schema().settings(&words).map(Value::Object)
     }
 
     #[test]
     fn words_take_the_type_that_the_schema_says() {
-        let words = [("stopped", "true"), ("wait", "7"), ("container", "123"), ("exclude", "*.log, b"), ("build", "none")];
+        let words = [
+            ("stopped", "true"),
+            ("wait", "7"),
+            ("container", "123"),
+            ("exclude", "*.log, b"),
+            ("build", "none"),
+        ];
         let expected = json!({
             "stopped": true, "wait": 7, "container": "123", "exclude": ["*.log", "b"], "build": "none",
         });
         assert_eq!(settings(&words).unwrap(), expected);
-        assert_eq!(settings(&[("build", "x1,x2")]).unwrap(), json!({"build": ["x1", "x2"]}));
-        assert_eq!(settings(&[("exclude", r#"["a,b"]"#)]).unwrap(), json!({"exclude": ["a,b"]}));
+        assert_eq!(
+            settings(&[("build", "x1,x2")]).unwrap(),
+            json!({"build": ["x1", "x2"]})
+        );
+        assert_eq!(
+            settings(&[("exclude", r#"["a,b"]"#)]).unwrap(),
+            json!({"exclude": ["a,b"]})
+        );
     }
 
     #[test]
     fn a_key_given_twice_makes_a_list_where_a_list_fits() {
-        assert_eq!(settings(&[("exclude", "a"), ("exclude", "b")]).unwrap(), json!({"exclude": ["a", "b"]}));
+        assert_eq!(
+            settings(&[("exclude", "a"), ("exclude", "b")]).unwrap(),
+            json!({"exclude": ["a", "b"]})
+        );
         assert!(settings(&[("stopped", "true"), ("stopped", "false")]).is_err());
     }
 
     #[test]
     fn what_does_not_fit_is_named_with_what_would() {
         let error = settings(&[("stoped", "true")]).unwrap_err().to_string();
-        assert!(error.contains("`stoped`") && error.contains("stopped"), "{error}");
+        assert!(
+            error.contains("`stoped`") && error.contains("stopped"),
+            "{error}"
+        );
         let error = settings(&[("stopped", "yes")]).unwrap_err().to_string();
         assert!(error.contains("`true` or `false`"), "{error}");
     }
 
     #[test]
     fn secrets_are_not_shown() {
-        let words = vec![("password".to_owned(), "hunter2".to_owned()), ("wait".to_owned(), "1".to_owned())];
+        let words = vec![
+            ("password".to_owned(), "hunter2".to_owned()),
+            ("wait".to_owned(), "1".to_owned()),
+        ];
         let settings = schema().settings(&words).unwrap();
-        assert_eq!(Value::Object(schema().redact(&settings)), json!({"password": "***", "wait": 1}));
+        assert_eq!(
+            Value::Object(schema().redact(&settings)),
+            json!({"password": "***", "wait": 1})
+        );
     }
 }

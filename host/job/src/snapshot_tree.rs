@@ -2,8 +2,8 @@
 
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::{Repository, walk};
-use copal_sandbox::{Tree, name};
 use copal_sandbox::types::{Entry, Failure, FailureKind};
+use copal_sandbox::{Tree, name};
 
 use crate::passes::entry;
 
@@ -19,7 +19,11 @@ pub(crate) struct SnapshotTree {
 impl SnapshotTree {
     /// The tree beneath `root`, a directory of the snapshot's top level.
     pub(crate) fn new(repository: Repository, name: String, root: Node) -> Self {
-        Self { repository, name, root }
+        Self {
+            repository,
+            name,
+            root,
+        }
     }
 
     fn find(&self, path: &str) -> Result<Option<Node>, Failure> {
@@ -36,11 +40,19 @@ impl SnapshotTree {
 }
 
 fn unavailable(error: copal_repository::Error) -> Failure {
-    Failure::new(FailureKind::Unavailable, "copal.snapshot.unreadable", error.to_string())
+    Failure::new(
+        FailureKind::Unavailable,
+        "copal.snapshot.unreadable",
+        error.to_string(),
+    )
 }
 
 fn missing(what: &str, path: &str) -> Failure {
-    Failure::new(FailureKind::Missing, "copal.path.missing", format!("the snapshot has no {what} `{path}`"))
+    Failure::new(
+        FailureKind::Missing,
+        "copal.path.missing",
+        format!("the snapshot has no {what} `{path}`"),
+    )
 }
 
 impl Tree for SnapshotTree {
@@ -57,17 +69,34 @@ impl Tree for SnapshotTree {
     }
 
     fn list(&self, path: &str) -> Result<Vec<Entry>, Failure> {
-        let node = self.find(path)?.filter(|node| node.kind == NodeKind::Directory);
+        let node = self
+            .find(path)?
+            .filter(|node| node.kind == NodeKind::Directory);
         let node = node.ok_or_else(|| missing("directory", path))?;
-        let Some(tree) = &node.subtree else { return Ok(Vec::new()) };
+        let Some(tree) = &node.subtree else {
+            return Ok(Vec::new());
+        };
         let tree = self.repository.load_tree(tree).map_err(unavailable)?;
         if tree.nodes.len() > LIST_LIMIT {
-            let message = format!("`{path}` has {} entries, and at most {LIST_LIMIT} are listed", tree.nodes.len());
-            return Err(Failure::new(FailureKind::Unavailable, "copal.tree.too-many", message));
+            let message = format!(
+                "`{path}` has {} entries, and at most {LIST_LIMIT} are listed",
+                tree.nodes.len()
+            );
+            return Err(Failure::new(
+                FailureKind::Unavailable,
+                "copal.tree.too-many",
+                message,
+            ));
         }
-        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let prefix = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}/")
+        };
         let nodes = tree.nodes.iter();
-        Ok(nodes.map(|node| entry(format!("{prefix}{}", name::escape(&node.name)), node)).collect())
+        Ok(nodes
+            .map(|node| entry(format!("{prefix}{}", name::escape(&node.name)), node))
+            .collect())
     }
 
     fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>, Failure> {

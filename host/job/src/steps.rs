@@ -52,9 +52,11 @@ impl<'a> Steps<'a> {
         cancel: Arc<AtomicBool>,
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
-        let journal = Journal::begin(state, begun).map_err(|e| Error::state("begin a journal in", state, e))?;
+        let journal = Journal::begin(state, begun)
+            .map_err(|e| Error::state("begin a journal in", state, e))?;
         let scratch = Scratch::create(begun.scratch.clone());
-        let scratch = scratch.map_err(|e| Error::state("make the scratch folder", &begun.scratch, e))?;
+        let scratch =
+            scratch.map_err(|e| Error::state("make the scratch folder", &begun.scratch, e))?;
         Ok(Self {
             places: Places::new(&begun.roots, Some(scratch.path().to_owned())),
             runtime,
@@ -70,7 +72,11 @@ impl<'a> Steps<'a> {
     }
 
     /// Takes up the steps that a job left when it was cut off.
-    pub(crate) fn resume(job: Interrupted, runtime: &'a Handle, observer: &'a dyn Observer) -> Self {
+    pub(crate) fn resume(
+        job: Interrupted,
+        runtime: &'a Handle,
+        observer: &'a dyn Observer,
+    ) -> Self {
         Self {
             places: Places::new(&job.begun.roots, Some(job.begun.scratch)),
             runtime,
@@ -97,11 +103,17 @@ impl<'a> Steps<'a> {
 
     fn perform_one(&mut self, step: &Step) -> Result<(), Error> {
         if let Some(journal) = &mut self.journal {
-            journal.starting(step).map_err(|e| Error::state("write the journal of", &step.id, e))?;
+            journal
+                .starting(step)
+                .map_err(|e| Error::state("write the journal of", &step.id, e))?;
         }
         if let Some(undo) = step.undo.clone() {
             // Taken back also where the step itself fails half-way.
-            self.pending.push(Pending { step: step.id.clone(), title: step.title.clone(), undo });
+            self.pending.push(Pending {
+                step: step.id.clone(),
+                title: step.title.clone(),
+                undo,
+            });
         }
         self.observer.step(&step.title, StepState::Started);
         let cancel = self.cancel.clone();
@@ -112,10 +124,20 @@ impl<'a> Steps<'a> {
             undo: false,
             error: result.as_ref().err().map(ToString::to_string),
         });
-        self.observer.step(&step.title, if result.is_ok() { StepState::Done } else { StepState::Failed });
+        self.observer.step(
+            &step.title,
+            if result.is_ok() {
+                StepState::Done
+            } else {
+                StepState::Failed
+            },
+        );
         let answer = result.map_err(|source| Error::step(step, source))?;
         if step.capture {
-            self.captures.push(Capture { step: step.id.clone(), output: answer });
+            self.captures.push(Capture {
+                step: step.id.clone(),
+                output: answer,
+            });
         }
         Ok(())
     }
@@ -127,17 +149,36 @@ impl<'a> Steps<'a> {
         let undisturbed = Arc::default();
         while let Some(pending) = self.pending.pop() {
             self.observer.step(&pending.title, StepState::Undoing);
-            let result = self.act(&pending.undo, &undisturbed).map_err(|error| error.to_string());
+            let result = self
+                .act(&pending.undo, &undisturbed)
+                .map_err(|error| error.to_string());
             let result = result.and_then(|_| match &mut self.journal {
-                Some(journal) => journal.undone(&pending.step).map_err(|error| format!("the journal can't be written: {error}")),
+                Some(journal) => journal
+                    .undone(&pending.step)
+                    .map_err(|error| format!("the journal can't be written: {error}")),
                 None => Ok(()),
             });
             let error = result.err();
-            self.observer.step(&pending.title, if error.is_none() { StepState::Undone } else { StepState::UndoFailed });
+            self.observer.step(
+                &pending.title,
+                if error.is_none() {
+                    StepState::Undone
+                } else {
+                    StepState::UndoFailed
+                },
+            );
             if let Some(problem) = &error {
-                self.not_undone.push(UndoFailure { title: pending.title.clone(), problem: problem.clone() });
+                self.not_undone.push(UndoFailure {
+                    title: pending.title.clone(),
+                    problem: problem.clone(),
+                });
             }
-            self.outcomes.push(StepOutcome { id: pending.step, title: pending.title, undo: true, error });
+            self.outcomes.push(StepOutcome {
+                id: pending.step,
+                title: pending.title,
+                undo: true,
+                error,
+            });
         }
     }
 
@@ -147,7 +188,9 @@ impl<'a> Steps<'a> {
         self.undo();
         match self.journal.take() {
             Some(journal) if self.not_undone.is_empty() => {
-                journal.close().map_err(|e| Error::state("remove the journal of", "the job", e))?;
+                journal
+                    .close()
+                    .map_err(|e| Error::state("remove the journal of", "the job", e))?;
             }
             _ => {}
         }
@@ -170,7 +213,12 @@ impl<'a> Steps<'a> {
     }
 
     fn act(&self, action: &Action, cancel: &Arc<AtomicBool>) -> Result<Vec<u8>, ActionError> {
-        Hands { places: &self.places, runtime: self.runtime, cancel }.perform(action)
+        Hands {
+            places: &self.places,
+            runtime: self.runtime,
+            cancel,
+        }
+        .perform(action)
     }
 }
 
@@ -179,7 +227,11 @@ impl Drop for Steps<'_> {
     fn drop(&mut self) {
         self.undo();
         for failure in &self.not_undone {
-            tracing::error!("`{}` could not be undone: {}", failure.title, failure.problem);
+            tracing::error!(
+                "`{}` could not be undone: {}",
+                failure.title,
+                failure.problem
+            );
         }
     }
 }

@@ -15,20 +15,37 @@ pub(crate) fn run(args: &CheckArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let _lock = repository.lock(LockMode::Read)?;
     let console = Console::new(session.global.quiet || session.global.json);
-    let options = CheckOptions { read_data: args.read_data };
+    let options = CheckOptions {
+        read_data: args.read_data,
+    };
     let report = check(&repository, options, &console)?;
     drop(console);
     if session.global.json {
         output::json(&report)?;
     } else {
-        let errors: String = report.errors.iter().map(|error| format!("ERROR: {}\n", output::printable(error))).collect();
-        let hints: String = report.hints.iter().map(|hint| format!("hint: {}\n", output::printable(hint))).collect();
+        let errors: String = report
+            .errors
+            .iter()
+            .map(|error| format!("ERROR: {}\n", output::printable(error)))
+            .collect();
+        let hints: String = report
+            .hints
+            .iter()
+            .map(|hint| format!("hint: {}\n", output::printable(hint)))
+            .collect();
         let state = match report.errors.len() {
             0 => "no errors were found".to_owned(),
             count => format!("{count} errors were found"),
         };
-        let looked = format!("{} snapshots, {} directories, {} packs", report.snapshots, report.trees, report.packs);
+        let looked = format!(
+            "{} snapshots, {} directories, {} packs",
+            report.snapshots, report.trees, report.packs
+        );
         output::print(&format!("{errors}{hints}{looked}: {state}"))?;
     }
-    Ok(if report.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if report.errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
 }

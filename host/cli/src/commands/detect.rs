@@ -20,13 +20,20 @@ struct Found {
 
 pub(crate) fn run(args: &DetectArgs, session: &Session) -> Outcome {
     let engine = session.engine()?;
-    let path = std::fs::canonicalize(&args.path)
-        .map_err(|e| Failure::usage("roots", format!("can't look at {}: {e}", args.path.display())))?;
+    let path = std::fs::canonicalize(&args.path).map_err(|e| {
+        Failure::usage(
+            "roots",
+            format!("can't look at {}: {e}", args.path.display()),
+        )
+    })?;
     let mut found = Vec::new();
     for (name, component) in bundled::all() {
         let plugin = engine.load(component)?;
         if let Some(detection) = copal_job::detect(&plugin, &path, &session.context)? {
-            found.push(Found { plugin: name, detection });
+            found.push(Found {
+                plugin: name,
+                detection,
+            });
         }
     }
     found.sort_by_key(|found| Reverse(found.detection.confidence));
@@ -36,15 +43,26 @@ pub(crate) fn run(args: &DetectArgs, session: &Session) -> Outcome {
     }
     let mut text = String::new();
     for Found { plugin, detection } in &found {
-        let version = detection.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        let line = format!("{plugin}: {}{version}, as the root `{}` ({} %)", detection.application, detection.root, detection.confidence);
+        let version = detection
+            .version
+            .as_ref()
+            .map(|version| format!(" {version}"))
+            .unwrap_or_default();
+        let line = format!(
+            "{plugin}: {}{version}, as the root `{}` ({} %)",
+            detection.application, detection.root, detection.confidence
+        );
         text += &format!("{}\n", output::printable(&line));
         for reason in &detection.because {
             text += &format!("  {}\n", output::printable(reason));
         }
     }
     if let Some(best) = found.first() {
-        text += &format!("\nTry: copal plan backup {} {}\n", best.plugin, copal_job::shell_quote(&path.to_string_lossy()));
+        text += &format!(
+            "\nTry: copal plan backup {} {}\n",
+            best.plugin,
+            copal_job::shell_quote(&path.to_string_lossy())
+        );
     } else {
         text += "No plugin fits.\n";
     }

@@ -16,9 +16,16 @@ use crate::session::Session;
 pub(super) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure> {
     let mut settings = args.set.clone();
     for (key, path) in &args.set_file {
-        let value = std::fs::read_to_string(path)
-            .map_err(|e| Failure::usage("config", format!("can't read the value of `{key}` from {path}: {e}")))?;
-        settings.push((key.clone(), value.strip_suffix('\n').unwrap_or(&value).to_owned()));
+        let value = std::fs::read_to_string(path).map_err(|e| {
+            Failure::usage(
+                "config",
+                format!("can't read the value of `{key}` from {path}: {e}"),
+            )
+        })?;
+        settings.push((
+            key.clone(),
+            value.strip_suffix('\n').unwrap_or(&value).to_owned(),
+        ));
     }
     Ok(settings)
 }
@@ -27,14 +34,21 @@ pub(super) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure>
 pub(super) fn warn_of_interrupted(session: &Session) -> Result<(), Failure> {
     for job in copal_job::interrupted(&session.context)? {
         let begun = output::time(job.time);
-        tracing::warn!("a {} of {} begun {begun} was cut off: `copal resume` takes back what it left", job.kind, job.plugin);
+        tracing::warn!(
+            "a {} of {} begun {begun} was cut off: `copal resume` takes back what it left",
+            job.kind,
+            job.plugin
+        );
     }
     Ok(())
 }
 
 /// Whether there is somebody to ask.
 pub(super) fn can_ask(args: &JobArgs, session: &Session) -> bool {
-    !args.yes && !session.global.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    !args.yes
+        && !session.global.json
+        && std::io::stdin().is_terminal()
+        && std::io::stderr().is_terminal()
 }
 
 /// Plans with the grants given. Where more are needed and there is somebody to ask, asks for them and plans again.
@@ -59,7 +73,8 @@ pub(super) fn plan<P>(
             Err(Error::Grants(missing)) => (Err(Error::Grants(missing.clone())), missing),
             Err(error) => return Err(error.into()),
         };
-        let asked = ask && !missing.is_empty() && missing.iter().all(|grant| !grants.contains(grant));
+        let asked =
+            ask && !missing.is_empty() && missing.iter().all(|grant| !grants.contains(grant));
         if !asked || !allow(&missing)? {
             return Ok(planned?);
         }
@@ -69,15 +84,25 @@ pub(super) fn plan<P>(
 
 /// The grants that are missing from a plan which nothing else forbids.
 pub(super) fn missing(findings: &[Finding], needed: &[Needed]) -> Vec<Grant> {
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+    if findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
         return Vec::new();
     }
-    needed.iter().filter(|need| !need.given).map(|need| need.grant.clone()).collect()
+    needed
+        .iter()
+        .filter(|need| !need.given)
+        .map(|need| need.grant.clone())
+        .collect()
 }
 
 fn allow(grants: &[Grant]) -> Result<bool, Failure> {
     for grant in grants {
-        if !ask(&format!("Allow the plugin to have this done: {} ?", output::printable(&grant.to_string())))? {
+        if !ask(&format!(
+            "Allow the plugin to have this done: {} ?",
+            output::printable(&grant.to_string())
+        ))? {
             return Ok(false);
         }
     }
@@ -86,7 +111,11 @@ fn allow(grants: &[Grant]) -> Result<bool, Failure> {
 
 /// Asks whether to go on.
 pub(super) fn confirm() -> Result<(), Failure> {
-    if ask("Go on?")? { Ok(()) } else { Err(Failure::usage("declined", "declined; nothing was changed")) }
+    if ask("Go on?")? {
+        Ok(())
+    } else {
+        Err(Failure::usage("declined", "declined; nothing was changed"))
+    }
 }
 
 fn ask(question: &str) -> Result<bool, Failure> {

@@ -33,7 +33,11 @@ struct Row<'a> {
 pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let (id, snapshot) = repository.snapshot(&args.snapshot)?;
-    let start = args.path.as_deref().map(|path| path.trim_matches('/')).filter(|path| !path.is_empty());
+    let start = args
+        .path
+        .as_deref()
+        .map(|path| path.trim_matches('/'))
+        .filter(|path| !path.is_empty());
     let mut printer = Printer::new(session.global.json, args.long);
     let (tree, prefix) = match start {
         None => (Some(snapshot.tree), String::new()),
@@ -57,7 +61,12 @@ pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
 }
 
 /// The node at a path, spelled as `copal ls` spells it.
-pub(super) fn find(repository: &Repository, id: &SnapshotId, tree: &TreeId, path: &str) -> Result<Node, Failure> {
+pub(super) fn find(
+    repository: &Repository,
+    id: &SnapshotId,
+    tree: &TreeId,
+    path: &str,
+) -> Result<Node, Failure> {
     let trimmed = path.trim_matches('/');
     let absent = || {
         let message = format!("snapshot {} has no `{trimmed}`", id.short());
@@ -78,7 +87,12 @@ struct Printer {
 
 impl Printer {
     fn new(json: bool, long: bool) -> Self {
-        Self { json, long, first: true, out: io::BufWriter::new(io::stdout()) }
+        Self {
+            json,
+            long,
+            first: true,
+            out: io::BufWriter::new(io::stdout()),
+        }
     }
 
     fn node(&mut self, path: &str, node: &Node) -> io::Result<()> {
@@ -94,14 +108,19 @@ impl Printer {
                 user: &node.user,
                 group: &node.group,
                 modified,
-                link_target: (node.kind == NodeKind::Symlink).then(|| name::escape(&node.link_target)),
+                link_target: (node.kind == NodeKind::Symlink)
+                    .then(|| name::escape(&node.link_target)),
             };
             write!(self.out, "{}", if self.first { "[\n" } else { ",\n" })?;
             serde_json::to_writer(&mut self.out, &row)?;
         } else if self.long {
             let (kind, owner) = (node.kind.as_str(), format!("{}:{}", node.uid, node.gid));
             let path = output::printable(path);
-            writeln!(self.out, "{kind:8} {:04o} {owner:>11} {:>12} {modified} {path}", node.mode, node.size)?;
+            writeln!(
+                self.out,
+                "{kind:8} {:04o} {owner:>11} {:>12} {modified} {path}",
+                node.mode, node.size
+            )?;
         } else {
             writeln!(self.out, "{}", output::printable(path))?;
         }
@@ -111,7 +130,8 @@ impl Printer {
 
     fn end(mut self) -> io::Result<()> {
         if self.json {
-            self.out.write_all(if self.first { b"[]\n" } else { b"\n]\n" })?;
+            self.out
+                .write_all(if self.first { b"[]\n" } else { b"\n]\n" })?;
         }
         self.out.flush()
     }

@@ -14,7 +14,10 @@ pub(crate) fn run(args: &SnapshotArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let (id, snapshot) = repository.snapshot(&args.snapshot)?;
     let manifest = Manifest::read(&repository, &snapshot.tree)?.ok_or_else(|| {
-        let message = format!("snapshot {} has no manifest: Copal did not write it", id.short());
+        let message = format!(
+            "snapshot {} has no manifest: Copal did not write it",
+            id.short()
+        );
         Failure::usage("no-manifest", message).advise("It can be restored as plain files.")
     })?;
     output::json(&manifest)?;

@@ -32,7 +32,8 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
     if alters && ask {
         job::confirm()?;
     } else if alters && !args.job.yes {
-        let message = "the restore would alter what is there already, and there is no terminal to ask on";
+        let message =
+            "the restore would alter what is there already, and there is no terminal to ask on";
         let advice = "Look at it with `copal plan restore`, then add --yes.";
         return Err(Failure::usage("declined", message).advise(advice));
     }
@@ -51,7 +52,11 @@ fn make(args: &RestoreArgs, ask: bool, session: &Session) -> Result<PlannedResto
     let engine = session.engine()?;
     let repository = session.repository()?;
     let snapshot = repository.snapshot(&args.snapshot)?;
-    let plugin = args.plugin.as_deref().map(|plugin| session.plugin(&engine, plugin)).transpose()?;
+    let plugin = args
+        .plugin
+        .as_deref()
+        .map(|plugin| session.plugin(&engine, plugin))
+        .transpose()?;
     let settings = job::settings(&args.job)?;
     job::plan(
         &args.job.grant,

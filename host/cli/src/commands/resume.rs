@@ -19,5 +19,9 @@ pub(crate) fn run(session: &Session) -> Outcome {
         output::print(&resumed.iter().map(output::resumed).collect::<String>())?;
     }
     let whole = resumed.iter().all(|job| job.not_undone.is_empty());
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
 }

@@ -19,7 +19,10 @@ struct Row<'a> {
 pub(crate) fn run(session: &Session) -> Outcome {
     let snapshots = session.repository()?.snapshots()?;
     if session.global.json {
-        let rows: Vec<_> = snapshots.iter().map(|(id, snapshot)| Row { id, snapshot }).collect();
+        let rows: Vec<_> = snapshots
+            .iter()
+            .map(|(id, snapshot)| Row { id, snapshot })
+            .collect();
         output::json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -30,9 +33,18 @@ pub(crate) fn run(session: &Session) -> Outcome {
             output::stored_time(snapshot.time),
             output::printable(&snapshot.hostname),
             output::printable(&snapshot.tags.join(", ")),
-            snapshot.paths.iter().map(|path| output::printable(path)).collect::<Vec<_>>().join("\n"),
+            snapshot
+                .paths
+                .iter()
+                .map(|path| output::printable(path))
+                .collect::<Vec<_>>()
+                .join("\n"),
         ]);
     }
-    output::print(&format!("{}{} snapshots", output::table_text(&table), snapshots.len()))?;
+    output::print(&format!(
+        "{}{} snapshots",
+        output::table_text(&table),
+        snapshots.len()
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

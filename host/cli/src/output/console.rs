@@ -23,7 +23,11 @@ impl Console {
     /// A bar on a terminal; only lines elsewhere; nothing but errors where `silent`.
     pub(crate) fn new(silent: bool) -> Self {
         let shown = !silent && std::io::stderr().is_terminal();
-        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template(
             "{elapsed_precise} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg}",
@@ -33,7 +37,11 @@ impl Console {
         if shown {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self { bar, files: AtomicU64::new(0), silent }
+        Self {
+            bar,
+            files: AtomicU64::new(0),
+            silent,
+        }
     }
 
     fn say(&self, text: &str) {

@@ -28,7 +28,12 @@ pub(crate) fn start_logging(verbose: u8) {
     };
     let filter = EnvFilter::try_from_env("COPAL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .without_time()
+        .init();
 }
 
 /// Prints one JSON document.
@@ -60,13 +65,18 @@ pub(crate) fn plan(text: impl FnOnce() -> String, session: &Session) -> Result<(
 /// An empty table in the program's style: columns parted by spaces.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(header);
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_header(header);
     table
 }
 
 /// The table's text without trailing blanks.
 pub(crate) fn table_text(table: &Table) -> String {
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 /// Says on the standard error why the command failed.
@@ -81,7 +91,9 @@ pub(crate) fn failure(failure: &Failure, as_json: bool) {
         }});
         error.to_string()
     } else {
-        let advice = advice.map(|advice| format!("\n{advice}")).unwrap_or_default();
+        let advice = advice
+            .map(|advice| format!("\n{advice}"))
+            .unwrap_or_default();
         text::printable_lines(&format!("copal: {failure}{advice}"))
     };
     // There is nowhere else to say it.

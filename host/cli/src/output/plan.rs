@@ -1,7 +1,12 @@
 //! A plan as a person reads it before anything happens.
 
-use copal_job::{Needed, PlannedBackup, PlannedRestore, PluginIdentity, Root, intent_word, shell_quote};
-use copal_sandbox::types::{Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent, SourceContent, Step, Window};
+use copal_job::{
+    Needed, PlannedBackup, PlannedRestore, PluginIdentity, Root, intent_word, shell_quote,
+};
+use copal_sandbox::types::{
+    Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
+    SourceContent, Step, Window,
+};
 
 use super::report::finding_lines;
 use super::text::{printable, printable_lines};
@@ -18,7 +23,9 @@ pub(crate) fn backup(planned: &PlannedBackup) -> String {
     page.heading("Reads");
     for source in &planned.plan.sources {
         let when = match source.window {
-            Window::Live if !planned.plan.quiesce.is_empty() => ", while the application runs again",
+            Window::Live if !planned.plan.quiesce.is_empty() => {
+                ", while the application runs again"
+            }
             _ => "",
         };
         match &source.content {
@@ -36,10 +43,17 @@ pub(crate) fn backup(planned: &PlannedBackup) -> String {
 /// The plan of a restore.
 pub(crate) fn restore(planned: &PlannedRestore) -> String {
     let what = match &planned.plugin {
-        Some(identity) => format!(" to {} with {}", intent_word(planned.intent), plugin(identity)),
+        Some(identity) => format!(
+            " to {} with {}",
+            intent_word(planned.intent),
+            plugin(identity)
+        ),
         None => String::new(),
     };
-    let mut page = Page::new(format!("Restore snapshot {}{what}", planned.snapshot.short()));
+    let mut page = Page::new(format!(
+        "Restore snapshot {}{what}",
+        planned.snapshot.short()
+    ));
     page.roots(&planned.targets);
     page.findings(&planned.plan.findings);
     page.steps("Before restoring", &planned.plan.before);
@@ -48,7 +62,9 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
         match &placement.content {
             PlacementContent::Tree(root) => {
                 let target = planned.targets.iter().find(|target| target.name == *root);
-                let target = target.map(|target| target.path.display().to_string()).unwrap_or_default();
+                let target = target
+                    .map(|target| target.path.display().to_string())
+                    .unwrap_or_default();
                 page.line(1, &format!("{root}/ to {target}"));
             }
             PlacementContent::Feed(feed) => {
@@ -63,7 +79,12 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
 }
 
 fn plugin(identity: &PluginIdentity) -> String {
-    format!("{} {} ({})", identity.name, identity.version, identity.digest.get(..12).unwrap_or(&identity.digest))
+    format!(
+        "{} {} ({})",
+        identity.name,
+        identity.version,
+        identity.digest.get(..12).unwrap_or(&identity.digest)
+    )
 }
 
 /// Lines under headings.
@@ -73,7 +94,9 @@ struct Page {
 
 impl Page {
     fn new(title: String) -> Self {
-        Self { text: format!("{}\n", printable(&title)) }
+        Self {
+            text: format!("{}\n", printable(&title)),
+        }
     }
 
     fn line(&mut self, depth: usize, text: &str) {
@@ -123,14 +146,29 @@ impl Page {
                 self.block(&write.content);
             }
             Action::Copy(copy) => {
-                self.line(3, &format!("{prefix}copy {} to {}", place(&copy.from), place(&copy.to)));
+                self.line(
+                    3,
+                    &format!("{prefix}copy {} to {}", place(&copy.from), place(&copy.to)),
+                );
             }
             Action::Rename(rename) => {
-                self.line(3, &format!("{prefix}rename {} to {}", place(&rename.from), place(&rename.to)));
+                self.line(
+                    3,
+                    &format!(
+                        "{prefix}rename {} to {}",
+                        place(&rename.from),
+                        place(&rename.to)
+                    ),
+                );
             }
-            Action::Remove(location) => self.line(3, &format!("{prefix}remove {}", place(location))),
+            Action::Remove(location) => {
+                self.line(3, &format!("{prefix}remove {}", place(location)))
+            }
             Action::Wait(wait) => {
-                let rhythm = format!("{prefix}wait up to {} s, looking every {} s, for", wait.timeout, wait.interval);
+                let rhythm = format!(
+                    "{prefix}wait up to {} s, looking every {} s, for",
+                    wait.timeout, wait.interval
+                );
                 match &wait.condition {
                     Condition::CommandSucceeds(command) => self.command(&rhythm, command),
                     Condition::Responds(request) => self.request(&rhythm, request),
@@ -143,7 +181,14 @@ impl Page {
         let words: Vec<_> = command.argv.iter().map(|word| shell_quote(word)).collect();
         self.line(3, &format!("{verb}: {}", words.join(" ")));
         for variable in &command.environment {
-            self.line(4, &format!("with {}={}", variable.name, copal_sandbox::types::redact(&variable.value)));
+            self.line(
+                4,
+                &format!(
+                    "with {}={}",
+                    variable.name,
+                    copal_sandbox::types::redact(&variable.value)
+                ),
+            );
         }
         if let Some(stdin) = &command.stdin {
             self.block(stdin);
@@ -153,7 +198,14 @@ impl Page {
     fn request(&mut self, verb: &str, request: &HttpRequest) {
         self.line(3, &format!("{verb}: {} {}", request.method, request.url));
         for header in &request.headers {
-            self.line(4, &format!("{}: {}", header.name, copal_sandbox::types::redact(&header.value)));
+            self.line(
+                4,
+                &format!(
+                    "{}: {}",
+                    header.name,
+                    copal_sandbox::types::redact(&header.value)
+                ),
+            );
         }
         if let Some(body) = &request.body {
             self.block(body);
@@ -167,7 +219,13 @@ impl Page {
             self.line(4, &format!("| {line}"));
         }
         if lines.len() > TEXT_LINES {
-            self.line(4, &format!("| … and {} lines more (--json shows them)", lines.len() - TEXT_LINES));
+            self.line(
+                4,
+                &format!(
+                    "| … and {} lines more (--json shows them)",
+                    lines.len() - TEXT_LINES
+                ),
+            );
         }
     }
 

@@ -27,7 +27,11 @@ pub(crate) fn backup(outcome: &BackupOutcome) -> String {
         bytes(summary.data_added),
         bytes(summary.data_added_packed),
     );
-    let state = if outcome.complete { "snapshot" } else { "INCOMPLETE snapshot" };
+    let state = if outcome.complete {
+        "snapshot"
+    } else {
+        "INCOMPLETE snapshot"
+    };
     text + &format!("{state} {} saved\n", outcome.snapshot.short())
 }
 
@@ -36,9 +40,17 @@ pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
     let mut text = findings(&outcome.findings, Severity::Warning);
     text += &missing(&outcome.missing, "restored");
     text += &not_undone(&outcome.not_undone);
-    let state = if outcome.complete { "restored" } else { "NOT COMPLETELY restored" };
+    let state = if outcome.complete {
+        "restored"
+    } else {
+        "NOT COMPLETELY restored"
+    };
     for target in &outcome.targets {
-        text += &printable(&format!("{state} {} to {}", target.name, target.path.display()));
+        text += &printable(&format!(
+            "{state} {} to {}",
+            target.name,
+            target.path.display()
+        ));
         text.push('\n');
     }
     text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))
@@ -47,16 +59,29 @@ pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
 /// What was done for a job that had been cut off.
 pub(crate) fn resumed(resumed: &Resumed) -> String {
     let job = &resumed.job;
-    let mut text = format!("{} of {} begun {}: ", job.kind, job.plugin, super::time(job.time));
+    let mut text = format!(
+        "{} of {} begun {}: ",
+        job.kind,
+        job.plugin,
+        super::time(job.time)
+    );
     let undone = resumed.steps.iter().filter(|step| step.error.is_none());
     let undone: Vec<_> = undone.map(|step| printable(&step.title)).collect();
-    text += &if undone.is_empty() { "nothing undone".to_owned() } else { format!("undone: {}", undone.join(", ")) };
+    text += &if undone.is_empty() {
+        "nothing undone".to_owned()
+    } else {
+        format!("undone: {}", undone.join(", "))
+    };
     text + "\n" + &not_undone(&resumed.not_undone)
 }
 
 /// The findings of at least this severity, the worst first.
 pub(crate) fn findings(findings: &[Finding], at_least: Severity) -> String {
-    let mut shown: Vec<_> = findings.iter().filter(|finding| finding.severity >= at_least).cloned().collect();
+    let mut shown: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity >= at_least)
+        .cloned()
+        .collect();
     shown.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     finding_lines(&shown)
 }
@@ -70,11 +95,21 @@ pub(super) fn finding_lines(findings: &[Finding]) -> String {
             Severity::Warning => "warning",
             Severity::Error => "ERROR",
         };
-        let path = finding.path.as_deref().map(|path| format!(" [{path}]")).unwrap_or_default();
+        let path = finding
+            .path
+            .as_deref()
+            .map(|path| format!(" [{path}]"))
+            .unwrap_or_default();
         let line = format!("{word}: {}{path} ({})", finding.message, finding.code);
-        text += &format!("  {}\n", super::text::printable_lines(&line).replace('\n', "\n      "));
+        text += &format!(
+            "  {}\n",
+            super::text::printable_lines(&line).replace('\n', "\n      ")
+        );
         if let Some(remedy) = &finding.remedy {
-            text += &format!("      → {}\n", super::text::printable_lines(remedy).replace('\n', "\n        "));
+            text += &format!(
+                "      → {}\n",
+                super::text::printable_lines(remedy).replace('\n', "\n        ")
+            );
         }
     }
     text
@@ -87,7 +122,10 @@ fn missing(missing: &[Missing], what: &str) -> String {
         text.push('\n');
     }
     if missing.len() > MISSING_LINES {
-        text += &format!("not {what}: {} more; --json names them\n", missing.len() - MISSING_LINES);
+        text += &format!(
+            "not {what}: {} more; --json names them\n",
+            missing.len() - MISSING_LINES
+        );
     }
     text
 }
@@ -95,7 +133,10 @@ fn missing(missing: &[Missing], what: &str) -> String {
 fn not_undone(failures: &[UndoFailure]) -> String {
     let mut text = String::new();
     for failure in failures {
-        text += &printable(&format!("NOT UNDONE: {}: {}", failure.title, failure.problem));
+        text += &printable(&format!(
+            "NOT UNDONE: {}: {}",
+            failure.title, failure.problem
+        ));
         text.push('\n');
     }
     if !failures.is_empty() {

@@ -12,12 +12,16 @@ pub(crate) fn bytes(count: u64) -> String {
 
 /// A point in time on the local clock, to the second.
 pub(crate) fn time(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    time.to_zoned(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
 }
 
 /// The time of a snapshot on the local clock, to the second.
 pub(crate) fn stored_time(stored: copal_repository::format::Timestamp) -> String {
-    Timestamp::new(stored.seconds, 0).map(time).unwrap_or_else(|_| stored.to_string())
+    Timestamp::new(stored.seconds, 0)
+        .map(time)
+        .unwrap_or_else(|_| stored.to_string())
 }
 
 /// Text from a plugin, a file name or a server on one line, without what could steer a terminal.

@@ -7,7 +7,10 @@ use super::*;
 use crate::places::Root;
 
 fn location(path: &str) -> Location {
-    Location { base: Base::Root("home".into()), path: path.into() }
+    Location {
+        base: Base::Root("home".into()),
+        path: path.into(),
+    }
 }
 
 struct Bench {
@@ -17,18 +20,33 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), runtime: tokio::runtime::Runtime::new().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            runtime: tokio::runtime::Runtime::new().unwrap(),
+        }
     }
 
     fn perform(&self, action: &Action) -> Result<Vec<u8>, ActionError> {
-        let root = Root { name: "home".into(), path: self.dir.path().into() };
+        let root = Root {
+            name: "home".into(),
+            path: self.dir.path().into(),
+        };
         let places = Places::new(&[root], None);
-        Hands { places: &places, runtime: self.runtime.handle(), cancel: &Arc::default() }.perform(action)
+        Hands {
+            places: &places,
+            runtime: self.runtime.handle(),
+            cancel: &Arc::default(),
+        }
+        .perform(action)
     }
 }
 
 fn write(path: &str, text: &str) -> Action {
-    Action::Write(WriteFile { to: location(path), content: vec![Fragment::Secret(text.into())], mode: None })
+    Action::Write(WriteFile {
+        to: location(path),
+        content: vec![Fragment::Secret(text.into())],
+        mode: None,
+    })
 }
 
 #[test]
@@ -39,8 +57,15 @@ fn a_written_file_keeps_the_mode_of_the_one_it_replaces() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     bench.perform(&write("a", "new")).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
-    assert_eq!(fs::read_dir(bench.dir.path()).unwrap().count(), 1, "no temporary file stays");
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+        0o640
+    );
+    assert_eq!(
+        fs::read_dir(bench.dir.path()).unwrap().count(),
+        1,
+        "no temporary file stays"
+    );
 }
 
 #[test]
@@ -58,9 +83,15 @@ fn a_directory_is_copied_whole_and_never_over_another() {
     fs::create_dir_all(bench.dir.path().join("db/sub")).unwrap();
     fs::write(bench.dir.path().join("db/sub/f"), "x").unwrap();
     symlink("sub/f", bench.dir.path().join("db/link")).unwrap();
-    let copy = Action::Copy(CopyEntry { from: location("db"), to: location("copy/db") });
+    let copy = Action::Copy(CopyEntry {
+        from: location("db"),
+        to: location("copy/db"),
+    });
     bench.perform(&copy).unwrap();
-    assert_eq!(fs::read_to_string(bench.dir.path().join("copy/db/link")).unwrap(), "x");
+    assert_eq!(
+        fs::read_to_string(bench.dir.path().join("copy/db/link")).unwrap(),
+        "x"
+    );
     assert!(bench.perform(&copy).is_err());
 }
 
@@ -78,7 +109,12 @@ fn a_rename_never_replaces() {
     let bench = Bench::new();
     fs::write(bench.dir.path().join("a"), "a").unwrap();
     fs::write(bench.dir.path().join("b"), "b").unwrap();
-    let rename = |to| Action::Rename(RenameEntry { from: location("a"), to: location(to) });
+    let rename = |to| {
+        Action::Rename(RenameEntry {
+            from: location("a"),
+            to: location(to),
+        })
+    };
     assert!(bench.perform(&rename("b")).is_err());
     bench.perform(&rename("c")).unwrap();
     assert_eq!(fs::read_to_string(bench.dir.path().join("c")).unwrap(), "a");
@@ -93,31 +129,70 @@ fn server(status: &'static str, body: &'static str) -> String {
         let mut head = [0; 4096];
         io::Read::read(&mut stream, &mut head).unwrap();
         let length = body.len();
-        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").unwrap();
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
     });
     format!("http://{address}/")
 }
 
 fn get(url: String) -> HttpRequest {
     let (headers, body, expect) = (Vec::new(), None, Vec::new());
-    HttpRequest { method: "GET".into(), url, headers, body, expect, timeout: 5 }
+    HttpRequest {
+        method: "GET".into(),
+        url,
+        headers,
+        body,
+        expect,
+        timeout: 5,
+    }
 }
 
 #[test]
 fn a_request_gives_the_answer_or_the_status_that_was_not_expected() {
     let bench = Bench::new();
-    assert_eq!(bench.perform(&Action::Http(get(server("200 OK", "pong")))).unwrap(), b"pong");
-    let error = bench.perform(&Action::Http(get(server("503 Service Unavailable", "")))).unwrap_err();
+    assert_eq!(
+        bench
+            .perform(&Action::Http(get(server("200 OK", "pong"))))
+            .unwrap(),
+        b"pong"
+    );
+    let error = bench
+        .perform(&Action::Http(get(server("503 Service Unavailable", ""))))
+        .unwrap_err();
     assert!(error.to_string().contains("503"), "{error}");
 }
 
 #[test]
 fn a_wait_ends_when_the_condition_holds_and_fails_when_it_never_does() {
     let bench = Bench::new();
-    let wait = |condition, timeout| Action::Wait(WaitUntil { condition, interval: 1, timeout });
-    bench.perform(&wait(Condition::Responds(get(server("204 No Content", ""))), 5)).unwrap();
+    let wait = |condition, timeout| {
+        Action::Wait(WaitUntil {
+            condition,
+            interval: 1,
+            timeout,
+        })
+    };
+    bench
+        .perform(&wait(
+            Condition::Responds(get(server("204 No Content", ""))),
+            5,
+        ))
+        .unwrap();
     let argv = vec!["false".to_owned()];
-    let command = copal_sandbox::types::Command { argv, environment: Vec::new(), stdin: None, timeout: 5 };
-    let error = bench.perform(&wait(Condition::CommandSucceeds(command), 1)).unwrap_err();
-    assert!(matches!(error, ActionError::Wait { seconds: 1, .. }), "{error}");
+    let command = copal_sandbox::types::Command {
+        argv,
+        environment: Vec::new(),
+        stdin: None,
+        timeout: 5,
+    };
+    let error = bench
+        .perform(&wait(Condition::CommandSucceeds(command), 1))
+        .unwrap_err();
+    assert!(
+        matches!(error, ActionError::Wait { seconds: 1, .. }),
+        "{error}"
+    );
 }

@@ -33,7 +33,7 @@ impl TestEnvironment {
             .to_str()
             .unwrap()
             .to_owned();
-        for name in ["home", "programs"] {
+        for name in ["home", "programs", "tmp"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
         }
         Self {
@@ -130,6 +130,7 @@ impl TestEnvironment {
     pub fn program(&self, program: impl AsRef<OsStr>) -> Program {
         Program::new(program)
             .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"))
             .env(
                 "PATH",
                 format!("{}:{SYSTEM_PATH}", self.path("programs").display()),

@@ -253,7 +253,15 @@ fn a_kill_at_any_moment_leaves_a_whole_repository_and_a_thaw_to_resume() {
     let mut stopped = 0;
     for moment in 0..MOMENTS {
         let killed = backup(moment);
-        std::thread::sleep(whole * moment / MOMENTS + Duration::from_millis(5));
+        // Every other kill is aimed: however fast the machine is, it meets an application that is stopped.
+        if moment % 2 == 1 {
+            let limit = Instant::now() + whole * 10;
+            while applications.runs("app") && Instant::now() < limit {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        } else {
+            std::thread::sleep(whole * moment / MOMENTS + Duration::from_millis(5));
+        }
         killed.signal(Signal::KILL);
         killed.wait();
         stopped += u32::from(!applications.runs("app"));

@@ -74,10 +74,10 @@ impl<'a> Job<'a> {
                 self.queue.stop();
             }
             drop(claim);
-            result = result.and(worker.run());
+            result = join(result, worker.run());
             for other in others {
                 match other.join() {
-                    Ok(other) => result = result.and(other),
+                    Ok(other) => result = join(result, other),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
@@ -137,5 +137,13 @@ impl<'a> Job<'a> {
             buffer.clear();
             buffers.push(buffer);
         }
+    }
+}
+
+/// What went wrong first. A worker that another one's failure stopped knows only that it was interrupted.
+fn join(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
+    match one {
+        Err(Error::Interrupted) if other.is_err() => other,
+        one => one.and(other),
     }
 }

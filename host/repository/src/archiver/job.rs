@@ -74,10 +74,10 @@ impl<'a> Job<'a> {
                 self.queue.stop();
             }
             drop(claim);
-            result = join(result, worker.run());
+            result = first_cause(result, worker.run());
             for other in others {
                 match other.join() {
-                    Ok(other) => result = join(result, other),
+                    Ok(other) => result = first_cause(result, other),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
@@ -141,7 +141,7 @@ impl<'a> Job<'a> {
 }
 
 /// What went wrong first. A worker that another one's failure stopped knows only that it was interrupted.
-fn join(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
+fn first_cause(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
     match one {
         Err(Error::Interrupted) if other.is_err() => other,
         one => one.and(other),

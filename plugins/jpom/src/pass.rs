@@ -45,8 +45,8 @@ pub enum Guard {
 /// What a restore changes.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Placing {
-    /// The root of `INSTALL.json`, its path and its new content.
-    pub(crate) install: Option<(String, String, String)>,
+    /// The root of `INSTALL.json`, the paths where it lies and its new content.
+    pub(crate) install: Option<(String, Vec<String>, String)>,
 }
 
 /// The pass.
@@ -69,8 +69,8 @@ impl Pass for JpomPass {
         Ok(match &self.state {
             State::Backup(saving) if saving.root == root => saving.verdict(entry),
             State::Restore(Placing {
-                install: Some((of, path, _)),
-            }) if of == root && *path == entry.path => Verdict::filter(),
+                install: Some((of, paths, _)),
+            }) if of == root && paths.contains(&entry.path) => Verdict::filter(),
             _ => Verdict::Keep,
         })
     }

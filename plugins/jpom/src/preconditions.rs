@@ -10,7 +10,7 @@ use crate::h2;
 use crate::install_json::InstallJson;
 use crate::java::Java;
 use crate::layout::{CONF, Layout, join};
-use crate::survey::{Mode, Survey, main_tree};
+use crate::survey::{Install, Mode, Survey, main_tree};
 
 /// All that the parts of a plan are made from.
 pub(crate) struct Restore<'a> {
@@ -140,6 +140,16 @@ impl<'a> Restore<'a> {
                     .remedy("Restore into an empty folder, or move this database away.")
                     .at(self.at(&database.file())),
             );
+        }
+        let source = main_tree(&self.request.snapshot)?;
+        for path in self.new.install.iter().flat_map(Install::paths) {
+            if !source.exists(path)? {
+                plan.findings.push(
+                    Finding::error("jpom.target.install", "The target has an INSTALL.json here, where the snapshot has none: it would stay, beside the restored one.")
+                        .remedy("Move it away, or restore into an empty folder.")
+                        .at(self.at(path)),
+                );
+            }
         }
         Ok(())
     }

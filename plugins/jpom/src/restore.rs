@@ -47,7 +47,8 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
         let content = restore.install.with_id(&id).to_json();
         let content =
             content.map_err(|error| Failure::internal("jpom.install.write", error.to_string()))?;
-        placing.install = Some((restore.layout.root.clone(), install.path.clone(), content));
+        let paths = install.paths().cloned().collect();
+        placing.install = Some((restore.layout.root.clone(), paths, content));
     }
     plan.state(&State::Restore(placing))
 }

@@ -62,6 +62,15 @@ pub(crate) struct Install {
     /// Its path in the root.
     pub(crate) path: String,
     pub(crate) content: Result<InstallJson, install_json::Error>,
+    /// The paths of others, in the places where another reading of Jpom's guide puts it.
+    pub(crate) copies: Vec<String>,
+}
+
+impl Install {
+    /// The path of every one that there is.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.path).chain(&self.copies)
+    }
 }
 
 /// What a tree and, where it is apart, its `conf` hold.
@@ -150,8 +159,14 @@ impl Survey {
             }
             seen.push(path.clone());
             let content = InstallJson::parse(&main.read_all(&path, LARGEST_INSTALL)?);
-            match &self.install {
-                None => self.install = Some(Install { path, content }),
+            match &mut self.install {
+                None => {
+                    self.install = Some(Install {
+                        path,
+                        content,
+                        copies: Vec::new(),
+                    });
+                }
                 Some(first) => {
                     let ids = (&first.content, &content);
                     if !matches!(ids, (Ok(one), Ok(two)) if one.install_id == two.install_id) {
@@ -164,6 +179,7 @@ impl Survey {
                             .at(join(&layout.root, &path)),
                         );
                     }
+                    first.copies.push(path);
                 }
             }
         }

@@ -21,6 +21,7 @@ pub(crate) fn verify(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>
     let report = captured.map(|capture| Report::parse(&capture.output));
 
     let mut findings = missing_parts(request)?;
+    findings.extend(survey.problems.iter().cloned());
     findings.extend(layout(request, &survey)?);
     findings.extend(header(request, &survey, captured.is_some())?);
     match identity(request, &survey)? {

@@ -73,6 +73,19 @@ fn a_clone_has_an_id_of_its_own() {
 }
 
 #[test]
+fn every_copy_of_the_identity_takes_the_clones_id() {
+    let jpom = docker().file("data/INSTALL.json", install(ID));
+    let plan = Restoring::of(&jpom, Intent::Clone).plan();
+    let id = placed_id(&jpom, &plan.state);
+    assert_ne!(id, ID);
+    let (placed, _) = run_pass::<JpomPass>(&jpom, Direction::Restore, &plan.state).unwrap();
+    assert_eq!(
+        placed.read_to_string("data/INSTALL.json", 1000).unwrap(),
+        install(&id)
+    );
+}
+
+#[test]
 fn a_clones_id_depends_on_the_original_and_the_time_alone() {
     let id = |snapshot: MemoryTree, seconds: i64| {
         let facts = backup(snapshot.clone(), r#"{"stopped":true}"#).facts;
@@ -214,29 +227,36 @@ fn a_snapshot_that_is_no_whole_jpom_is_refused() {
 
 #[test]
 fn a_target_in_which_two_jpoms_would_mix_is_refused() {
-    for (target, code) in [
-        (plain(), "jpom.layout.differs"),
+    for (target, codes) in [
+        (
+            plain(),
+            &["jpom.layout.differs", "jpom.target.install"] as &[&str],
+        ),
         (
             MemoryTree::new("home").file("data/INSTALL.json", install(ID)),
-            "jpom.layout.differs",
+            &["jpom.layout.differs", "jpom.target.install"],
+        ),
+        (
+            docker().file("data/INSTALL.json", install(ID)),
+            &["jpom.target.install"],
         ),
         (
             MemoryTree::new("home").file("data/db/Server.mv.db", database(2, true)),
-            "jpom.target.mixed",
+            &["jpom.target.mixed"],
         ),
         (
             docker().file("data/INSTALL.json", install(OTHER)),
-            "jpom.mixed",
+            &["jpom.mixed", "jpom.target.install"],
         ),
         (
             docker().file("db/Server.mv.db", database(2, true)),
-            "jpom.mixed",
+            &["jpom.mixed"],
         ),
     ] {
         let plan = Restoring::of(&docker(), Intent::Migrate)
             .into(target)
             .plan();
-        assert_eq!(errors(&plan.findings), [code]);
+        assert_eq!(errors(&plan.findings), codes);
     }
     let identity = MemoryTree::new("home").file("data/data/INSTALL.json", install(OTHER));
     let plan = Restoring::of(&docker(), Intent::Migrate)

@@ -90,6 +90,17 @@ fn ids_that_disagree_fail() {
 }
 
 #[test]
+fn a_second_identity_fails() {
+    let mixed = used(docker())
+        .file("data/data/INSTALL.json", install(OTHER))
+        .file("data/INSTALL.json", install(ID));
+    assert_eq!(
+        errors(&verify(mixed, Intent::Clone, Some(&report(OTHER, OTHER)))),
+        ["jpom.mixed"]
+    );
+}
+
+#[test]
 fn workspaces_of_clusters_that_do_not_exist_are_told() {
     let findings = verify(
         used(docker()),

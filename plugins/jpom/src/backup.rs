@@ -164,14 +164,6 @@ fn check_install(plan: &mut BackupPlan, survey: &Survey, layout: &Layout) {
 fn check_database(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &Layout) {
     let file = format!("{}{}", layout.database(), h2::FILE_SUFFIX);
     match (&survey.mode, &survey.database) {
-        (Mode::External(name), _) if config.external_database == Some(ExternalDatabase::Separate) => plan.findings.push(
-            Finding::info("jpom.db.external", format!("The database ({name}) is not in this snapshot; you said that it is backed up separately.")),
-        ),
-        (Mode::External(name), _) => plan.findings.push(
-            Finding::error("jpom.db.external", format!("Jpom keeps its data in another database ({name}), which would not be in this snapshot."))
-                .remedy("Back that database up with its own tools at the same time, and set `external_database=separate` to say so.")
-                .at(survey.settings_file.clone().unwrap_or_default()),
-        ),
         (Mode::H2, None) => plan.findings.push(
             Finding::error("jpom.db.missing", "The database is not there, so the snapshot would hold none of Jpom's data.")
                 .remedy("Check that the root is the right folder. If H2 was interrupted while it compacted the file, start and stop Jpom once.")
@@ -186,6 +178,14 @@ fn check_database(plan: &mut BackupPlan, config: &Config, survey: &Survey, layou
                 );
             }
         }
+        (mode, _) if config.external_database == Some(ExternalDatabase::Separate) => plan.findings.push(
+            Finding::info("jpom.db.external", format!("The database ({}) is not in this snapshot; you said that it is backed up separately.", mode.name())),
+        ),
+        (mode, _) => plan.findings.push(
+            Finding::error("jpom.db.external", format!("Jpom keeps its data in another database ({}), which would not be in this snapshot.", mode.name()))
+                .remedy("Back that database up with its own tools at the same time, and set `external_database=separate` to say so.")
+                .at(survey.settings_file.clone().unwrap_or_default()),
+        ),
     }
 }
 

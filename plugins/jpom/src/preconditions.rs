@@ -91,8 +91,8 @@ impl<'a> Restore<'a> {
                 )),
                 Ok(_) => {}
             },
-            (Mode::External(name), _) => plan.findings.push(
-                Finding::warning("jpom.db.external", format!("This Jpom keeps its data in another database ({name}), which is not in the snapshot."))
+            (mode, _) => plan.findings.push(
+                Finding::warning("jpom.db.external", format!("This Jpom keeps its data in another database ({}), which is not in the snapshot.", mode.name()))
                     .remedy("Restore that database of the same time before you start Jpom."),
             ),
         }

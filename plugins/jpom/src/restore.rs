@@ -13,7 +13,7 @@ use crate::layout::{join, relative};
 use crate::pass::{Placing, State};
 use crate::preconditions::Restore;
 use crate::service::{self, Service};
-use crate::sql::{Abandoned, Backups, Script};
+use crate::sql::{self, Abandoned, Backups, Script};
 use crate::survey::{Mode, main_tree};
 
 /// The step whose output tells the ids in the database.
@@ -114,15 +114,28 @@ impl Restore<'_> {
 
     /// The changes inside the database, run by the host where Java is configured, else told to the operator.
     fn change_database(&self, plan: &mut RestorePlan, id: &str) {
-        let script = self.script(plan, id);
         let intent = self.request.intent;
         if let Mode::External(name) = &self.old.mode {
             if intent != Intent::Recover {
                 plan.findings.push(
                     Finding::warning("jpom.sql.by-hand", format!("The {name} database has to be changed too, before Jpom starts for the first time."))
                         .remedy(format!(
-                            "Run this on the database that the restored Jpom uses, for a clone on a copy of the original's:\n{}",
-                            script.by_hand()
+                            "Run this on the database that the restored Jpom uses, for a clone on a copy of the original's. Should a statement \
+                             fail, run ROLLBACK and go no further. (A Jpom before 2.11 has no CLUSTER_INFO, and needs nothing of this.)\n{}",
+                            sql::by_hand(&self.install.install_id, id)
+                        )),
+                );
+            }
+            return;
+        }
+        let script = self.script(plan, id);
+        if self.old.mode == Mode::H2Server {
+            if intent != Intent::Recover {
+                plan.findings.push(
+                    Finding::warning("jpom.sql.by-hand", "The H2 server's database has to be changed too, before Jpom starts for the first time.")
+                        .remedy(format!(
+                            "Run this with org.h2.tools.RunScript on the database that the restored Jpom uses, for a clone on a copy of the original's:\n{}",
+                            script.for_h2()
                         )),
                 );
             }

@@ -162,15 +162,24 @@ impl Script {
         ));
         text
     }
+}
 
-    /// The statements alone, for a person to run on a database that is not H2.
-    pub(crate) fn by_hand(&self) -> String {
-        self.0
-            .iter()
-            .fold(String::new(), |text, Statement { reason, sql, .. }| {
-                text + &format!("-- {reason}.\n{sql};\n")
-            })
-    }
+/// What a person runs on MySQL, MariaDB or PostgreSQL, to give the cluster `original` the identity `id`; the two are the same where it
+/// keeps its own.
+///
+/// It says the same in all three, and deletes nothing: where a row has the new id already, the first statement fails instead. `BACKUP_INFO`
+/// is H2's alone.
+pub(crate) fn by_hand(original: &str, id: &str) -> String {
+    let (old, new) = (literal(original), literal(id));
+    let identity = if original == id {
+        format!("UPDATE CLUSTER_INFO SET url = NULL WHERE id = {old};\n")
+    } else {
+        format!(
+            "UPDATE CLUSTER_INFO SET id = {new}, url = NULL, lastHeartbeat = NULL WHERE id = {old};\n\
+             UPDATE WORKSPACE SET clusterInfoId = {new};\n"
+        )
+    };
+    format!("START TRANSACTION;\n{identity}COMMIT;\n")
 }
 
 /// A statement that runs where all the columns exist. H2 has no conditional statement, but executes a text that a

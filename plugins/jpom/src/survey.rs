@@ -24,6 +24,8 @@ pub(crate) fn main_tree(trees: &Trees) -> Result<&dyn Tree, Failure> {
 pub(crate) enum Mode {
     /// A file that Jpom opens itself.
     H2,
+    /// H2, but another process serves it.
+    H2Server,
     /// A server; the name is `jpom.db.mode`'s.
     External(String),
 }
@@ -32,6 +34,7 @@ impl Mode {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::H2 => "H2",
+            Self::H2Server => "H2 server",
             Self::External(name) => name,
         }
     }
@@ -340,7 +343,7 @@ fn mode(settings: &Settings) -> Mode {
     if name != "H2" {
         Mode::External(name)
     } else if served.is_some_and(|url| url.place == Place::Server) {
-        Mode::External("H2 server".to_owned())
+        Mode::H2Server
     } else {
         Mode::H2
     }

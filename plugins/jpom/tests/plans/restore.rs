@@ -357,20 +357,44 @@ fn backups_that_were_left_out_leave_the_database_too() {
     );
 }
 
-#[test]
-fn an_external_database_is_told_its_sql() {
-    let jpom = docker().file("conf/application.yml", "jpom.db.mode: MYSQL");
-    let plan = Restoring::of(&jpom, Intent::Clone)
-        .with(r#"{"install_id":"mine"}"#)
-        .plan();
+/// The SQL that a person is told to run where the database is as `yml` says.
+fn told_sql(yml: &str, intent: Intent) -> String {
+    let jpom = docker().file("conf/application.yml", yml);
+    let json = match intent {
+        Intent::Clone => r#"{"install_id":"mine"}"#,
+        _ => "{}",
+    };
+    let plan = Restoring::of(&jpom, intent).with(json).plan();
     assert_eq!(errors(&plan.findings), [""; 0]);
     let remedy = finding(&plan.findings, "jpom.sql.by-hand")
         .remedy
-        .as_deref()
-        .unwrap_or_default();
-    assert!(
-        remedy.contains("UPDATE WORKSPACE SET clusterInfoId = 'mine';"),
-        "{remedy}"
+        .as_deref();
+    let (_, sql) = remedy.unwrap_or_default().split_once('\n').unwrap();
+    sql.to_owned()
+}
+
+#[test]
+fn an_external_database_is_told_sql_that_every_server_reads_and_that_deletes_nothing() {
+    assert_eq!(
+        told_sql("jpom.db.mode: MYSQL", Intent::Clone),
+        format!(
+            "START TRANSACTION;\n\
+             UPDATE CLUSTER_INFO SET id = 'mine', url = NULL, lastHeartbeat = NULL WHERE id = '{ID}';\n\
+             UPDATE WORKSPACE SET clusterInfoId = 'mine';\n\
+             COMMIT;\n"
+        )
     );
-    assert!(!remedy.contains("EXECUTE IMMEDIATE"));
+    assert_eq!(
+        told_sql("jpom.db.mode: POSTGRESQL", Intent::Migrate),
+        format!(
+            "START TRANSACTION;\nUPDATE CLUSTER_INFO SET url = NULL WHERE id = '{ID}';\nCOMMIT;\n"
+        )
+    );
+}
+
+#[test]
+fn a_served_h2_database_is_told_the_script_of_h2() {
+    let sql = told_sql("jpom.db.url: jdbc:h2:tcp://db/jpom", Intent::Clone);
+    assert!(sql.contains("EXECUTE IMMEDIATE"), "{sql}");
+    assert!(sql.contains("BACKUP_INFO"), "{sql}");
 }

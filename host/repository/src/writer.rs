@@ -41,6 +41,9 @@ impl Default for WriterOptions {
     }
 }
 
+/// A pack is uploaded, however small, once it has this many blobs: restic refuses headers over 16 MiB.
+const PACK_BLOBS: usize = 100_000;
+
 /// An index file is written when so many blobs wait for one, as in restic, …
 const INDEX_BLOBS: usize = 50_000;
 
@@ -105,7 +108,7 @@ struct Shared {
     repository: Repository,
     /// A permit for each upload at a time.
     slots: Arc<Semaphore>,
-    /// Blobs under way: not in the index yet, but on the way to a pack that will be.
+    /// Blobs under way: in no index file yet, but on the way to a pack that will be.
     claimed: Mutex<HashSet<(BlobKind, BlobId)>>,
     unindexed: Mutex<Unindexed>,
     failure: Mutex<Failure>,
@@ -190,7 +193,9 @@ impl BlobWriter {
                 length,
                 uncompressed_length,
             });
-            (open.bytes.len() >= self.options.pack_size).then(|| {
+            let full =
+                open.bytes.len() >= self.options.pack_size || open.entries.len() >= PACK_BLOBS;
+            full.then(|| {
                 let next = OpenPack {
                     bytes: Vec::with_capacity(open.bytes.len()),
                     entries: Vec::new(),
@@ -294,7 +299,7 @@ impl BlobWriter {
     /// Uploads what is left, waits for all uploads, and writes the index that makes the blobs count.
     ///
     /// # Errors
-    /// An upload failed.
+    /// An upload failed or never came to an end.
     pub fn finish(self) -> Result<WriteSummary, Error> {
         for open in [&self.data, &self.tree] {
             let pack = mem::take(&mut *lock(open));
@@ -310,6 +315,16 @@ impl BlobWriter {
         shared.check()?;
         let packs = mem::take(&mut lock(&shared.unindexed).packs);
         runtime.block_on(shared.write_index(packs))?;
+        // An upload that panicked or was cancelled leaves no failure behind, but its blobs claimed.
+        match lock(&shared.claimed).len() {
+            0 => {}
+            lost => {
+                return Err(Error::corrupt(
+                    format!("what was written to {}", shared.repository.location()),
+                    format!("the upload of {lost} blobs never came to an end: run it again"),
+                ));
+            }
+        }
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Ok(WriteSummary {
             data_blobs: count(&self.summary.data_blobs),
@@ -323,7 +338,7 @@ impl BlobWriter {
 impl Shared {
     /// Whether the caller is to store the blob: nobody has, and nobody else is about to.
     fn claim(&self, kind: BlobKind, id: BlobId) -> Result<bool, Error> {
-        // Looked at before the index: a blob enters the index before its claim is given up.
+        // A blob enters the index before its claim is given up, so looking at both under this lock misses none.
         let mut claimed = lock(&self.claimed);
         if claimed.contains(&(kind, id)) || self.repository.has(kind, &id)? {
             return Ok(false);
@@ -356,13 +371,6 @@ impl Shared {
             .backend()
             .write_named(FileKind::Pack, &pack.id.0, bytes)
             .await?;
-        self.repository.extend_index(&pack);
-        {
-            let mut claimed = lock(&self.claimed);
-            for blob in &pack.blobs {
-                claimed.remove(&(blob.kind, blob.id));
-            }
-        }
         let due = {
             let mut unindexed = lock(&self.unindexed);
             unindexed.blobs += pack.blobs.len();
@@ -377,6 +385,8 @@ impl Shared {
         self.write_index(due.unwrap_or_default()).await
     }
 
+    /// Writes an index file that names `packs`. Only then do their blobs count, for other writers too: this one may yet
+    /// be dropped.
     async fn write_index(&self, packs: Vec<PackEntry>) -> Result<(), Error> {
         if packs.is_empty() {
             return Ok(());
@@ -394,7 +404,14 @@ impl Shared {
         self.repository
             .backend()
             .write_async(FileKind::Index, sealed.into())
-            .await
-            .map(|_| ())
+            .await?;
+        for pack in &file.packs {
+            self.repository.extend_index(pack);
+        }
+        let mut claimed = lock(&self.claimed);
+        for blob in file.packs.iter().flat_map(|pack| &pack.blobs) {
+            claimed.remove(&(blob.kind, blob.id));
+        }
+        Ok(())
     }
 }

@@ -250,3 +250,24 @@ fn a_failing_store_fails_the_backup_and_no_index_names_what_is_missing() {
     std::fs::rename(directory.path().join("aside"), &data).unwrap();
     assert_eq!(checked(directory.path(), &runtime).errors, [""; 0]);
 }
+
+#[test]
+fn what_a_dropped_writer_uploaded_is_stored_anew_by_the_next() {
+    let runtime = Runtime::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let repository = init(directory.path(), &runtime);
+    let writer = repository
+        .writer(WriterOptions {
+            pack_size: 1,
+            uploads: 1,
+            ..WriterOptions::default()
+        })
+        .unwrap();
+    // Each upload waits for the one before.
+    for blob in [b"first", b"other", b"third"] {
+        writer.store(BlobKind::Data, blob).unwrap();
+    }
+    drop(writer);
+    save(&repository, &[b"first".to_vec()]);
+    assert_eq!(checked(directory.path(), &runtime).errors, [""; 0]);
+}

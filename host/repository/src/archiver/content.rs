@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::Node;
 use crate::id::BlobId;
+use crate::progress::display;
 use crate::repository::lock;
 
 /// A piece of a file's content that is yet to be stored.
@@ -122,7 +123,13 @@ impl Content {
             return Ok(());
         };
         let ids = std::mem::take(&mut *lock(&self.ids));
-        node.content = ids.into_iter().flatten().collect();
+        let content = ids.into_iter().collect::<Option<_>>();
+        node.content = content.ok_or_else(|| {
+            Error::corrupt(
+                format!("the new file `{}`", display(&node.name)),
+                "a part of its content was not stored",
+            )
+        })?;
         place.complete(job, Some(node))
     }
 }

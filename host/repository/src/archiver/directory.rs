@@ -10,7 +10,7 @@ use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::id::TreeId;
 use crate::pass::Change;
-use crate::progress::join;
+use crate::progress::{display, join};
 use crate::repository::lock;
 
 /// An entry that goes into the snapshot.
@@ -121,10 +121,14 @@ impl Directory {
         let nodes = slots
             .into_iter()
             .filter_map(|slot| match slot {
-                Slot::Done(node) => Some(*node),
-                _ => None,
+                Slot::Done(node) => Some(Ok(*node)),
+                Slot::LeftOut => None,
+                Slot::Waiting(_) | Slot::UnderWay => Some(Err(Error::corrupt(
+                    format!("the listing of `{}`", display(&self.path)),
+                    "an entry of it was never done",
+                ))),
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let id = TreeId::from(job.store(BlobKind::Tree, &Tree { nodes }.encode())?);
         job.summary(|summary| match self.previous {
             None => summary.directories_new += 1,

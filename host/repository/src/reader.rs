@@ -47,7 +47,7 @@ impl Repository {
         self.backend().read_range(FileKind::Pack, &pack.0, range)
     }
 
-    /// The plaintext of the blob whose stored bytes `sealed` are. Its id is proved.
+    /// The plaintext of the blob whose stored bytes `sealed` are. Its id and its length are proved.
     ///
     /// # Errors
     /// The bytes are damaged or those of another blob.
@@ -64,9 +64,14 @@ impl Repository {
                 Some(length) => decompress(&opened, length),
                 None => Ok(opened),
             })
-            .and_then(|plaintext| match BlobId::of(&plaintext) == *id {
-                true => Ok(plaintext),
-                false => Err(Malformed("its contents do not fit its id".into())),
+            .and_then(|plaintext| {
+                if BlobId::of(&plaintext) != *id {
+                    Err(Malformed("its contents do not fit its id".into()))
+                } else if plaintext.len() as u64 != u64::from(location.plaintext_length()) {
+                    Err(Malformed("the index gives it another length".into()))
+                } else {
+                    Ok(plaintext)
+                }
             })
             .map_err(Error::damaged(format!(
                 "blob {id} in pack {}",

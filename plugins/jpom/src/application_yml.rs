@@ -9,6 +9,8 @@ use std::fmt;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use crate::h2::Url;
+
 /// The largest file that is read; Jpom's own has 5 KB.
 pub(crate) const LARGEST: u64 = 1 << 20;
 
@@ -71,6 +73,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// `jpom.db.url`, taken apart; none where it is unknown or not one of H2.
+    pub(crate) fn database(&self) -> Option<Url> {
+        self.url.text.as_deref().and_then(Url::parse)
+    }
+
     /// Reads the settings from the bytes of the file.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(bytes).map_err(|_| Error::Encoding)?;

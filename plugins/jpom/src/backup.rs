@@ -169,6 +169,11 @@ fn check_database(plan: &mut BackupPlan, config: &Config, survey: &Survey, layou
                 .remedy("Check that the root is the right folder. If H2 was interrupted while it compacted the file, start and stop Jpom once.")
                 .at(join(&layout.root, &file)),
         ),
+        (Mode::H2, Some(_)) if survey.settings.database().is_some_and(|url| url.encrypted()) => plan.findings.push(
+            Finding::error("jpom.db.encrypted", "`jpom.db.url` names a CIPHER. The file of an encrypted database does not tell whether it is closed, so whether a copy is whole can't be known.")
+                .remedy("Decrypt it with org.h2.tools.ChangeFileEncryption while Jpom is stopped, and take CIPHER out of the URL; snapshots are encrypted by themselves.")
+                .at(survey.settings_file.clone().unwrap_or_default()),
+        ),
         (Mode::H2, Some(database)) => {
             if let Err(error) = &database.header {
                 plan.findings.push(

@@ -8,7 +8,7 @@ use copal_sdk::{Command, Fragment, Location, Step, WriteFile, literal};
 
 use crate::application_yml::Settings;
 use crate::config::{Config, Secret};
-use crate::h2::{Release, Url};
+use crate::h2::Release;
 
 /// Seconds that a tool is given.
 const TIMEOUT: u32 = 6 * 60 * 60;
@@ -36,7 +36,7 @@ pub(crate) struct Database {
 impl Database {
     /// The database at `path`, opened as Jpom's settings say.
     pub(crate) fn new(path: String, settings: &Settings) -> Self {
-        let url = settings.url.text.as_deref().and_then(Url::parse);
+        let url = settings.database();
         let options = match url {
             Some(url) => url.reading_options().map(str::to_owned).collect(),
             None => vec!["MODE=MYSQL".to_owned()],

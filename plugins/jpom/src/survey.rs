@@ -3,7 +3,7 @@
 use copal_sdk::{Failure, Finding, Kind, Tree, Trees};
 
 use crate::application_yml::{self, Settings};
-use crate::h2::{self, Header, Place, Url};
+use crate::h2::{self, Header, Place};
 use crate::install_json::{self, InstallJson};
 use crate::layout::{CONF, DATA, HOME, Layout, join, relative};
 
@@ -133,10 +133,11 @@ impl Survey {
         Some(&content.install_id)
     }
 
-    /// Refuses a symlink: it would be saved as one, without what it leads to.
-    fn refuse_link(&mut self, main: &dyn Tree, path: &str) -> Result<(), Failure> {
+    /// Refuses a symlink, which would be saved as one without what it leads to, and says whether it is one.
+    fn refuse_link(&mut self, main: &dyn Tree, path: &str) -> Result<bool, Failure> {
         let entry = main.stat(path)?;
-        if entry.is_some_and(|entry| entry.kind == Kind::Symlink) {
+        let link = entry.is_some_and(|entry| entry.kind == Kind::Symlink);
+        if link {
             self.problems.push(
                 Finding::error(
                     "jpom.symlink",
@@ -146,7 +147,7 @@ impl Survey {
                 .at(join(&main.name(), path)),
             );
         }
-        Ok(())
+        Ok(link)
     }
 
     /// Finds `INSTALL.json`, and any second one that says otherwise.
@@ -161,6 +162,9 @@ impl Survey {
                 continue;
             }
             seen.push(path.clone());
+            if self.refuse_link(main, &path)? {
+                continue;
+            }
             let content = InstallJson::parse(&main.read_all(&path, LARGEST_INSTALL)?);
             match &mut self.install {
                 None => {
@@ -197,7 +201,7 @@ impl Survey {
         locations: &[&str],
     ) -> Result<(), Failure> {
         let usual = layout.database();
-        let url = self.settings.url.text.as_deref().and_then(Url::parse);
+        let url = self.settings.database();
         let place = url.map(|url| url.place);
         let path = match &place {
             None => usual,
@@ -339,7 +343,7 @@ fn note_placeholders(settings: &Settings, file: &str, problems: &mut Vec<Finding
 
 fn mode(settings: &Settings) -> Mode {
     let name = settings.mode.or("H2").to_ascii_uppercase();
-    let served = settings.url.text.as_deref().and_then(Url::parse);
+    let served = settings.database();
     if name != "H2" {
         Mode::External(name)
     } else if served.is_some_and(|url| url.place == Place::Server) {

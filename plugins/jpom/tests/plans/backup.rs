@@ -233,6 +233,26 @@ fn what_can_not_be_restored_is_refused() {
             "jpom.symlink",
         ),
         (
+            MemoryTree::new("home")
+                .file("data/db/Server.mv.db", database(2, true))
+                .symlink("data/data/INSTALL.json", "/elsewhere/INSTALL.json"),
+            stopped,
+            "jpom.symlink",
+        ),
+        (
+            docker().symlink("data/INSTALL.json", "data/INSTALL.json"),
+            stopped,
+            "jpom.symlink",
+        ),
+        (
+            docker().file(
+                "conf/application.yml",
+                "jpom.db.url: jdbc:h2:/memory/home/data/db/Server;CIPHER=AES",
+            ),
+            stopped,
+            "jpom.db.encrypted",
+        ),
+        (
             docker().file("conf/application.yml", "jpom.db.mode: MYSQL"),
             stopped,
             "jpom.db.external",

@@ -78,9 +78,12 @@ impl BackupPlan {
 }
 
 impl RestorePlan {
-    /// A plan that puts all trees of a snapshot in their places.
-    pub fn whole(snapshot: &Trees) -> Self {
-        snapshot.iter().fold(Self::new(), |plan, root| {
+    /// A plan that puts the trees of a snapshot in their places: those for which there is a target. The host names the others.
+    pub fn whole(snapshot: &Trees, targets: &Trees) -> Self {
+        let placed = snapshot
+            .iter()
+            .filter(|root| targets.get(&root.name()).is_some());
+        placed.fold(Self::new(), |plan, root| {
             plan.placement(Placement::tree(root.name()))
         })
     }

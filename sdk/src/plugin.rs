@@ -33,7 +33,7 @@ pub trait Plugin: 'static {
 
     /// How to restore. By default: every root that the snapshot holds, all of it.
     fn plan_restore(request: &RestoreRequest<'_, Self::Config>) -> Result<RestorePlan, Failure> {
-        Ok(RestorePlan::whole(&request.snapshot))
+        Ok(RestorePlan::whole(&request.snapshot, &request.targets))
     }
 
     /// Whether what now lies in the targets is whole and agrees with itself. A finding of severity `error` makes the restore fail.

@@ -133,8 +133,8 @@ pub(crate) struct BackupArgs {
     pub(crate) roots: Vec<(Option<String>, PathBuf)>,
     #[command(flatten)]
     pub(crate) job: JobArgs,
-    /// A tag for the snapshot
-    #[arg(long, value_name = "TAG")]
+    /// Tags for the snapshot, separated by commas
+    #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = tag)]
     pub(crate) tag: Vec<String>,
     /// Show the plan and stop
     #[arg(short = 'n', long)]
@@ -234,18 +234,24 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 /// `NAME=PATH` where NAME could be a root's name, else a path.
 fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match text.split_once('=') {
-        Some((name, path)) if is_name(name) && !path.is_empty() => {
-            Ok((Some(name.to_owned()), path.into()))
-        }
+        Some((name, path)) if name.chars().all(is_name) => match (name, path) {
+            ("", _) | (_, "") => {
+                Err("write NAME=PATH, or ./ before a path that has a `=`".to_owned())
+            }
+            (name, path) => Ok((Some(name.to_owned()), path.into())),
+        },
         _ if text.is_empty() => Err("give a path".to_owned()),
         _ => Ok((None, text.into())),
+    }
+}
+
+fn tag(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err("a tag must not be empty".to_owned())
+    } else {
+        Ok(text.to_owned())
     }
 }
 
@@ -268,7 +274,7 @@ mod tests {
         );
         assert_eq!(root("/srv/a=b").unwrap(), (None, "/srv/a=b".into()));
         assert_eq!(root("./a=b").unwrap(), (None, "./a=b".into()));
-        assert!(root("").is_err());
+        assert!(root("").is_err() && root("=b").is_err() && root("a=").is_err());
     }
 
     #[test]

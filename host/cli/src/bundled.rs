@@ -9,7 +9,7 @@ use crate::failure::Failure;
 include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 
 /// The largest component that is read from a path.
-const LIMIT: u64 = 256 << 20;
+const LIMIT: u64 = 128 << 20;
 
 /// The names and components that come with Copal.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static [u8])> {

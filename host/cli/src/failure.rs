@@ -70,13 +70,17 @@ impl Failure {
         }
     }
 
+    /// Whether nobody reads the output any more.
     pub(crate) fn is_broken_pipe(&self) -> bool {
-        let cause = match self {
-            Self::Output(error) => Some(error),
-            Self::Job(JobError::Repository(RepositoryError::Io { source, .. })) => Some(source),
-            _ => None,
-        };
-        cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The failure of a command that wrote data of the repository to the standard output.
+    pub(crate) fn of_output(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Io { source, .. } => Self::Output(source),
+            error => error.into(),
+        }
     }
 
     /// A stable word for scripts.

@@ -89,6 +89,7 @@ fn from_terminal(twice: bool) -> Result<String, Failure> {
     Ok(password)
 }
 
+/// As restic reads it: without blanks around it.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    text.lines().next().unwrap_or_default().trim().to_owned()
 }

@@ -29,7 +29,6 @@ impl Session {
             .enable_all()
             .build()?;
         let cancel = Arc::new(AtomicBool::new(false));
-        watch_interrupts(&runtime, &cancel)?;
         let context = Context {
             runtime: runtime.handle().clone(),
             state: folder("COPAL_STATE_DIR", "XDG_STATE_HOME", ".local/state")?,
@@ -57,6 +56,29 @@ impl Session {
     /// A plugin by name or path.
     pub(crate) fn plugin(&self, engine: &Engine, plugin: &str) -> Result<Plugin, Failure> {
         bundled::load(engine, plugin)
+    }
+
+    /// From now on an interrupt asks the work to end and to take back what it did, rather than ending the program. Further ones change nothing:
+    /// what was stopped must be started again, and each command that does so has its own limit of time.
+    pub(crate) fn interrupts_end_work(&self) -> Result<(), Failure> {
+        let _guard = self.context.runtime.enter();
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            if is_ignored(kind) {
+                continue;
+            }
+            let mut signals = signal(kind)?;
+            let cancel = self.context.cancel.clone();
+            self.context.runtime.spawn(async move {
+                while signals.recv().await.is_some() {
+                    cancel.store(true, Ordering::Relaxed);
+                }
+            });
+        }
+        Ok(())
     }
 
     /// Opens the repository.
@@ -111,23 +133,12 @@ fn folder(own: &str, base: &str, fallback: &str) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The first interrupt asks the work to end and to take back what it did. The second ends the program; `copal resume` then does the rest.
-fn watch_interrupts(runtime: &Runtime, cancel: &Arc<AtomicBool>) -> Result<(), Failure> {
-    let _guard = runtime.enter();
-    for kind in [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ] {
-        let mut signals = signal(kind)?;
-        let cancel = cancel.clone();
-        runtime.spawn(async move {
-            while signals.recv().await.is_some() {
-                if cancel.swap(true, Ordering::Relaxed) {
-                    std::process::exit(130);
-                }
-            }
-        });
-    }
-    Ok(())
+/// Whether the process was started with this signal ignored, as by `nohup`.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    mask >> (kind.as_raw_value() - 1) & 1 == 1
 }

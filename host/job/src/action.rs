@@ -94,6 +94,13 @@ impl Hands<'_> {
     fn copy(&self, copy: &CopyEntry) -> Result<(), ActionError> {
         let (from_dir, from) = self.places.resolve(&copy.from, false)?;
         let (to_dir, to) = self.places.resolve(&copy.to, true)?;
+        if copy.from.base == copy.to.base && to.starts_with(&from) {
+            let source = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it can't be copied into itself",
+            );
+            return Err(file("copy", &copy.from)(source));
+        }
         absent(&to_dir, &to).map_err(file("copy to", &copy.to))?;
         copy_entry(&from_dir, &from, &to_dir, &to).map_err(file("copy", &copy.from))
     }
@@ -139,6 +146,8 @@ impl Hands<'_> {
         // A redirect would lead past the grant, which names the host.
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            // Nor does a proxy stand in the grant.
+            .no_proxy()
             .timeout(timeout)
             .build();
         let mut builder = client
@@ -253,7 +262,8 @@ fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Res
     if let Some(parent) = path.parent() {
         dir.create_dir_all(parent)?;
     }
-    let old = dir.symlink_metadata(path).ok();
+    // A symlink is replaced, and its own mode says nothing.
+    let old = dir.symlink_metadata(path).ok().filter(|old| old.is_file());
     let mode = mode
         .or(old.as_ref().map(|old| old.permissions().mode()))
         .unwrap_or(0o600)

@@ -24,10 +24,9 @@ use crate::passes::PluginPasses;
 use crate::places::Root;
 use crate::plan::{self, Needed, Needs};
 use crate::probe::GrantedProbe;
-use crate::scratch::Scratch;
 use crate::settings::Schema;
 use crate::steps::{StepOutcome, Steps};
-use crate::{convert, process, roots};
+use crate::{convert, process, roots, scratch};
 
 /// The tag of a snapshot that lacks something.
 pub const INCOMPLETE_TAG: &str = "incomplete";
@@ -91,7 +90,7 @@ impl BackupJob {
         needs.steps(&plan.quiesce);
         for source in &plan.sources {
             if let SourceContent::Command(stream) = &source.content {
-                needs.command(&stream.command.argv, &format!("the stream {}", stream.name));
+                needs.command(&stream.command, &format!("the stream {}", stream.name));
             }
         }
         Ok(PlannedBackup {
@@ -158,7 +157,7 @@ impl ApprovedBackup {
             plugin: planned.plugin.name.clone(),
             time: planned.time,
             roots: planned.roots.clone(),
-            scratch: Scratch::place(&id),
+            scratch: scratch::place(&context.state, &id),
             job: id,
         };
         let options = ArchiveOptions {
@@ -208,7 +207,7 @@ impl ApprovedBackup {
             },
         ) {
             Ok(outcome) => Ok(BackupOutcome {
-                not_undone: ended?,
+                not_undone: ended,
                 ..outcome
             }),
             Err(error) => Err(error.and_not_undone(ended)),

@@ -55,6 +55,12 @@ pub enum Error {
         /// What could not be taken back.
         not_undone: Vec<UndoFailure>,
     },
+    /// Another job works on the same directory.
+    #[error("another job works on {} now: wait for it to end", .0.display())]
+    Busy(PathBuf),
+    /// Journals of jobs that were cut off can't be read.
+    #[error("{}; what their jobs stopped may still be stopped: look at them, then remove them", .0.join("; "))]
+    Journals(Vec<String>),
     /// What was restored is not whole.
     #[error("the restore does not verify: {}", codes(.0))]
     Verify(Vec<Finding>),
@@ -117,22 +123,13 @@ impl Error {
     }
 
     /// Adds to a failure what could not be taken back after it.
-    pub(crate) fn and_not_undone(self, ended: Result<Vec<UndoFailure>, Self>) -> Self {
-        match ended {
-            Ok(not_undone) if not_undone.is_empty() => self,
-            Ok(not_undone) => Self::NotUndone {
+    pub(crate) fn and_not_undone(self, not_undone: Vec<UndoFailure>) -> Self {
+        if not_undone.is_empty() {
+            self
+        } else {
+            Self::NotUndone {
                 work: self.into(),
                 not_undone,
-            },
-            Err(error) => {
-                let failure = UndoFailure {
-                    title: "the job's journal".into(),
-                    problem: error.to_string(),
-                };
-                Self::NotUndone {
-                    work: self.into(),
-                    not_undone: vec![failure],
-                }
             }
         }
     }
@@ -160,6 +157,8 @@ impl Error {
             Self::Step { .. } => "step",
             Self::Stream { .. } => "stream",
             Self::NotUndone { work, .. } => work.kind(),
+            Self::Busy(_) => "busy",
+            Self::Journals(_) => "journal",
             Self::Verify(_) => "verify",
             Self::Snapshot { .. } => "snapshot",
             Self::State { .. } => "state",

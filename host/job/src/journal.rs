@@ -1,8 +1,8 @@
 //! What a job is about to do, on disk before it does it, so that `copal resume` can take back what a crash left.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use copal_sandbox::types::{Action, Step};
@@ -67,14 +67,17 @@ impl Journal {
             .mode(0o700)
             .create(&folder)?;
         let path = folder.join(format!("{}.jsonl", begun.job));
+        // Nobody sees it before it is locked and says what it is of.
+        let new = path.with_extension("new");
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .mode(0o600)
-            .open(&path)?;
+            .open(&new)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let mut journal = Self { file, path };
         journal.append(&Record::Begun(begun.clone()))?;
+        std::fs::rename(&new, &journal.path)?;
         File::open(&folder)?.sync_all()?;
         Ok(journal)
     }
@@ -118,10 +121,12 @@ pub(crate) struct Interrupted {
     pub(crate) journal: Journal,
 }
 
-/// The jobs whose process is gone. A job that still runs holds its file's lock and is left alone.
-pub(crate) fn interrupted(state: &Path) -> io::Result<Vec<Interrupted>> {
+/// The jobs whose process is gone, and what is wrong with journals that can't be read, which stay. A job that still runs holds its
+/// journal's lock and is left alone.
+pub(crate) fn interrupted(state: &Path) -> io::Result<(Vec<Interrupted>, Vec<String>)> {
+    let (mut jobs, mut damaged) = (Vec::new(), Vec::new());
     let entries = match std::fs::read_dir(folder(state)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((jobs, damaged)),
         entries => entries?,
     };
     let mut paths = entries
@@ -132,47 +137,77 @@ pub(crate) fn interrupted(state: &Path) -> io::Result<Vec<Interrupted>> {
             .is_some_and(|extension| extension == "jsonl")
     });
     paths.sort();
-    let mut jobs = Vec::new();
     for path in paths {
-        let file = OpenOptions::new().read(true).append(true).open(&path)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            continue;
-        }
-        match read(&file)? {
-            Some((begun, pending)) => jobs.push(Interrupted {
-                begun,
-                pending,
-                journal: Journal { file, path },
-            }),
-            // Cut off before its first line was whole: nothing had been started.
-            None => std::fs::remove_file(&path)?,
+        match open(&path) {
+            Ok(Some(job)) => jobs.push(job),
+            Ok(None) => {}
+            Err(error) => damaged.push(format!(
+                "the journal {} can't be read: {error}",
+                path.display()
+            )),
         }
     }
-    Ok(jobs)
+    Ok((jobs, damaged))
+}
+
+/// The job of a journal; none where it still runs or has just ended.
+fn open(path: &Path) -> io::Result<Option<Interrupted>> {
+    let file = match OpenOptions::new().read(true).append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let metadata = file.metadata()?;
+    // The steps in it are performed, so nobody else may have written them.
+    if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "others could have written to it",
+        ));
+    }
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+        || file.metadata()?.nlink() == 0
+    {
+        return Ok(None);
+    }
+    let (begun, pending) = read(&file)?;
+    Ok(Some(Interrupted {
+        begun,
+        pending,
+        journal: Journal {
+            file,
+            path: path.to_owned(),
+        },
+    }))
 }
 
 fn folder(state: &Path) -> PathBuf {
     state.join("jobs")
 }
 
-/// Reads up to the first line that is not whole: what was not synced was not started.
-fn read(file: &File) -> io::Result<Option<(Begun, Vec<Pending>)>> {
+/// Reads all records. A last line without an end was not synced, so what it says was not started.
+fn read(mut file: &File) -> io::Result<(Begun, Vec<Pending>)> {
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
     let mut begun = None;
     let mut pending: Vec<Pending> = Vec::new();
-    for line in BufReader::new(file).split(b'\n') {
-        match serde_json::from_slice(&line?) {
-            Ok(Record::Begun(header)) => begun = Some(header),
-            Ok(Record::Starting {
+    let lines = text
+        .split_inclusive(|&byte| byte == b'\n')
+        .filter(|line| line.ends_with(b"\n"));
+    for line in lines {
+        match serde_json::from_slice(line)? {
+            Record::Begun(header) => begun = Some(header),
+            Record::Starting {
                 step,
                 title,
                 undo: Some(undo),
-            }) => pending.push(Pending { step, title, undo }),
-            Ok(Record::Starting { undo: None, .. }) => {}
-            Ok(Record::Undone { step }) => pending.retain(|other| other.step != step),
-            Err(_) => break,
+            } => pending.push(Pending { step, title, undo }),
+            Record::Starting { undo: None, .. } => {}
+            Record::Undone { step } => pending.retain(|other| other.step != step),
         }
     }
-    Ok(begun.map(|begun| (begun, pending)))
+    let begun =
+        begun.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it has no beginning"))?;
+    Ok((begun, pending))
 }
 
 #[cfg(test)]
@@ -223,14 +258,14 @@ mod tests {
             .write_all(b"{\"starting\":{\"step\":\"torn")
             .unwrap();
         assert!(
-            interrupted(state.path()).unwrap().is_empty(),
+            interrupted(state.path()).unwrap().0.is_empty(),
             "a job that still runs is left alone"
         );
         drop(journal);
         // A process that another test is just starting holds a copy of the lock until it runs its program.
         let jobs = std::iter::repeat_with(|| {
             std::thread::sleep(std::time::Duration::from_millis(20));
-            interrupted(state.path()).unwrap()
+            interrupted(state.path()).unwrap().0
         });
         let jobs = jobs.take(200).find(|jobs| !jobs.is_empty()).unwrap();
         let pending: Vec<_> = jobs[0]
@@ -248,6 +283,28 @@ mod tests {
             .unwrap()
             .close()
             .unwrap();
-        assert!(interrupted(state.path()).unwrap().is_empty());
+        assert!(interrupted(state.path()).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_named_and_stays() {
+        let state = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(state.path(), &begun()).unwrap();
+        journal
+            .file
+            .write_all(b"{\"from\": \"another version\"}\n")
+            .unwrap();
+        let path = journal.path.clone();
+        drop(journal);
+        let damaged = std::iter::repeat_with(|| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            interrupted(state.path()).unwrap().1
+        });
+        let damaged = damaged
+            .take(200)
+            .find(|damaged| !damaged.is_empty())
+            .unwrap();
+        assert!(damaged[0].contains("j1.jsonl"), "{damaged:?}");
+        assert!(path.exists());
     }
 }

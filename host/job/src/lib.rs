@@ -6,6 +6,7 @@ mod context;
 mod convert;
 mod detect;
 mod error;
+mod exclusive;
 mod journal;
 mod manifest;
 mod observer;
@@ -32,7 +33,7 @@ pub use manifest::{MANIFEST_PATH, Manifest, Missing, PLUGIN_PATH, PluginIdentity
 pub use observer::{Observer, StepState};
 pub use places::{PlaceError, Root};
 pub use plan::Needed;
-pub use process::ProcessError;
+pub use process::{ProcessError, shown};
 pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome, intent_word};
 pub use resume::{Resumed, interrupted, resume};
 pub use settings::{Schema, SettingsError};

@@ -23,7 +23,7 @@ pub(crate) const STREAMS: &str = "streams";
 
 const FORMAT: u32 = 1;
 const MANIFEST_LIMIT: u64 = 64 << 20;
-const PLUGIN_LIMIT: u64 = 256 << 20;
+const PLUGIN_LIMIT: u64 = 128 << 20;
 
 /// A plugin as a manifest names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,7 +189,7 @@ fn read_file(
             problem,
         });
     }
-    let mut bytes = Vec::new();
-    walk::dump(repository, &node, &mut bytes)?;
-    Ok(Some(bytes))
+    // Its size is what the repository says; no more than that is taken.
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(Some(walk::read_range(repository, &node, 0, limit)?))
 }

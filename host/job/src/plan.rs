@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use copal_sandbox::types::{
-    Action, Base, Condition, Description, FailureKind, Finding, HttpRequest, Location, Severity,
-    Step,
+    Action, Base, Command, Condition, Description, FailureKind, Finding, HttpRequest, Location,
+    Severity, Step,
 };
 use copal_sandbox::{Grant, Grants};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::probe::GrantedProbe;
+use crate::process::granted_words;
 
 /// A grant that a plan needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +65,11 @@ impl<'a> Needs<'a> {
     }
 
     /// Adds a command.
-    pub(crate) fn command(&mut self, argv: &[String], used_by: &str) {
+    pub(crate) fn command(&mut self, command: &Command, used_by: &str) {
+        self.words(&granted_words(command), used_by);
+    }
+
+    fn words(&mut self, argv: &[String], used_by: &str) {
         self.add(Grant::for_command(argv), used_by, |grants| {
             grants.allows_command(argv)
         });
@@ -73,17 +78,17 @@ impl<'a> Needs<'a> {
     /// Adds what probes were refused for, and gives the list.
     pub(crate) fn list(mut self, probe: &GrantedProbe) -> Vec<Needed> {
         for argv in probe.refused() {
-            self.command(&argv, "looking at the application's state");
+            self.words(&argv, "looking at the application's state");
         }
         self.by_grant.into_values().collect()
     }
 
     fn action(&mut self, action: &Action, title: &str) {
         match action {
-            Action::Run(command) => self.command(&command.argv, title),
+            Action::Run(command) => self.command(command, title),
             Action::Http(request) => self.http(request, title),
             Action::Wait(wait) => match &wait.condition {
-                Condition::CommandSucceeds(command) => self.command(&command.argv, title),
+                Condition::CommandSucceeds(command) => self.command(command, title),
                 Condition::Responds(request) => self.http(request, title),
             },
             Action::Write(write) => self.location(&write.to, title),

@@ -43,8 +43,9 @@ impl GrantedProbe {
 
 impl Probe for GrantedProbe {
     fn run(&self, command: &Command) -> Result<Output, Failure> {
-        if !self.grants.allows_command(&command.argv) {
-            let grant = Grant::for_command(&command.argv).to_string();
+        let words = process::granted_words(command);
+        if !self.grants.allows_command(&words) {
+            let grant = Grant::for_command(&words).to_string();
             let failure = Failure::new(
                 FailureKind::Denied,
                 "copal.grant.missing",
@@ -53,7 +54,7 @@ impl Probe for GrantedProbe {
             self.refused
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(command.argv.clone());
+                .insert(words);
             return Err(failure.remedy(format!("Grant it with --grant {}.", shell_quote(&grant))));
         }
         process::run(command, &self.places, &self.cancel).map_err(|error| {

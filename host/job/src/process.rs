@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use copal_sandbox::placeholder::{self, Placeholder};
 use copal_sandbox::types::{Command, Fragment, Output, Text};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
@@ -90,7 +91,7 @@ pub(crate) fn run(
         .child
         .stdout
         .take()
-        .map(|pipe| Collector::start(pipe, STDOUT_LIMIT));
+        .map(|pipe| Collector::start(pipe, STDOUT_LIMIT, Keep::First));
     let code = running.finish()?;
     let (stdout, truncated) = stdout.map(Collector::take).unwrap_or_default();
     Ok(Output {
@@ -111,7 +112,7 @@ pub(crate) fn run_checked(
     if output.code == 0 {
         return Ok(output);
     }
-    let stderr = printable_tail(&output.stderr);
+    let stderr = printable_tail(&String::from_utf8_lossy(&output.stderr));
     Err(ProcessError::Failed {
         program: program(command),
         code: output.code,
@@ -145,13 +146,38 @@ pub(crate) fn feed<E: From<ProcessError>>(
         Some(mut stdin) => write(&mut stdin),
         None => Ok(()),
     };
-    if written.is_err() && !running.is_over() {
+    if written.is_err() && !running.ends_within(GRACE) {
+        // What could not be written is the cause: the command itself still waits for more.
         running.end();
         running.finish().ok();
         return written;
     }
     running.succeed()?;
     written
+}
+
+/// The words that a grant for the command covers: the names of the variables that the plugin sets, as `NAME=`, and then the command itself. A
+/// variable can make a program do anything, so it may not come along unseen.
+pub(crate) fn granted_words(command: &Command) -> Vec<String> {
+    let mut names: Vec<_> = command
+        .environment
+        .iter()
+        .map(|variable| format!("{}=", variable.name))
+        .collect();
+    names.sort();
+    names
+        .into_iter()
+        .chain(command.argv.iter().map(|word| shown(word)))
+        .collect()
+}
+
+/// A word of a command as a person reads it: doubled braces single, placeholders as they are.
+pub fn shown(word: &str) -> String {
+    let placeholder = |asked: Placeholder<'_>| match asked {
+        Placeholder::Scratch => Some("{scratch}".to_owned()),
+        Placeholder::Root(name) => Some(format!("{{root:{name}}}")),
+    };
+    placeholder::expand(word, placeholder).unwrap_or_else(|_| word.to_owned())
 }
 
 fn program(command: &Command) -> String {
@@ -172,8 +198,7 @@ pub(crate) fn reveal(text: &Text, places: &Places) -> Result<Vec<u8>, PlaceError
 }
 
 /// The last lines of what a command wrote, without control characters.
-fn printable_tail(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+fn printable_tail(text: &str) -> String {
     let text = text.trim_end();
     let start = text.char_indices().rev().nth(999).map_or(0, |(at, _)| at);
     text[start..]
@@ -185,6 +210,17 @@ fn printable_tail(bytes: &[u8]) -> String {
 const RUNNING: u8 = 0;
 const TIMED_OUT: u8 = 1;
 const INTERRUPTED: u8 = 2;
+
+/// The secrets that a command is given.
+fn secrets(command: &Command) -> Vec<String> {
+    let values = command.environment.iter().map(|variable| &variable.value);
+    let fragments = values.chain(&command.stdin).flatten();
+    let secret = |fragment: &Fragment| match fragment {
+        Fragment::Secret(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    };
+    fragments.filter_map(secret).collect()
+}
 
 /// What the caller does with a command's pipes.
 enum Mode {
@@ -201,8 +237,9 @@ struct Running {
     timeout: u32,
     stderr: Option<Collector>,
     ended_by: Arc<AtomicU8>,
+    /// Must not be repeated from what the command says.
+    secrets: Vec<String>,
     watchdog: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
-    stdin: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -257,15 +294,17 @@ impl Running {
             program: program(command),
             source,
         })?;
-        let stdin = stdin.and_then(|bytes| {
-            let mut pipe = child.stdin.take()?;
-            // A command may end without reading all of it; its exit code tells whether that was right.
-            Some(std::thread::spawn(move || drop(pipe.write_all(&bytes))))
-        });
+        if let Some(bytes) = stdin
+            && let Some(mut pipe) = child.stdin.take()
+        {
+            // A command may end without reading all of it; its exit code tells whether that was right. Nobody waits for this
+            // thread: a daemon that the command leaves behind may hold the pipe.
+            std::thread::spawn(move || drop(pipe.write_all(&bytes)));
+        }
         let stderr = child
             .stderr
             .take()
-            .map(|pipe: ChildStderr| Collector::start(pipe, STDERR_LIMIT));
+            .map(|pipe: ChildStderr| Collector::start(pipe, STDERR_LIMIT, Keep::Last));
         let ended_by = Arc::new(AtomicU8::new(RUNNING));
         let watchdog = watch(&child, command.timeout, cancel.clone(), ended_by.clone());
         Ok(Self {
@@ -275,19 +314,26 @@ impl Running {
             stderr,
             ended_by,
             watchdog: Some(watchdog),
-            stdin,
+            secrets: secrets(command),
         })
     }
 }
 
 impl Running {
-    /// Whether the command has ended by itself or by the watchdog.
-    fn is_over(&self) -> bool {
+    /// Whether the command comes to its end within this time.
+    fn ends_within(&self, time: Duration) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        match Pid::from_raw(self.child.id().cast_signed()) {
-            Some(pid) => !matches!(waitid(WaitId::Pid(pid), options), Ok(None)),
-            None => true,
+        let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) else {
+            return true;
+        };
+        let limit = Instant::now() + time;
+        while matches!(waitid(WaitId::Pid(pid), options), Ok(None)) {
+            if Instant::now() >= limit {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
+        true
     }
 
     /// Asks the command to end now.
@@ -309,14 +355,15 @@ impl Running {
             drop(stop);
             thread.join().ok();
         }
+        if self.ended_by.load(Ordering::Acquire) != RUNNING {
+            // The program may be gone and a child of it not. The number is still taken by the one not yet reaped.
+            signal_group(&self.child, Signal::KILL);
+        }
         let pipe_error = |source| ProcessError::Pipe {
             program: self.program.clone(),
             source,
         };
         let status = self.child.wait().map_err(pipe_error)?;
-        if let Some(thread) = self.stdin.take() {
-            thread.join().ok();
-        }
         match self.ended_by.load(Ordering::Acquire) {
             TIMED_OUT => Err(ProcessError::Timeout {
                 program: self.program.clone(),
@@ -332,7 +379,7 @@ impl Running {
         match self.finish()? {
             0 => Ok(()),
             code => {
-                let stderr = self.stderr();
+                let stderr = printable_tail(&self.stderr());
                 Err(ProcessError::Failed {
                     program: self.program.clone(),
                     code,
@@ -342,14 +389,13 @@ impl Running {
         }
     }
 
+    /// The end of what the command wrote to its standard error, without its secrets.
     fn stderr(&mut self) -> String {
-        let bytes = self
-            .stderr
-            .take()
-            .map(Collector::take)
-            .unwrap_or_default()
-            .0;
-        printable_tail(&bytes)
+        let (bytes, _) = self.stderr.take().map(Collector::take).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.secrets
+            .iter()
+            .fold(text, |text, secret| text.replace(secret.as_str(), "***"))
     }
 }
 
@@ -412,14 +458,21 @@ fn watch(
     (stop, thread)
 }
 
-/// Reads a pipe to its end on a thread of its own and keeps the first bytes.
+/// Reads a pipe to its end on a thread of its own and keeps the first bytes or the last.
 struct Collector {
     kept: Arc<Mutex<(Vec<u8>, bool)>>,
     done: mpsc::Receiver<()>,
 }
 
+/// Which part of a long output is kept.
+#[derive(Clone, Copy)]
+enum Keep {
+    First,
+    Last,
+}
+
 impl Collector {
-    fn start(mut pipe: impl Read + Send + 'static, limit: usize) -> Self {
+    fn start(mut pipe: impl Read + Send + 'static, limit: usize, keep: Keep) -> Self {
         let kept = Arc::new(Mutex::new((Vec::new(), false)));
         let (finished, done) = mpsc::channel();
         let shared = kept.clone();
@@ -427,9 +480,17 @@ impl Collector {
             let mut buffer = [0; 16 << 10];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
                 let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                let room = limit - kept.0.len();
-                kept.1 |= length > room;
-                kept.0.extend_from_slice(&buffer[..length.min(room)]);
+                let surplus = (kept.0.len() + length).saturating_sub(limit);
+                kept.1 |= surplus > 0;
+                match keep {
+                    Keep::First => kept
+                        .0
+                        .extend_from_slice(&buffer[..length - surplus.min(length)]),
+                    Keep::Last => {
+                        kept.0.extend_from_slice(&buffer[..length]);
+                        kept.0.drain(..surplus);
+                    }
+                }
             }
             drop(finished);
         });
@@ -489,7 +550,7 @@ mod tests {
         let output = start(&command(&["sh", "-c", "echo out; echo err >&2; exit 3"])).unwrap();
         assert_eq!(
             (output.code, &output.stdout[..], &output.stderr[..]),
-            (3, &b"out\n"[..], &b"err"[..])
+            (3, &b"out\n"[..], &b"err\n"[..])
         );
     }
 
@@ -555,8 +616,13 @@ mod tests {
         let result: Result<(), ProcessError> =
             feed(&failing, &Places::default(), &Arc::default(), |pipe| {
                 let chunk = [0; 1 << 16];
-                while pipe.write_all(&chunk).is_ok() {}
-                Ok(())
+                loop {
+                    let pipe_error = |source| ProcessError::Pipe {
+                        program: "sh".into(),
+                        source,
+                    };
+                    pipe.write_all(&chunk).map_err(pipe_error)?;
+                }
             });
         assert!(
             matches!(result, Err(ProcessError::Failed { code: 4, .. })),

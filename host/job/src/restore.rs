@@ -9,7 +9,7 @@ use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::Node;
 use copal_repository::pass::{Pass, PassError, Passes};
 use copal_repository::restorer::{self, RestoreOptions};
-use copal_repository::{LockMode, Repository, SnapshotId, walk};
+use copal_repository::{LockGuard, LockMode, Repository, SnapshotId, walk};
 use copal_sandbox::types::{
     Direction, Feed, Finding, Intent, Placement, PlacementContent, RestorePlan, RestoreRequest,
     Severity, VerifyRequest,
@@ -29,11 +29,10 @@ use crate::places::Root;
 use crate::plan::{self, Needed, Needs, finding};
 use crate::probe::GrantedProbe;
 use crate::process::{self, ProcessError};
-use crate::scratch::Scratch;
 use crate::settings::Schema;
 use crate::snapshot_tree::SnapshotTree;
 use crate::steps::{StepOutcome, Steps};
-use crate::{convert, roots};
+use crate::{convert, roots, scratch};
 
 /// The root of a snapshot without a manifest: all of it, as plain files.
 const PLAIN: &str = "files";
@@ -80,6 +79,8 @@ pub struct PlannedRestore {
     settings: String,
     #[serde(skip)]
     job: RestoreJob,
+    #[serde(skip)]
+    _lock: Option<LockGuard>,
 }
 
 /// What a snapshot holds for a restore.
@@ -94,16 +95,22 @@ struct Loaded {
 impl RestoreJob {
     /// Asks the plugin for a plan and checks it. Changes nothing.
     pub fn plan(self, engine: &Engine, context: &Context) -> Result<PlannedRestore, Error> {
+        let lock = self.repository.lock(LockMode::Read)?;
         let loaded = self.load(engine)?;
         let held: Vec<String> = loaded.trees.keys().cloned().collect();
         let targets = roots::targets(&self.targets, &held)?;
-        match &loaded.plugin {
+        let planned = match &loaded.plugin {
             Some((plugin, manifest)) => {
                 let (plugin, manifest) = (plugin.clone(), manifest.clone());
                 self.plan_with(&plugin, &manifest, loaded, targets, context)
             }
             None => self.plan_plain(loaded, targets),
-        }
+        };
+        // Held until the work is done: what was planned with must not be pruned meanwhile.
+        Ok(PlannedRestore {
+            _lock: Some(lock),
+            ..planned?
+        })
     }
 
     fn load(&self, engine: &Engine) -> Result<Loaded, Error> {
@@ -193,7 +200,7 @@ impl RestoreJob {
         needs.steps(&plan.before);
         for placement in &plan.placements {
             if let PlacementContent::Feed(feed) = &placement.content {
-                needs.command(&feed.command.argv, &format!("the stream {}", feed.name));
+                needs.command(&feed.command, &format!("the stream {}", feed.name));
             }
         }
         needs.steps(&plan.after);
@@ -209,6 +216,7 @@ impl RestoreJob {
             loaded,
             settings: config,
             job: self,
+            _lock: None,
         })
     }
 
@@ -220,13 +228,9 @@ impl RestoreJob {
         }
         let content = PlacementContent::Tree(PLAIN.to_owned());
         let message = "The snapshot has no manifest: it is restored as plain files.".to_owned();
+        let plain = finding(Severity::Info, "copal.snapshot.plain", message, None);
         let plan = RestorePlan {
-            findings: vec![finding(
-                Severity::Info,
-                "copal.snapshot.plain",
-                message,
-                None,
-            )],
+            findings: std::iter::once(plain).chain(occupied(&targets)).collect(),
             before: Vec::new(),
             placements: vec![Placement {
                 name: PLAIN.to_owned(),
@@ -247,6 +251,7 @@ impl RestoreJob {
             loaded,
             settings: String::new(),
             job: self,
+            _lock: None,
         })
     }
 
@@ -291,14 +296,15 @@ impl PlannedRestore {
         Ok(ApprovedRestore(self))
     }
 
-    /// Whether carrying it out could alter what is there already: a target that is not empty, or a step.
+    /// Whether carrying it out could alter what is there already: a target that is not known to be empty, a stream that is fed to a command, or
+    /// a step.
     pub fn alters(&self) -> bool {
-        let occupied = |root: &Root| {
-            std::fs::read_dir(&root.path).is_ok_and(|mut entries| entries.next().is_some())
-        };
-        !self.plan.before.is_empty()
-            || !self.plan.after.is_empty()
-            || self.targets.iter().any(occupied)
+        let feeds = |placement: &Placement| matches!(placement.content, PlacementContent::Feed(_));
+        let plan = &self.plan;
+        !plan.before.is_empty()
+            || !plan.after.is_empty()
+            || plan.placements.iter().any(feeds)
+            || !self.targets.iter().all(is_empty)
     }
 }
 
@@ -312,7 +318,6 @@ impl ApprovedRestore {
     /// Where a step, a stream or the plugin fails, the rest is left out; what was stopped is started again in any case.
     pub fn run(self, context: &Context, observer: &dyn Observer) -> Result<RestoreOutcome, Error> {
         let planned = self.0;
-        let _lock = planned.job.repository.lock(LockMode::Read)?;
         let id = convert::job_id();
         let plugin = planned.plugin.as_ref().map(|plugin| plugin.name.clone());
         let begun = Begun {
@@ -320,7 +325,7 @@ impl ApprovedRestore {
             plugin: plugin.unwrap_or_default(),
             time: Timestamp::now(),
             roots: planned.targets.clone(),
-            scratch: Scratch::place(&id),
+            scratch: scratch::place(&context.state, &id),
             job: id,
         };
         let steps = Steps::begin(
@@ -358,7 +363,7 @@ impl ApprovedRestore {
         match restored {
             Ok(()) => Ok(RestoreOutcome {
                 steps: outcomes,
-                not_undone: ended?,
+                not_undone: ended,
                 ..outcome
             }),
             Err(error) => Err(error.and_not_undone(ended)),
@@ -486,6 +491,7 @@ impl Run<'_> {
             },
         );
         fed.map_err(|error| match error {
+            FeedError::Process(ProcessError::Interrupted(_)) => Error::interrupted(),
             FeedError::Process(source) => Error::Stream {
                 name: feed.name.clone(),
                 source,
@@ -600,6 +606,25 @@ fn directories(targets: &[Root]) -> Result<Vec<Arc<dyn Tree>>, Error> {
     targets.iter().map(open).collect()
 }
 
+/// Whether nothing is there that could be altered.
+fn is_empty(root: &Root) -> bool {
+    match std::fs::read_dir(&root.path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// Says so where there is something at a target already.
+fn occupied(targets: &[Root]) -> impl Iterator<Item = Finding> {
+    let occupied = targets.iter().filter(|root| !is_empty(root));
+    occupied.map(|root| {
+        let place = root.path.display();
+        let message =
+            format!("{place} is not empty: files of the same names are replaced, all others stay.");
+        finding(Severity::Warning, "copal.target.occupied", message, None)
+    })
+}
+
 /// What the host has to say about a restore.
 fn host_findings(
     manifest: &Manifest,
@@ -607,7 +632,7 @@ fn host_findings(
     targets: &[Root],
     plan: &RestorePlan,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = occupied(targets).collect();
     if !manifest.complete {
         let missing: Vec<_> = manifest
             .missing

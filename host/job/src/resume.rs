@@ -6,7 +6,6 @@ use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::journal::{self, Begun, Interrupted};
 use crate::observer::Observer;
-use crate::scratch::Scratch;
 use crate::steps::{StepOutcome, Steps};
 
 /// What was done for one job that had been cut off.
@@ -21,36 +20,53 @@ pub struct Resumed {
     pub not_undone: Vec<UndoFailure>,
 }
 
-/// The jobs of this machine that were cut off and left something to take back.
-pub fn interrupted(context: &Context) -> Result<Vec<Begun>, Error> {
-    let jobs = journals(context)?
-        .into_iter()
-        .filter(|job| !job.pending.is_empty());
-    Ok(jobs.map(|job| job.begun).collect())
+/// The jobs of this machine that were cut off and left something to take back, and what is wrong with journals that can't be read.
+pub fn interrupted(context: &Context) -> Result<(Vec<Begun>, Vec<String>), Error> {
+    let (jobs, damaged) = journals(context)?;
+    let jobs = jobs.into_iter().filter(|job| !job.pending.is_empty());
+    Ok((jobs.map(|job| job.begun).collect(), damaged))
 }
 
-fn journals(context: &Context) -> Result<Vec<Interrupted>, Error> {
+fn journals(context: &Context) -> Result<(Vec<Interrupted>, Vec<String>), Error> {
     journal::interrupted(&context.state)
         .map_err(|e| Error::state("read the journals in", &context.state, e))
 }
 
-/// Thaws what jobs of this machine left that are no longer running, and removes their scratch folders. Running it again does no harm.
+/// Thaws what jobs of this machine left that are no longer running, and removes their scratch folders. Running it again does no harm. One job
+/// that can't be taken back does not keep the others from it.
 pub fn resume(context: &Context, observer: &dyn Observer) -> Result<Vec<Resumed>, Error> {
+    let (jobs, damaged) = journals(context)?;
     let mut resumed = Vec::new();
-    for interrupted in journals(context)? {
+    for interrupted in jobs {
         let job = interrupted.begun.clone();
-        let mut steps = Steps::resume(interrupted, &context.runtime, observer);
-        steps.undo();
-        let outcomes = steps.outcomes().to_vec();
-        if outcomes.iter().all(|outcome| outcome.error.is_none()) {
-            Scratch::remove(&job.scratch)
-                .map_err(|e| Error::state("remove the scratch folder", &job.scratch, e))?;
-        }
-        resumed.push(Resumed {
-            job,
-            steps: outcomes,
-            not_undone: steps.end()?,
+        let steps = Steps::resume(&context.state, interrupted, &context.runtime, observer);
+        resumed.push(match steps {
+            Ok(mut steps) => {
+                steps.undo();
+                let outcomes = steps.outcomes().to_vec();
+                Resumed {
+                    job,
+                    steps: outcomes,
+                    not_undone: steps.end(),
+                }
+            }
+            Err(error) => {
+                let title = format!("{} of {}", job.kind, job.plugin);
+                let failure = UndoFailure {
+                    title,
+                    problem: error.to_string(),
+                };
+                Resumed {
+                    job,
+                    steps: Vec::new(),
+                    not_undone: vec![failure],
+                }
+            }
         });
     }
-    Ok(resumed)
+    if damaged.is_empty() {
+        Ok(resumed)
+    } else {
+        Err(Error::Journals(damaged))
+    }
 }

@@ -28,6 +28,12 @@ pub(crate) fn sources(
                 path.display()
             ))
         })?;
+        if !path.is_dir() {
+            return Err(Error::Roots(format!(
+                "the root `{name}` is not a directory: {}",
+                path.display()
+            )));
+        }
         add(&mut roots, name, path)?;
     }
     if roots.is_empty() {
@@ -79,7 +85,35 @@ pub(crate) fn targets(
             holds()
         )));
     }
+    if let Some(root) = roots
+        .iter()
+        .find(|root| root.path.exists() && !root.path.is_dir())
+    {
+        let problem = format!(
+            "the target of `{}` is not a directory: {}",
+            root.name,
+            root.path.display()
+        );
+        return Err(Error::Roots(problem));
+    }
+    check_apart(&roots)?;
     Ok(roots)
+}
+
+/// Refuses targets of which one lies in another: their files would mix.
+fn check_apart(roots: &[Root]) -> Result<(), Error> {
+    for (index, one) in roots.iter().enumerate() {
+        for other in roots.iter().skip(index + 1) {
+            if one.path.starts_with(&other.path) || other.path.starts_with(&one.path) {
+                let problem = format!(
+                    "the targets of `{}` and `{}` lie in one another: give them directories apart",
+                    one.name, other.name
+                );
+                return Err(Error::Roots(problem));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The path from the file system's root on. A target that exists is freed from symlinks, so that it is shown as what it is.
@@ -206,5 +240,11 @@ mod tests {
         assert!(targets(&given(&[None]), &held).is_err());
         assert!(targets(&given(&[Some("data")]), &held).is_err());
         assert!(targets(&[], &held).is_err());
+        let apart = |conf: &str| {
+            let target = |name: &str, path: &str| (Some(name.to_owned()), PathBuf::from(path));
+            targets(&[target("home", "/nowhere/a"), target("conf", conf)], &held)
+        };
+        assert!(apart("/nowhere/a").is_err() && apart("/nowhere/a/b").is_err());
+        assert!(apart("/nowhere/ab").is_ok());
     }
 }

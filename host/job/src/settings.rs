@@ -77,7 +77,7 @@ impl Schema {
             let shape = self.shape(property);
             let unfit = || SettingsError::Value {
                 key: key.clone(),
-                value: if is_secret(property) {
+                value: if self.is_secret(property) {
                     "***".into()
                 } else {
                     text.clone()
@@ -104,7 +104,7 @@ impl Schema {
     pub fn redact(&self, settings: &Map<String, Value>) -> Map<String, Value> {
         let mut shown = settings.clone();
         for (name, property) in self.properties() {
-            if is_secret(property)
+            if self.is_secret(property)
                 && let Some(value) = shown.get_mut(name)
             {
                 *value = Value::from("***");
@@ -115,62 +115,53 @@ impl Schema {
 
     fn shape(&self, property: &Value) -> Shape {
         let mut shape = Shape::default();
-        self.widen(&mut shape, property, 0);
+        for schema in self.reachable(property, &["anyOf", "oneOf", "allOf"]) {
+            shape.widen(schema);
+        }
         shape
     }
 
-    fn widen(&self, shape: &mut Shape, schema: &Value, depth: usize) {
-        // A schema may refer to itself.
-        if depth > 16 {
-            return;
-        }
-        if let Some(reference) = schema.get("$ref").and_then(Value::as_str)
-            && let Some(target) = reference
-                .strip_prefix('#')
-                .and_then(|pointer| self.0.pointer(pointer))
-        {
-            self.widen(shape, target, depth + 1);
-        }
-        for key in ["anyOf", "oneOf", "allOf"] {
-            for branch in schema
-                .get(key)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                self.widen(shape, branch, depth + 1);
-            }
-        }
-        let words = schema
-            .get("enum")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .chain(schema.get("const"));
-        let words: Vec<String> = words.filter_map(Value::as_str).map(str::to_owned).collect();
-        let types = schema.get("type");
-        let listed = types
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .chain(types.filter(|t| t.is_string()));
-        for name in listed.filter_map(Value::as_str) {
-            match name {
-                "string" if words.is_empty() => shape.any_string = true,
-                "boolean" => shape.boolean = true,
-                "integer" => shape.integer = true,
-                "number" => shape.number = true,
-                "array" => shape.array = true,
-                "object" => shape.object = true,
-                _ => {}
-            }
-        }
-        shape.words.extend(words);
+    fn is_secret(&self, property: &Value) -> bool {
+        let all = [
+            "anyOf",
+            "oneOf",
+            "allOf",
+            "properties",
+            "items",
+            "prefixItems",
+            "additionalProperties",
+        ];
+        let mut reachable = self.reachable(property, &all).into_iter();
+        reachable.any(|schema| schema.get("writeOnly") == Some(&Value::Bool(true)))
     }
-}
 
-fn is_secret(property: &Value) -> bool {
-    property.get("writeOnly") == Some(&Value::Bool(true))
+    /// The schemas that a schema refers to, itself first, by references and through these keywords. Each once: a schema may refer to itself.
+    fn reachable<'s>(&'s self, schema: &'s Value, keywords: &[&str]) -> Vec<&'s Value> {
+        let mut reached: Vec<&Value> = vec![schema];
+        let mut next = 0;
+        while let Some(&schema) = reached.get(next) {
+            next += 1;
+            let reference = schema.get("$ref").and_then(Value::as_str);
+            let target = reference.and_then(|text| self.0.pointer(text.strip_prefix('#')?));
+            let beneath = keywords
+                .iter()
+                .filter_map(|keyword| schema.get(keyword))
+                .flat_map(|found| match found {
+                    Value::Array(list) => list.iter().collect::<Vec<_>>(),
+                    // `properties` maps names to schemas; every other object is a schema.
+                    Value::Object(map) if schema.get("properties") == Some(found) => {
+                        map.values().collect()
+                    }
+                    other => vec![other],
+                });
+            for found in target.into_iter().chain(beneath) {
+                if !reached.iter().any(|other| std::ptr::eq(*other, found)) {
+                    reached.push(found);
+                }
+            }
+        }
+        reached
+    }
 }
 
 /// The types that a setting may have.
@@ -186,6 +177,34 @@ struct Shape {
 }
 
 impl Shape {
+    fn widen(&mut self, schema: &Value) {
+        let words = schema
+            .get("enum")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .chain(schema.get("const"));
+        let words: Vec<String> = words.filter_map(Value::as_str).map(str::to_owned).collect();
+        let types = schema.get("type");
+        let listed = types
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .chain(types.filter(|t| t.is_string()));
+        for name in listed.filter_map(Value::as_str) {
+            match name {
+                "string" if words.is_empty() => self.any_string = true,
+                "boolean" => self.boolean = true,
+                "integer" => self.integer = true,
+                "number" => self.number = true,
+                "array" => self.array = true,
+                "object" => self.object = true,
+                _ => {}
+            }
+        }
+        self.words.extend(words);
+    }
+
     fn value(&self, text: &str) -> Option<Value> {
         self.scalar(text)
             .or_else(|| self.structure(text))

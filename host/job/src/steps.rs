@@ -1,8 +1,9 @@
 //! Performing the steps of a plan one by one, journalled, and taking them back.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use copal_sandbox::types::{Action, Capture, Step};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::error::{Error, UndoFailure};
 use crate::journal::{Begun, Interrupted, Journal, Pending};
 use crate::observer::{Observer, StepState};
 use crate::places::Places;
-use crate::scratch::Scratch;
+use crate::{exclusive, scratch};
 
 /// How a step of a job ended; kept in the manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,8 +40,10 @@ pub(crate) struct Steps<'a> {
     not_undone: Vec<UndoFailure>,
     outcomes: Vec<StepOutcome>,
     captures: Vec<Capture>,
-    /// Removed with the steps; none for those of a job that was cut off.
-    _scratch: Option<Scratch>,
+    /// Removed with the journal.
+    scratch: PathBuf,
+    /// Other jobs keep away from the roots for as long as this lives.
+    _roots: Vec<File>,
 }
 
 impl<'a> Steps<'a> {
@@ -52,13 +55,13 @@ impl<'a> Steps<'a> {
         cancel: Arc<AtomicBool>,
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
+        let roots = exclusive::claim(state, &begun.roots)?;
         let journal = Journal::begin(state, begun)
             .map_err(|e| Error::state("begin a journal in", state, e))?;
-        let scratch = Scratch::create(begun.scratch.clone());
-        let scratch =
-            scratch.map_err(|e| Error::state("make the scratch folder", &begun.scratch, e))?;
+        scratch::create(&begun.scratch)
+            .map_err(|e| Error::state("make the scratch folder", &begun.scratch, e))?;
         Ok(Self {
-            places: Places::new(&begun.roots, Some(scratch.path().to_owned())),
+            places: Places::new(&begun.roots, Some(begun.scratch.clone())),
             runtime,
             cancel,
             observer,
@@ -67,18 +70,21 @@ impl<'a> Steps<'a> {
             not_undone: Vec::new(),
             outcomes: Vec::new(),
             captures: Vec::new(),
-            _scratch: Some(scratch),
+            scratch: begun.scratch.clone(),
+            _roots: roots,
         })
     }
 
     /// Takes up the steps that a job left when it was cut off.
     pub(crate) fn resume(
+        state: &Path,
         job: Interrupted,
         runtime: &'a Handle,
         observer: &'a dyn Observer,
-    ) -> Self {
-        Self {
-            places: Places::new(&job.begun.roots, Some(job.begun.scratch)),
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            _roots: exclusive::claim(state, &job.begun.roots)?,
+            places: Places::new(&job.begun.roots, Some(job.begun.scratch.clone())),
             runtime,
             cancel: Arc::default(),
             observer,
@@ -87,8 +93,8 @@ impl<'a> Steps<'a> {
             not_undone: Vec::new(),
             outcomes: Vec::new(),
             captures: Vec::new(),
-            _scratch: None,
-        }
+            scratch: job.begun.scratch,
+        })
     }
 
     /// Where the job's steps may reach.
@@ -102,6 +108,9 @@ impl<'a> Steps<'a> {
     }
 
     fn perform_one(&mut self, step: &Step) -> Result<(), Error> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(Error::interrupted());
+        }
         if let Some(journal) = &mut self.journal {
             journal
                 .starting(step)
@@ -116,7 +125,12 @@ impl<'a> Steps<'a> {
             });
         }
         self.observer.step(&step.title, StepState::Started);
-        let cancel = self.cancel.clone();
+        // One that is taken back runs to its own end first: half of a stop can't be undone by a start.
+        let cancel = if step.undo.is_some() {
+            Arc::default()
+        } else {
+            self.cancel.clone()
+        };
         let result = self.act(&step.action, &cancel);
         self.outcomes.push(StepOutcome {
             id: step.id.clone(),
@@ -182,19 +196,28 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Ends the job: undoes what is still to be undone and forgets the journal. Gives what could not be undone; then the journal stays, so that
-    /// `copal resume` can try again.
-    pub(crate) fn end(mut self) -> Result<Vec<UndoFailure>, Error> {
+    /// Ends the job: undoes what is still to be undone, and forgets journal and scratch. Gives what could not be undone; then both stay, so
+    /// that `copal resume` can try again.
+    pub(crate) fn end(mut self) -> Vec<UndoFailure> {
+        self.close();
+        self.journal = None;
+        std::mem::take(&mut self.not_undone)
+    }
+
+    fn close(&mut self) {
         self.undo();
-        match self.journal.take() {
-            Some(journal) if self.not_undone.is_empty() => {
-                journal
-                    .close()
-                    .map_err(|e| Error::state("remove the journal of", "the job", e))?;
-            }
-            _ => {}
+        if !self.not_undone.is_empty() {
+            return;
         }
-        Ok(std::mem::take(&mut self.not_undone))
+        if let Err(error) = scratch::remove(&self.scratch) {
+            tracing::warn!(
+                "can't remove the scratch folder {}: {error}",
+                self.scratch.display()
+            );
+        }
+        if let Some(Err(error)) = self.journal.take().map(Journal::close) {
+            tracing::warn!("can't remove the job's journal: {error}; `copal resume` does");
+        }
     }
 
     /// Set when the operator interrupts the job.
@@ -223,9 +246,11 @@ impl<'a> Steps<'a> {
 }
 
 impl Drop for Steps<'_> {
-    /// Reached with steps still pending only when the host itself fails in the middle; the application must come back all the same.
+    /// Does its work only where the host itself failed in the middle; the application must come back all the same.
     fn drop(&mut self) {
-        self.undo();
+        if self.journal.is_some() {
+            self.close();
+        }
         for failure in &self.not_undone {
             tracing::error!(
                 "`{}` could not be undone: {}",

@@ -249,7 +249,9 @@ impl Pattern {
         let Some((last, middle)) = rest.split_last() else {
             return first == word;
         };
-        if word.starts_with('-') && !first.starts_with('-') {
+        // What a `*` stands for can neither make an option of a word nor lead out of the folder that the pattern names.
+        let leads_out = word.split('/').any(|name| name == "..");
+        if leads_out || (word.starts_with('-') && !first.starts_with('-')) {
             return false;
         }
         let Some(mut left) = word

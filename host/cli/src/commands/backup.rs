@@ -33,15 +33,15 @@ pub(crate) fn run(args: &BackupArgs, session: &Session) -> Outcome {
     if acts && ask {
         job::confirm()?;
     }
+    session.interrupts_end_work()?;
     let console = Console::new(session.global.quiet || session.global.json);
     let outcome = approved.run(&repository, &session.context, &console)?;
     drop(console);
-    if session.global.json {
-        output::json(&outcome)?;
-    } else {
-        output::print(&output::backup(&outcome))?;
-    }
-    Ok(job::exit_code(&outcome.not_undone, &outcome.missing))
+    let printed = match session.global.json {
+        true => output::json(&outcome),
+        false => output::print(&output::backup(&outcome)),
+    };
+    job::end(&outcome.not_undone, &outcome.missing, printed)
 }
 
 fn make(args: &BackupArgs, ask: bool, session: &Session) -> Result<PlannedBackup, Failure> {

@@ -26,6 +26,10 @@ pub(crate) fn run(args: &DetectArgs, session: &Session) -> Outcome {
             format!("can't look at {}: {e}", args.path.display()),
         )
     })?;
+    if !path.is_dir() {
+        let message = format!("{} is not a directory", path.display());
+        return Err(Failure::usage("roots", message));
+    }
     let mut found = Vec::new();
     for (name, component) in bundled::all() {
         let plugin = engine.load(component)?;

@@ -8,6 +8,7 @@ use copal_repository::walk;
 use super::ls::find;
 use crate::Outcome;
 use crate::args::DumpArgs;
+use crate::failure::Failure;
 use crate::session::Session;
 
 pub(crate) fn run(args: &DumpArgs, session: &Session) -> Outcome {
@@ -15,7 +16,7 @@ pub(crate) fn run(args: &DumpArgs, session: &Session) -> Outcome {
     let (id, snapshot) = repository.snapshot(&args.snapshot)?;
     let node = find(&repository, &id, &snapshot.tree, &args.path)?;
     let mut out = std::io::stdout().lock();
-    walk::dump(&repository, &node, &mut out)?;
+    walk::dump(&repository, &node, &mut out).map_err(Failure::of_output)?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,8 +9,8 @@ use copal_sandbox::types::{Finding, Severity};
 
 use crate::args::JobArgs;
 use crate::failure::{FAILED, Failure, INCOMPLETE};
-use crate::output;
 use crate::session::Session;
+use crate::{Outcome, output};
 
 /// The settings as they were given, those from files read.
 pub(super) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure> {
@@ -32,7 +32,11 @@ pub(super) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure>
 
 /// Says so where an earlier job was cut off: what it stopped may still be stopped.
 pub(super) fn warn_of_interrupted(session: &Session) -> Result<(), Failure> {
-    for job in copal_job::interrupted(&session.context)? {
+    let (jobs, damaged) = copal_job::interrupted(&session.context)?;
+    for problem in damaged {
+        tracing::warn!("{problem}; `copal resume` says more");
+    }
+    for job in jobs {
         let begun = output::time(job.time);
         tracing::warn!(
             "a {} of {} begun {begun} was cut off: `copal resume` takes back what it left",
@@ -127,11 +131,19 @@ fn ask(question: &str) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// The exit code that tells how a job ended.
-pub(super) fn exit_code(not_undone: &[UndoFailure], missing: &[Missing]) -> ExitCode {
-    match (not_undone, missing) {
+/// The exit code that tells how a job ended, also where nobody reads what was printed.
+pub(super) fn end(
+    not_undone: &[UndoFailure],
+    missing: &[Missing],
+    printed: Result<(), Failure>,
+) -> Outcome {
+    let code = match (not_undone, missing) {
         ([], []) => ExitCode::SUCCESS,
         ([], _) => ExitCode::from(INCOMPLETE),
         _ => ExitCode::from(FAILED),
+    };
+    match printed {
+        Err(failure) if !failure.is_broken_pipe() => Err(failure),
+        _ => Ok(code),
     }
 }

@@ -54,7 +54,8 @@ pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
             let printed = printer.node(&format!("{prefix}{}", name::escape(path)), node);
             printed.map_err(|error| copal_repository::Error::io("standard output", error))?;
             Ok(Next::Continue)
-        })?;
+        })
+        .map_err(Failure::of_output)?;
     }
     printer.end()?;
     Ok(ExitCode::SUCCESS)

@@ -37,15 +37,15 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
         let advice = "Look at it with `copal plan restore`, then add --yes.";
         return Err(Failure::usage("declined", message).advise(advice));
     }
+    session.interrupts_end_work()?;
     let console = Console::new(session.global.quiet || session.global.json);
     let outcome = approved.run(&session.context, &console)?;
     drop(console);
-    if session.global.json {
-        output::json(&outcome)?;
-    } else {
-        output::print(&output::restore(&outcome))?;
-    }
-    Ok(job::exit_code(&outcome.not_undone, &outcome.missing))
+    let printed = match session.global.json {
+        true => output::json(&outcome),
+        false => output::print(&output::restore(&outcome)),
+    };
+    job::end(&outcome.not_undone, &outcome.missing, printed)
 }
 
 fn make(args: &RestoreArgs, ask: bool, session: &Session) -> Result<PlannedRestore, Failure> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use copal_job::{Observer, StepState};
-use copal_repository::progress::{ItemError, Progress};
+use copal_repository::progress::Progress;
 use copal_sandbox::types::{Finding, Severity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -101,9 +101,5 @@ impl Progress for Console {
         let files = self.files.fetch_add(files, Ordering::Relaxed) + files;
         self.bar.inc(bytes);
         self.bar.set_message(format!("{files} files"));
-    }
-
-    fn item_error(&self, error: &ItemError) {
-        self.say(&format!("failed: {error}"));
     }
 }

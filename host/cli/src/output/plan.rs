@@ -1,12 +1,14 @@
 //! A plan as a person reads it before anything happens.
 
 use copal_job::{
-    Needed, PlannedBackup, PlannedRestore, PluginIdentity, Root, intent_word, shell_quote,
+    Needed, PlannedBackup, PlannedRestore, PluginIdentity, Root, intent_word, shell_quote, shown,
 };
 use copal_sandbox::types::{
     Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
     SourceContent, Step, Window,
 };
+
+use serde_json::{Map, Value};
 
 use super::report::finding_lines;
 use super::text::{printable, printable_lines};
@@ -18,6 +20,7 @@ const TEXT_LINES: usize = 40;
 pub(crate) fn backup(planned: &PlannedBackup) -> String {
     let mut page = Page::new(format!("Back up with {}", plugin(&planned.plugin)));
     page.roots(&planned.roots);
+    page.settings(&planned.config);
     page.findings(&planned.plan.findings);
     page.steps("Before reading", &planned.plan.quiesce);
     page.heading("Reads");
@@ -55,6 +58,7 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
         planned.snapshot.short()
     ));
     page.roots(&planned.targets);
+    page.settings(&planned.config);
     page.findings(&planned.plan.findings);
     page.steps("Before restoring", &planned.plan.before);
     page.heading("Restores");
@@ -113,6 +117,12 @@ impl Page {
     fn roots(&mut self, roots: &[Root]) {
         for root in roots {
             self.line(1, &format!("{} = {}", root.name, root.path.display()));
+        }
+    }
+
+    fn settings(&mut self, config: &Map<String, Value>) {
+        for (key, value) in config {
+            self.line(1, &format!("--set {key}={value}"));
         }
     }
 
@@ -178,7 +188,11 @@ impl Page {
     }
 
     fn command(&mut self, verb: &str, command: &Command) {
-        let words: Vec<_> = command.argv.iter().map(|word| shell_quote(word)).collect();
+        let words: Vec<_> = command
+            .argv
+            .iter()
+            .map(|word| shell_quote(&shown(word)))
+            .collect();
         self.line(3, &format!("{verb}: {}", words.join(" ")));
         for variable in &command.environment {
             self.line(

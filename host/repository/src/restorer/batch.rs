@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Job;
 use super::file::{PendingFile, Writer};
@@ -25,13 +25,19 @@ const MOST_PIECES: usize = 64 << 10;
 /// less time than asking anew.
 const GAP: u64 = 64 << 10;
 
-/// The path of a directory, and a name in it.
-pub(super) type NameIn = (Arc<[u8]>, Vec<u8>);
+/// The first name of a file that has several.
+#[derive(Clone)]
+pub(super) struct First {
+    /// The directory that it is in.
+    pub(super) path: Arc<[u8]>,
+    pub(super) name: Vec<u8>,
+    /// Whether this run has put it in place. Until then that name may be another file's.
+    pub(super) in_place: Arc<AtomicBool>,
+}
 
 /// A further name of a file.
 pub(super) struct Link {
-    /// The first one.
-    pub(super) first: NameIn,
+    pub(super) first: First,
     /// The directory that this one is in.
     pub(super) path: Arc<[u8]>,
     pub(super) node: Node,
@@ -191,7 +197,7 @@ impl Batch {
                 }
             }
         }
-        pieces.sort_unstable_by_key(|piece| (piece.location.pack, piece.location.offset));
+        pieces.sort_unstable_by_key(|piece| (piece.location.pack, piece.location.offset, piece.id));
         Ok(pieces)
     }
 
@@ -207,7 +213,7 @@ impl Batch {
                 return Ok(());
             }
         };
-        for same in pieces.chunk_by(|a, b| a.location.offset == b.location.offset) {
+        for same in pieces.chunk_by(|a, b| a.id == b.id) {
             let Some(Piece { location, id, .. }) = same.first() else {
                 continue;
             };
@@ -234,14 +240,16 @@ impl Batch {
 }
 
 fn make_link(job: &Job<'_>, entry: &Link) -> Result<(), String> {
+    if !entry.first.in_place.load(Ordering::Acquire) {
+        return Err("the file that it is a hard link to was not restored".to_owned());
+    }
     let open = |path: &[u8]| {
         let fd = job.target.open_directory(path);
         fd.map_err(|error| format!("can't open the directory: {error}"))
     };
-    let (first_path, first_name) = &entry.first;
     link(
-        open(first_path)?.as_fd(),
-        first_name,
+        open(&entry.first.path)?.as_fd(),
+        &entry.first.name,
         open(&entry.path)?.as_fd(),
         &job.target.temporary_name(),
         &entry.node.name,

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::Job;
@@ -64,6 +64,7 @@ pub(super) struct PendingFile {
     /// Pieces of its content that are yet to be written.
     left: AtomicUsize,
     size: AtomicU64,
+    in_place: Arc<AtomicBool>,
     state: Mutex<State>,
 }
 
@@ -84,6 +85,7 @@ impl PendingFile {
             directory: Arc::clone(directory),
             left: AtomicUsize::new(node.content.len()),
             size: AtomicU64::new(0),
+            in_place: Arc::default(),
             filter: None,
             state: Mutex::new(State::New),
             node,
@@ -106,6 +108,11 @@ impl PendingFile {
     /// Whether it has to be written by one thread from its beginning to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.filter.is_some() || self.node.content.is_empty()
+    }
+
+    /// Becomes true once the file has its name.
+    pub(super) fn in_place(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.in_place)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -224,12 +231,20 @@ impl PendingFile {
         let size = self.size.load(Ordering::Acquire);
         file.set_len(size)
             .map_err(|error| format!("can't set its size: {error}"))?;
+        if self.filter.is_none() && size != self.node.size {
+            let announced = self.node.size;
+            self.tell(
+                writer.job,
+                format!("has {size} bytes, where the snapshot says {announced}"),
+            );
+        }
         for problem in writer.applier.apply(&self.node, Item::Open(file.as_fd())) {
             self.tell(writer.job, problem);
         }
         if let Some(temporary) = self.end(writer.open) {
             let directory = writer.directory(&self.directory)?;
             put_in_place(directory, &temporary, &self.node.name)?;
+            self.in_place.store(true, Ordering::Release);
             writer.job.progress.advance(1, 0);
             writer.job.summary(|summary| summary.files += 1);
         }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fstat, linkat, mkdirat, openat, renameat,
-    statat, syncfs, unlinkat,
+    AtFlags, CWD, Dir, Mode, OFlags, fchmod, fstat, linkat, mkdirat, openat, renameat, syncfs,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -137,7 +137,7 @@ pub(super) fn put_in_place(
     })
 }
 
-/// Makes `name` a further name of the file that lies in `first` as `first_name`.
+/// Makes `name` a further name of the file that this run put into `first` as `first_name`.
 pub(super) fn link(
     first: BorrowedFd<'_>,
     first_name: &[u8],
@@ -145,11 +145,6 @@ pub(super) fn link(
     temporary: &str,
     name: &[u8],
 ) -> Result<(), String> {
-    let is_file = statat(first, first_name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-    if !is_file {
-        return Err("the file that it is a hard link to was not restored".to_owned());
-    }
     linkat(first, first_name, directory, temporary, AtFlags::empty())
         .map_err(|error| format!("can't make the hard link: {error}"))?;
     put_in_place(directory, temporary, name)?;

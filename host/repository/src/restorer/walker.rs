@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::Job;
-use super::batch::{Batch, Link, NameIn};
+use super::batch::{Batch, First, Link};
 use super::file::PendingFile;
 use super::target::{make_directory, put_in_place, remove_leftovers};
 use crate::error::Error;
@@ -37,7 +37,7 @@ pub(super) struct Walker<'a> {
     levels: Vec<Level>,
     batch: Batch,
     /// The first name of every file that has several, by file system and inode.
-    links: HashMap<(u64, u64), NameIn>,
+    links: HashMap<(u64, u64), First>,
 }
 
 impl<'a> Walker<'a> {
@@ -220,20 +220,30 @@ impl<'a> Walker<'a> {
                     self.batch.push(file);
                     return Ok(());
                 }
-                if node.links > 1 && node.inode != 0 {
-                    let name = (Arc::clone(&level.path), node.name.clone());
-                    let first = self.links.entry((node.device_id, node.inode));
-                    if let Entry::Occupied(first) = first {
-                        self.batch.links.push(Link {
-                            first: first.get().clone(),
-                            path: name.0,
-                            node,
-                        });
-                        return Ok(());
+                let path = Arc::clone(&level.path);
+                let file = if node.links > 1 && node.inode != 0 {
+                    match self.links.entry((node.device_id, node.inode)) {
+                        Entry::Occupied(first) => {
+                            let first = first.get().clone();
+                            self.batch.links.push(Link { first, path, node });
+                            return Ok(());
+                        }
+                        Entry::Vacant(slot) => {
+                            let name = node.name.clone();
+                            let file = PendingFile::new(&path, node);
+                            let in_place = file.in_place();
+                            slot.insert(First {
+                                path,
+                                name,
+                                in_place,
+                            });
+                            file
+                        }
                     }
-                    first.or_insert(name);
-                }
-                self.batch.push(PendingFile::new(&level.path, node));
+                } else {
+                    PendingFile::new(&path, node)
+                };
+                self.batch.push(file);
             }
             // It means nothing without the process that made it.
             NodeKind::Socket => {}

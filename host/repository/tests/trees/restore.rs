@@ -375,3 +375,52 @@ fn a_rich_tree_is_restored_over_itself() {
     }
     assert_same(&before, &describe(&place.path("target")));
 }
+
+#[test]
+fn a_lost_pack_costs_its_own_files_with_their_links_and_nothing_else() {
+    let place = Place::new();
+    place.write("other", "other");
+    place.archive(None, None);
+    let packs = || -> Vec<_> {
+        let directories = fs::read_dir(place.path("repository/data")).unwrap();
+        let files = directories.flat_map(|entry| fs::read_dir(entry.unwrap().path()).unwrap());
+        files.map(|entry| entry.unwrap().path()).collect()
+    };
+    let before = packs();
+    place.write("first", noise(100_000, 1));
+    fs::hard_link(place.path("source/first"), place.path("source/second")).unwrap();
+    let archived = place.archive(None, None);
+    for pack in packs().iter().filter(|pack| !before.contains(pack)) {
+        if fs::metadata(pack).unwrap().len() > 50_000 {
+            fs::write(pack, "").unwrap();
+        }
+    }
+    fs::create_dir(place.path("target")).unwrap();
+    fs::write(place.path("target/first"), "old").unwrap();
+
+    let summary = place.restore(archived.tree, None);
+    let failed: Vec<_> = summary.errors.iter().map(|error| &error.path).collect();
+    assert_eq!(failed, ["first", "second"], "{:?}", summary.errors);
+    assert_eq!(summary.files, 1);
+    assert_eq!(fs::read(place.path("target/first")).unwrap(), b"old");
+    assert_eq!(fs::read(place.path("target/other")).unwrap(), b"other");
+    assert!(!place.path("target/second").exists());
+}
+
+#[test]
+fn a_file_whose_content_is_not_as_long_as_its_size_is_named() {
+    let place = Place::new();
+    let file = Node {
+        size: 5,
+        ..evil_file(b"longer")
+    };
+    let empty = Node {
+        content: Vec::new(),
+        ..evil_file(b"none")
+    };
+    let tree = store_tree(&place, vec![evil_file(b"fitting"), file, empty]);
+    let summary = place.restore(tree, None);
+    let mut failed: Vec<_> = summary.errors.iter().map(|error| &*error.path).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, ["longer", "none"], "{:?}", summary.errors);
+}

@@ -1,6 +1,6 @@
 //! The container or systemd unit that Jpom runs as.
 
-use copal_sdk::{Command, Failure, Finding, Probe, literal};
+use copal_sdk::{Command, Failure, FailureKind, Finding, Probe, literal};
 
 use crate::config::Config;
 
@@ -67,7 +67,8 @@ impl Service {
         match (self, output.code, output.text().as_str()) {
             (Self::Container(_), 0, "false") => State::Stopped,
             (Self::Container(_), 0, _) => State::Running,
-            (Self::Container(_), ..) | (Self::Unit(_), 4, _) => State::Absent,
+            (Self::Container(_), ..) => not_inspected(&output.stderr),
+            (Self::Unit(_), 4, _) => State::Absent,
             (Self::Unit(_), _, "inactive" | "failed") => State::Stopped,
             (Self::Unit(_), ..) => State::Running,
         }
@@ -93,4 +94,23 @@ impl Service {
             ),
         )
     }
+}
+
+/// What it means that `docker inspect` failed: `No such object: NAME` stands for an absent container in its standard error, and all
+/// else, such as a daemon that can't be reached, says nothing of the container.
+fn not_inspected(stderr: &[u8]) -> State {
+    let stderr = String::from_utf8_lossy(stderr);
+    let lower = stderr.to_ascii_lowercase();
+    if ["no such object", "no such container"]
+        .iter()
+        .any(|absent| lower.contains(absent))
+    {
+        return State::Absent;
+    }
+    let said = stderr.lines().map(str::trim).find(|line| !line.is_empty());
+    State::Unknown(Failure::new(
+        FailureKind::Unavailable,
+        "jpom.service.unknown",
+        said.unwrap_or("docker inspect failed and does not say why"),
+    ))
 }

@@ -2,7 +2,9 @@
 
 use copal_plugin_jpom::JpomPass;
 use copal_sdk::testing::{FakeProbe, MemoryTree, filter_all_chunkings, run_pass};
-use copal_sdk::{Direction, FailureKind, Pass, SourceContent, Tree, Trees};
+use copal_sdk::{
+    Command, Direction, Failure, FailureKind, Output, Pass, Probe, SourceContent, Tree, Trees,
+};
 use insta::assert_snapshot;
 
 use crate::support::*;
@@ -18,6 +20,20 @@ fn docker_says(code: i32, running: &str) -> FakeProbe {
         "jpom-server",
     ];
     FakeProbe::new().answer(inspect, code, running)
+}
+
+/// A probe whose every command fails with this standard error.
+struct DockerFails(&'static str);
+
+impl Probe for DockerFails {
+    fn run(&self, _command: &Command) -> Result<Output, Failure> {
+        Ok(Output {
+            code: 1,
+            stdout: Vec::new(),
+            stderr: self.0.into(),
+            truncated: false,
+        })
+    }
 }
 
 /// The paths that a backup under this plan keeps.
@@ -64,13 +80,19 @@ fn a_service_that_does_not_exist_is_refused() {
     let probe = FakeProbe::new().answer(["systemctl", "is-active", "jpom"], 4, "inactive\n");
     let plan = plan_backup(docker(), r#"{"unit":"jpom"}"#, &probe).unwrap();
     assert_eq!(errors(&plan.findings), ["jpom.service.missing"]);
-    let plan = plan_backup(
-        docker(),
-        r#"{"container":"jpom-server"}"#,
-        &docker_says(1, ""),
-    )
-    .unwrap();
+    let probe = DockerFails("\nError: No such object: jpom-server\n");
+    let plan = plan_backup(docker(), r#"{"container":"jpom-server"}"#, &probe).unwrap();
     assert_eq!(errors(&plan.findings), ["jpom.service.missing"]);
+}
+
+#[test]
+fn a_docker_that_can_not_be_asked_is_no_absent_container() {
+    let probe = DockerFails("permission denied: /var/run/docker.sock\nsecond line");
+    let plan = plan_backup(docker(), r#"{"container":"jpom-server"}"#, &probe).unwrap();
+    assert_eq!(errors(&plan.findings), [""; 0]);
+    assert_eq!(plan.quiesce[0].id, "stop-jpom");
+    let message = &finding(&plan.findings, "jpom.service.unknown").message;
+    assert!(message.ends_with("docker.sock."), "{message}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use copal_plugin_jpom::{Config, Jpom, h2};
 use copal_sdk::testing::{FakeProbe, MemoryTree, NOW};
 use copal_sdk::{
     Action, BackupPlan, BackupRequest, Base, Fact, Failure, Finding, Fragment, Intent, Location,
-    PlacementContent, Plugin, RestorePlan, RestoreRequest, SourceContent, Step, Trees, Window,
-    config,
+    PlacementContent, Plugin, Probe, RestorePlan, RestoreRequest, SourceContent, Step, Trees,
+    Window, config,
 };
 
 /// The id of every Jpom in memory.
@@ -78,7 +78,7 @@ pub(crate) fn configuration(json: &str) -> Config {
 pub(crate) fn plan_backup(
     roots: impl Into<Trees>,
     json: &str,
-    probe: &FakeProbe,
+    probe: &dyn Probe,
 ) -> Result<BackupPlan, Failure> {
     Jpom::plan_backup(&BackupRequest {
         roots: roots.into(),

@@ -352,6 +352,7 @@ fn more_files_than_may_be_open_are_written_side_by_side() {
     writer.finish().unwrap();
     let nodes = heads.iter().enumerate().map(|(index, head)| Node {
         content: vec![*head, tail],
+        size: 8,
         ..evil_file(format!("{index:03}").as_bytes())
     });
     let tree = store_tree(&place, nodes.collect());

@@ -206,6 +206,12 @@ impl<'a> Restore<'a> {
     pub(crate) fn identity(&self, plan: &mut RestorePlan) -> String {
         let old = &self.install.install_id;
         let there = self.new.id();
+        if self.request.config.install_id.is_some() && self.request.intent != Intent::Clone {
+            plan.findings.push(
+                Finding::error("jpom.identity.unused", format!("`install_id` is for a clone; any other restore gives the target the snapshot's id, {old}."))
+                    .remedy("Leave `install_id` out, or use `--intent clone`."),
+            );
+        }
         match self.request.intent {
             Intent::Recover => {
                 if there.is_some_and(|id| id != old) {

@@ -123,6 +123,16 @@ fn a_clone_takes_the_configured_id_or_keeps_the_targets() {
 }
 
 #[test]
+fn an_id_for_what_is_no_clone_is_refused() {
+    for intent in [Intent::Recover, Intent::Migrate] {
+        let plan = Restoring::of(&docker(), intent)
+            .with(r#"{"install_id":"mine"}"#)
+            .plan();
+        assert_eq!(errors(&plan.findings), ["jpom.identity.unused"]);
+    }
+}
+
+#[test]
 fn a_recovery_over_another_jpom_is_refused() {
     let plan = Restoring::of(&docker(), Intent::Recover)
         .into(fresh())

@@ -162,13 +162,19 @@ fn size(tree: &dyn Tree, folder: &str) -> Result<String, Failure> {
 /// Jpom's file storage may lie outside its folder.
 fn warn_of_storage(plan: &mut BackupPlan, main: &dyn Tree, survey: &Survey) {
     let storage = survey.settings.file_storage.text.as_deref();
-    if let Some(path) = storage.filter(|path| relative(&main.location(), path).is_none()) {
-        plan.findings.push(
-            Finding::warning("jpom.file-storage", format!("Jpom keeps its file storage in {path}, outside the root, so it is not in this snapshot."))
-                .remedy("Back it up with `copal backup files`, unless the path is one within Jpom's container that lies in the root here.")
-                .at(survey.settings_file.clone().unwrap_or_default()),
-        );
-    }
+    let Some(path) = storage.filter(|path| relative(&main.location(), path).is_none()) else {
+        return;
+    };
+    let drive = path.get(1..2) == Some(":");
+    let finding = if path.starts_with('/') || drive {
+        Finding::warning("jpom.file-storage", format!("Jpom keeps its file storage in {path}, outside the root, so it is not in this snapshot."))
+            .remedy("Back it up with `copal backup files`, unless the path is one within Jpom's container that lies in the root here.")
+    } else {
+        Finding::warning("jpom.file-storage", format!("Jpom keeps its file storage in {path}, a relative path, so whether it lies in the root is not known."))
+            .remedy("Write the whole path in application.yml, or back the folder up with `copal backup files` if it lies outside the root.")
+    };
+    plan.findings
+        .push(finding.at(survey.settings_file.clone().unwrap_or_default()));
 }
 
 /// Names the secrets that the snapshot holds.

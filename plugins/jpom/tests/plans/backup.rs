@@ -349,6 +349,23 @@ fn a_place_of_ones_own_within_the_root_is_followed() {
 }
 
 #[test]
+fn a_file_storage_is_outside_the_root_or_it_is_not_known() {
+    let message = |place: &str| {
+        let yml = format!("jpom.file-storage.save-pah: {place}");
+        let plan = backup(
+            docker().file("conf/application.yml", yml),
+            r#"{"stopped":true}"#,
+        );
+        let told = plan.findings.into_iter();
+        let mut told = told.filter(|finding| finding.code == "jpom.file-storage");
+        told.next().map(|finding| finding.message)
+    };
+    assert!(message("/srv/files").unwrap().contains("outside the root"));
+    assert!(message("files").unwrap().contains("not known"));
+    assert_eq!(message("/memory/home/files"), None);
+}
+
+#[test]
 fn an_external_database_may_be_declared_separate() {
     let jpom = docker().file(
         "conf/application.yml",

@@ -14,7 +14,7 @@ pub enum ErrorKind {
     AlreadyInitialized,
     /// No key of the repository opens with the password.
     WrongPassword,
-    /// Someone else holds a lock that excludes this.
+    /// Someone else holds a lock that excludes this, or the own lock lapsed.
     Locked,
     /// Something stored is damaged or missing.
     Corrupt,
@@ -69,6 +69,15 @@ pub enum Error {
         /// Who holds the lock, how and since when.
         holder: String,
     },
+    /// This process's own lock no longer excludes others.
+    #[error(
+        "the lock on the repository at {location} was removed or could not be refreshed, so someone may have removed data \
+         meanwhile: run it again"
+    )]
+    LockLapsed {
+        /// Where the repository is.
+        location: String,
+    },
     /// Something stored is damaged or missing.
     #[error("{what} is damaged: {reason}")]
     Corrupt {
@@ -111,7 +120,7 @@ impl Error {
             Self::NoRepository { .. } => ErrorKind::NoRepository,
             Self::AlreadyInitialized { .. } => ErrorKind::AlreadyInitialized,
             Self::WrongPassword { .. } => ErrorKind::WrongPassword,
-            Self::Locked { .. } => ErrorKind::Locked,
+            Self::Locked { .. } | Self::LockLapsed { .. } => ErrorKind::Locked,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::NotFound(_) => ErrorKind::NotFound,

@@ -27,6 +27,9 @@ pub enum LockMode {
 /// A lock not refreshed for this long belongs to a process that is gone.
 const STALE: Duration = Duration::from_secs(30 * 60);
 
+/// A lock not refreshed for this long is no longer relied on: what follows must be done before it is stale.
+const LAPSED: Duration = Duration::from_secs(25 * 60);
+
 const REFRESH: Duration = Duration::from_secs(5 * 60);
 
 /// How long leaving the repository may take.
@@ -38,8 +41,59 @@ const RELEASE: Duration = Duration::from_secs(10);
 pub struct LockGuard {
     repository: Repository,
     /// The lock file that stands for this lock now. Nothing if there is none.
-    current: Arc<Mutex<Option<LockId>>>,
+    current: Arc<Mutex<Option<Current>>>,
     refresher: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Current {
+    id: LockId,
+    /// By the clock on the wall, as others judge it: a machine may have slept.
+    written: Timestamp,
+}
+
+impl Current {
+    fn new(id: LockId) -> Self {
+        Self {
+            id,
+            written: Timestamp::now(),
+        }
+    }
+}
+
+impl LockGuard {
+    /// Proves that the lock has excluded others until now. Without a lock file ([`LockMode::Read`]) there is nothing to prove.
+    ///
+    /// # Errors
+    /// [`Error::LockLapsed`] if its file is gone or was not refreshed for so long that others may take it for stale; or the
+    /// store fails.
+    pub fn check(&self) -> Result<(), Error> {
+        let lapsed = || Error::LockLapsed {
+            location: self.repository.location().to_owned(),
+        };
+        loop {
+            let Some(current) = *lock(&self.current) else {
+                return Ok(());
+            };
+            if age(current.written) > LAPSED.as_secs().cast_signed() {
+                return Err(lapsed());
+            }
+            match self
+                .repository
+                .backend()
+                .read(FileKind::Lock, &current.id.0)
+            {
+                // Refreshed meanwhile, perhaps.
+                Err(Error::Storage(error)) if error.is_not_found() => {
+                    let now = *lock(&self.current);
+                    if now.is_none_or(|now| now.id == current.id) {
+                        return Err(lapsed());
+                    }
+                }
+                read => return read.map(drop),
+            }
+        }
+    }
 }
 
 impl Repository {
@@ -61,7 +115,7 @@ impl Repository {
             }
             written => written?,
         };
-        let current = Arc::new(Mutex::new(Some(written)));
+        let current = Arc::new(Mutex::new(Some(Current::new(written))));
         let refresher =
             self.runtime()
                 .spawn(refresh(self.clone(), exclusive, Arc::clone(&current)));
@@ -140,16 +194,16 @@ impl Repository {
     }
 }
 
-async fn refresh(repository: Repository, exclusive: bool, current: Arc<Mutex<Option<LockId>>>) {
+async fn refresh(repository: Repository, exclusive: bool, current: Arc<Mutex<Option<Current>>>) {
     loop {
         tokio::time::sleep(REFRESH).await;
         match repository.write_lock(exclusive).await {
             Ok(new) => {
-                let old = lock(&current).replace(new);
+                let old = lock(&current).replace(Current::new(new));
                 if let Some(old) = old
                     && let Err(error) = repository
                         .backend()
-                        .remove_async(FileKind::Lock, &old.0)
+                        .remove_async(FileKind::Lock, &old.id.0)
                         .await
                 {
                     tracing::warn!(%error, "the lock's previous file stays until it is stale");
@@ -165,7 +219,7 @@ impl Drop for LockGuard {
         if let Some(refresher) = self.refresher.take() {
             refresher.abort();
         }
-        let Some(id) = lock(&self.current).take() else {
+        let Some(Current { id, .. }) = lock(&self.current).take() else {
             return;
         };
         let (done, wait) = mpsc::channel();
@@ -188,9 +242,13 @@ impl Drop for LockGuard {
     }
 }
 
+/// Seconds since `time`.
+fn age(time: Timestamp) -> i64 {
+    Timestamp::now().seconds.saturating_sub(time.seconds)
+}
+
 fn is_stale(file: &LockFile) -> bool {
-    let age = Timestamp::now().seconds.saturating_sub(file.time.seconds);
-    if age > STALE.as_secs().cast_signed() {
+    if age(file.time) > STALE.as_secs().cast_signed() {
         return true;
     }
     let here = Identity::of_this_process();

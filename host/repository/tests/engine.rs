@@ -10,7 +10,7 @@ use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::format::{BlobKind, Timestamp};
 use copal_repository::progress::Silent;
-use copal_repository::{ErrorKind, InitOptions, Password, Repository, WriterOptions};
+use copal_repository::{ErrorKind, InitOptions, LockMode, Password, Repository, WriterOptions};
 use copal_storage::Store;
 use tokio::runtime::Runtime;
 
@@ -270,4 +270,17 @@ fn what_a_dropped_writer_uploaded_is_stored_anew_by_the_next() {
     drop(writer);
     save(&repository, &[b"first".to_vec()]);
     assert_eq!(checked(directory.path(), &runtime).errors, [""; 0]);
+}
+
+#[test]
+fn a_lock_whose_file_is_gone_is_not_relied_on() {
+    let runtime = Runtime::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let repository = init(directory.path(), &runtime);
+    let guard = repository.lock(LockMode::Write).unwrap();
+    guard.check().unwrap();
+    for file in files(directory.path().join("repository/locks")) {
+        std::fs::remove_file(file).unwrap();
+    }
+    assert_eq!(guard.check().unwrap_err().kind(), ErrorKind::Locked);
 }

@@ -56,7 +56,8 @@ impl Applier {
     /// rest is set nevertheless.
     ///
     /// Root restores owners by name where this system knows the name, else by number. Others can't give files away:
-    /// the owner stays theirs, and the set-id bits are left out, because they would not mean the same.
+    /// the owner stays theirs, which is not told. Where the owner can't be set, the set-id bits are left out, because they would
+    /// not mean the same, and that is told.
     pub(crate) fn apply(&mut self, node: &Node, item: Item<'_>) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |what: &str, result: io::Result<()>| {
@@ -66,9 +67,15 @@ impl Applier {
         };
         // Changing the owner clears set-id bits and capabilities, and a read-only mode forbids extended attributes.
         let mut mode = node.mode & 0o7777;
-        match self.set_owner(node, item) {
-            Err(Errno::PERM) if !self.root => mode &= 0o1777,
-            result => check("owner", result),
+        let owner = self.set_owner(node, item);
+        let refused = owner.is_err();
+        match owner {
+            Err(Errno::PERM) if !self.root => {}
+            owner => check("owner", owner),
+        }
+        if refused && mode & 0o6000 != 0 {
+            mode &= 0o1777;
+            check("set-id bits, as its owner is another", Err(Errno::PERM));
         }
         for (name, value) in &node.extended_attributes {
             let result = match item {

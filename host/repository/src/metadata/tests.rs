@@ -129,15 +129,16 @@ fn what_cannot_be_applied_is_told_and_the_rest_is_applied() {
     let directory = tempfile::tempdir().unwrap();
     let file = File::create(directory.path().join("file")).unwrap();
     let node = Node {
-        mode: 0o604,
+        mode: 0o4604,
         uid: u32::MAX,
         extended_attributes: vec![(b"nonsense".to_vec(), b"".to_vec())],
         ..Node::new("file", NodeKind::File)
     };
     let problems = Applier::new().apply(&node, Item::Open(file.as_fd()));
-    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(problems[0].contains("owner"), "{problems:?}");
-    assert!(problems[1].contains("nonsense"), "{problems:?}");
+    assert!(problems[1].contains("set-id"), "{problems:?}");
+    assert!(problems[2].contains("nonsense"), "{problems:?}");
     assert_eq!(file.metadata().unwrap().mode() & 0o7777, 0o604);
 }
 

@@ -1,6 +1,5 @@
 //! Directory listings. Their JSON is byte for byte what restic 0.14 writes, because it decides the tree's id.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 use base64::Engine as _;
@@ -36,7 +35,8 @@ pub enum NodeKind {
     Fifo,
     /// A Unix socket.
     Socket,
-    /// Something that has none of the other kinds (restic writes these on Windows).
+    /// Something that has none of the other kinds (restic writes these on Windows), or whose type is unknown here: then
+    /// [`Node::error`] names that.
     Irregular,
 }
 
@@ -124,7 +124,7 @@ pub struct Node {
     pub content: Vec<BlobId>,
     /// A directory's listing.
     pub subtree: Option<TreeId>,
-    /// What went wrong when restic read it, empty if nothing.
+    /// What went wrong when restic read it, or why this version can't take it for what it is; empty if nothing.
     pub error: String,
 }
 
@@ -390,17 +390,20 @@ impl TryFrom<Fields> for Node {
     fn try_from(fields: Fields) -> Result<Self, Malformed> {
         let name = unquote(&fields.name)?;
         let wrong = |what: &str| {
-            let mut text = String::new();
-            let _ = write!(text, "node `{}`: {what}", name.escape_ascii());
-            Malformed(text)
+            let name = name.escape_ascii();
+            Malformed(format!("node `{name}`: {what}"))
         };
         let decode = |text: &str| {
             BASE64
                 .decode(text)
                 .map_err(|_| wrong("a value is not Base64"))
         };
-        let kind = NodeKind::parse(&fields.kind)
-            .ok_or_else(|| wrong(&format!("unknown type `{}`", fields.kind.escape_debug())))?;
+        let mut error = fields.error;
+        let kind = NodeKind::parse(&fields.kind).unwrap_or_else(|| {
+            // The rest of the directory stays readable, and the node does not pass for one that was stored as irregular.
+            error = format!("unknown type `{}`", fields.kind.escape_debug());
+            NodeKind::Irregular
+        });
         let mode = SPECIAL_BITS
             .iter()
             .filter(|(_, go)| fields.mode & go != 0)
@@ -440,7 +443,7 @@ impl TryFrom<Fields> for Node {
             device: fields.device,
             content: fields.content.unwrap_or_default(),
             subtree: fields.subtree,
-            error: fields.error,
+            error,
             name,
         })
     }

@@ -2,11 +2,22 @@
 
 use std::fmt;
 
-/// One item that an operation could not do; it went on with the rest.
+/// How much of an item is affected by an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemErrorKind {
+    /// Its content, or all that lies beneath it, is missing or not what it was: it was not read, stored or restored.
+    Lost,
+    /// It is there, but not exactly: metadata could not be read or set, or a file changed while it was read.
+    Inexact,
+}
+
+/// One item that an operation could not do, or not exactly; it went on with the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemError {
     /// Where: `ROOT/PATH` in a backup, a path below the target in a restore. Bytes that are not UTF-8 read `\xNN`.
     pub path: String,
+    /// How much of it is affected.
+    pub kind: ItemErrorKind,
     /// What is wrong with it.
     pub message: String,
 }

@@ -11,7 +11,7 @@ use crate::format::BlobKind;
 use crate::format::tree::Node;
 use crate::id::BlobId;
 use crate::pass::Passes;
-use crate::progress::{ItemError, Progress, display, join};
+use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
 use crate::repository::{Repository, lock};
 use crate::writer::BlobWriter;
 
@@ -110,15 +110,25 @@ impl<'a> Job<'a> {
         change(&mut lock(self.summary));
     }
 
-    /// The item at `path` below the root failed; the rest goes on.
+    /// The item at `path` below the root is left out; the rest goes on.
     pub(super) fn item_error(&self, path: &[u8], message: impl ToString) {
+        self.tell(path, ItemErrorKind::Lost, message.to_string());
+    }
+
+    /// The item at `path` below the root is stored, but perhaps not exactly.
+    pub(super) fn inexact(&self, path: &[u8], message: impl ToString) {
+        self.tell(path, ItemErrorKind::Inexact, message.to_string());
+    }
+
+    fn tell(&self, path: &[u8], kind: ItemErrorKind, message: String) {
         let path = match path {
             [] => display(self.name),
             _ => display(&join(self.name, path)),
         };
         let error = ItemError {
             path,
-            message: message.to_string(),
+            kind,
+            message,
         };
         self.progress.item_error(&error);
         self.summary(|summary| summary.errors.push(error));

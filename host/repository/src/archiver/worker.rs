@@ -20,6 +20,9 @@ use crate::format::{BlobKind, Timestamp};
 use crate::metadata::{Attributes, Item, Reader, kind_of};
 use crate::pass::{LazyPass, PUSH, Trouble};
 
+/// How much is read of a file that says that it is empty. In /proc such files have content, perhaps without end.
+const UNANNOUNCED: u64 = 64 << 20;
+
 /// What a thread needs for itself.
 pub(super) struct Worker<'a> {
     pub(super) job: &'a Job<'a>,
@@ -94,7 +97,7 @@ impl<'a> Worker<'a> {
     fn attributes(&mut self, path: &[u8], item: Item<'_>) -> Attributes {
         let (attributes, problem) = self.reader.extended_attributes(item);
         if let Some(problem) = problem {
-            self.job.item_error(path, problem);
+            self.job.inexact(path, problem);
         }
         attributes
     }
@@ -149,19 +152,22 @@ impl<'a> Worker<'a> {
         let size = node.size;
         let mut sink = Sink::new(self.job);
         let filtered = entry.change.filter.then_some(&entry.node);
-        // A file of no size may have content nevertheless, in /proc for one.
-        let mut content = (&mut file).take(if size == 0 { u64::MAX } else { size });
+        let most = if size == 0 { UNANNOUNCED } else { size };
+        let mut content = (&mut file).take(most);
         let read = match self.read(&mut content, path, filtered, &mut sink) {
             Ok(read) => read,
             Err(Trouble::Item(message)) => return self.leave_out(path, &message, place),
             Err(Trouble::End(error)) => return Err(error),
         };
         let after = fstat(&file).map(|stat| self.reader.node(&[], &stat));
-        if read != size
-            || after.is_ok_and(|after| (after.size, after.modified) != (size, node.modified))
-        {
+        let changed =
+            after.is_ok_and(|after| (after.size, after.modified) != (size, node.modified));
+        if changed || read < size {
             let message = "changed while it was read; what was read is kept";
-            self.job.item_error(path, message);
+            self.job.inexact(path, message);
+        } else if size == 0 && read == most {
+            let message = format!("says that it is empty; its first {most} bytes are kept");
+            self.job.inexact(path, message);
         }
         if entry.change.filter {
             // What is stored is not what lies in that inode: no later backup may take it for that.

@@ -99,10 +99,10 @@ impl Batch {
             match job.target.open_directory(path) {
                 Ok(fd) => {
                     for problem in applier.apply(node, Item::Open(fd.as_fd())) {
-                        job.item_error(path, problem);
+                        job.inexact(path, problem);
                     }
                 }
-                Err(error) => job.item_error(path, format!("can't set its metadata: {error}")),
+                Err(error) => job.inexact(path, format!("can't set its metadata: {error}")),
             }
         }
         Ok(())

@@ -222,7 +222,7 @@ impl PendingFile {
         });
         if let Err(message) = result {
             self.remove(writer);
-            self.tell(writer.job, message);
+            writer.job.item_error(&self.path(), message);
         }
     }
 
@@ -233,13 +233,11 @@ impl PendingFile {
             .map_err(|error| format!("can't set its size: {error}"))?;
         if self.filter.is_none() && size != self.node.size {
             let announced = self.node.size;
-            self.tell(
-                writer.job,
-                format!("has {size} bytes, where the snapshot says {announced}"),
-            );
+            let message = format!("has {size} bytes, where the snapshot says {announced}");
+            writer.job.item_error(&self.path(), message);
         }
         for problem in writer.applier.apply(&self.node, Item::Open(file.as_fd())) {
-            self.tell(writer.job, problem);
+            writer.job.inexact(&self.path(), problem);
         }
         if let Some(temporary) = self.end(writer.open) {
             let directory = writer.directory(&self.directory)?;
@@ -256,7 +254,7 @@ impl PendingFile {
         let given_up = matches!(*self.state(), State::Over);
         self.remove(writer);
         if !given_up {
-            self.tell(writer.job, message);
+            writer.job.item_error(&self.path(), message);
         }
     }
 
@@ -281,7 +279,8 @@ impl PendingFile {
         }
     }
 
-    fn tell(&self, job: &Job<'_>, message: impl ToString) {
-        job.item_error(&join(&self.directory, &self.node.name), message);
+    /// Its path beneath the target.
+    fn path(&self) -> Vec<u8> {
+        join(&self.directory, &self.node.name)
     }
 }

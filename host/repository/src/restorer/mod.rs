@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
 use crate::id::TreeId;
 use crate::pass::Passes;
-use crate::progress::{ItemError, Progress, display};
+use crate::progress::{ItemError, ItemErrorKind, Progress, display};
 use crate::repository::{Repository, lock};
 use target::Target;
 use walker::Walker;
@@ -162,15 +162,25 @@ impl<'a> Job<'a> {
         change(&mut lock(&self.summary));
     }
 
-    /// The item at `path` failed; the rest goes on.
+    /// The item at `path` was not restored; the rest goes on.
     fn item_error(&self, path: &[u8], message: impl ToString) {
+        self.tell(path, ItemErrorKind::Lost, message.to_string());
+    }
+
+    /// The item at `path` is restored, but not exactly.
+    fn inexact(&self, path: &[u8], message: impl ToString) {
+        self.tell(path, ItemErrorKind::Inexact, message.to_string());
+    }
+
+    fn tell(&self, path: &[u8], kind: ItemErrorKind, message: String) {
         let path = match path {
             [] => ".".to_owned(),
             _ => display(path),
         };
         let error = ItemError {
             path,
-            message: message.to_string(),
+            kind,
+            message,
         };
         self.progress.item_error(&error);
         self.summary(|summary| summary.errors.push(error));

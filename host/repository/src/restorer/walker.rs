@@ -101,7 +101,7 @@ impl<'a> Walker<'a> {
     ) -> Result<(), Error> {
         if let Err(error) = remove_leftovers(fd.as_fd()) {
             let message = format!("can't remove what an earlier run left unfinished: {error}");
-            self.job.item_error(&path, message);
+            self.job.inexact(&path, message);
         }
         check_depth(&source, self.levels.len())?;
         let tree = match tree {
@@ -249,7 +249,10 @@ impl<'a> Walker<'a> {
             NodeKind::Socket => {}
             NodeKind::Irregular => {
                 let path = join(&level.path, &node.name);
-                let message = "this system has nothing of its kind";
+                let message = match node.error.as_str() {
+                    "" => "this system has nothing of its kind",
+                    error => error,
+                };
                 self.job.item_error(&path, message);
             }
             NodeKind::Symlink
@@ -273,7 +276,7 @@ impl<'a> Walker<'a> {
         }
         let item = Item::At(directory, temporary.as_bytes());
         for problem in self.applier.apply(node, item) {
-            self.job.item_error(&path, problem);
+            self.job.inexact(&path, problem);
         }
         match put_in_place(directory, &temporary, &node.name) {
             Ok(()) => self.job.summary(|summary| summary.others += 1),

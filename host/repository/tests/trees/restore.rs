@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::pass::{Change, PassError, Verdict};
-use copal_repository::progress::{Progress, Silent};
+use copal_repository::progress::{ItemError, ItemErrorKind, Progress, Silent};
 use copal_repository::restorer::{RestoreOptions, restore_node, restore_tree};
 use copal_repository::{BlobId, ErrorKind, TreeId, WriterOptions};
 
@@ -402,6 +402,8 @@ fn a_lost_pack_costs_its_own_files_with_their_links_and_nothing_else() {
     let summary = place.restore(archived.tree, None);
     let failed: Vec<_> = summary.errors.iter().map(|error| &error.path).collect();
     assert_eq!(failed, ["first", "second"], "{:?}", summary.errors);
+    let lost = |error: &ItemError| error.kind == ItemErrorKind::Lost;
+    assert!(summary.errors.iter().all(lost), "{:?}", summary.errors);
     assert_eq!(summary.files, 1);
     assert_eq!(fs::read(place.path("target/first")).unwrap(), b"old");
     assert_eq!(fs::read(place.path("target/other")).unwrap(), b"other");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use copal_repository::archiver::{ArchiveOptions, Archiver, Summary};
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::{LockMode, Repository, SnapshotId};
+use copal_repository::{LockGuard, LockMode, Repository, SnapshotId};
 use copal_sandbox::types::{
     BackupPlan, BackupRequest, Direction, Finding, Severity, Source, SourceContent, StreamSource,
     Window,
@@ -149,7 +149,7 @@ impl ApprovedBackup {
         observer: &dyn Observer,
     ) -> Result<BackupOutcome, Error> {
         let planned = self.0;
-        let _lock = repository.lock(LockMode::Write)?;
+        let lock = repository.lock(LockMode::Write)?;
         let parent = parent(repository, &planned.roots, &context.identity.hostname)?;
         let id = convert::job_id();
         let begun = Begun {
@@ -197,6 +197,7 @@ impl ApprovedBackup {
         match save(
             &planned,
             repository,
+            &lock,
             context,
             parent,
             Reading {
@@ -316,6 +317,7 @@ struct Reading<'a> {
 fn save(
     planned: &PlannedBackup,
     repository: &Repository,
+    lock: &LockGuard,
     context: &Context,
     parent: Option<(SnapshotId, Snapshot)>,
     reading: Reading<'_>,
@@ -380,6 +382,8 @@ fn save(
         tags,
         ..context.snapshot(planned.time, archived.tree)
     };
+    // Had the lock lapsed, what the snapshot needs might have been pruned meanwhile.
+    lock.check()?;
     let id = repository.save_snapshot(&snapshot)?;
     Ok(BackupOutcome {
         snapshot: id,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::Node;
 use copal_repository::pass::{Pass, PassError, Passes};
+use copal_repository::progress::ItemErrorKind;
 use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{LockGuard, LockMode, Repository, SnapshotId, walk};
 use copal_sandbox::types::{
@@ -352,6 +353,7 @@ impl ApprovedRestore {
             observer,
             steps,
             outcome,
+            lost: false,
         };
         let restored = run.restore();
         let Run {
@@ -378,6 +380,8 @@ struct Run<'a> {
     observer: &'a dyn Observer,
     steps: Steps<'a>,
     outcome: RestoreOutcome,
+    /// Whether content is missing: then the rest is left out. Metadata that is not exact stops nothing.
+    lost: bool,
 }
 
 impl Run<'_> {
@@ -389,12 +393,12 @@ impl Run<'_> {
                 PlacementContent::Tree(name) => self.tree(name)?,
                 PlacementContent::Feed(feed) => self.feed(feed)?,
             }
-            if !self.outcome.missing.is_empty() {
+            if self.lost {
                 return Ok(());
             }
         }
         self.steps.perform(&planned.plan.after)?;
-        self.outcome.complete = true;
+        self.outcome.complete = self.outcome.missing.is_empty();
         self.verify()
     }
 
@@ -445,6 +449,10 @@ impl Run<'_> {
         let summary = restored.map_err(convert::engine_error)?;
         self.outcome.files += summary.files;
         self.outcome.bytes += summary.bytes;
+        self.lost |= summary
+            .errors
+            .iter()
+            .any(|error| error.kind == ItemErrorKind::Lost);
         self.outcome
             .missing
             .extend(summary.errors.iter().map(Missing::from));

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &BackupArgs, session: &Session) -> Outcome {
         true => output::json(&outcome),
         false => output::print(&output::backup(&outcome)),
     };
-    job::end(&outcome.not_undone, &outcome.missing, printed)
+    job::end(&outcome.not_undone, &outcome.missing, printed, session)
 }
 
 fn make(args: &BackupArgs, ask: bool, session: &Session) -> Result<PlannedBackup, Failure> {

@@ -131,12 +131,16 @@ fn ask(question: &str) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// The exit code that tells how a job ended, also where nobody reads what was printed.
+/// Says what went wrong, and gives the exit code that tells how a job ended, also where nobody reads what was `printed`.
 pub(super) fn end(
     not_undone: &[UndoFailure],
     missing: &[Missing],
     printed: Result<(), Failure>,
+    session: &Session,
 ) -> Outcome {
+    if !session.global.json {
+        output::complain(&output::problems(missing, not_undone));
+    }
     let code = match (not_undone, missing) {
         ([], []) => ExitCode::SUCCESS,
         ([], _) => ExitCode::from(INCOMPLETE),

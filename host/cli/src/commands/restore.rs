@@ -45,7 +45,7 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
         true => output::json(&outcome),
         false => output::print(&output::restore(&outcome)),
     };
-    job::end(&outcome.not_undone, &outcome.missing, printed)
+    job::end(&outcome.not_undone, &outcome.missing, printed, session)
 }
 
 fn make(args: &RestoreArgs, ask: bool, session: &Session) -> Result<PlannedRestore, Failure> {

@@ -18,5 +18,5 @@ pub(crate) fn run(session: &Session) -> Outcome {
         output::print(&resumed.iter().map(output::resumed).collect::<String>())
     };
     let not_undone: Vec<_> = resumed.into_iter().flat_map(|job| job.not_undone).collect();
-    job::end(&not_undone, &[], printed)
+    job::end(&not_undone, &[], printed, session)
 }

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::console::Console;
 pub(crate) use self::plan::{backup as backup_plan, restore as restore_plan};
-pub(crate) use self::report::{backup, restore, resumed};
+pub(crate) use self::report::{backup, problems, restore, resumed};
 pub(crate) use self::text::{printable, stored_time, time};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -60,6 +60,12 @@ pub(crate) fn plan(text: impl FnOnce() -> String, session: &Session) -> Result<(
         return Ok(());
     }
     print(&format!("{}\n", text()))
+}
+
+/// Says on the standard error what went wrong.
+pub(crate) fn complain(text: &str) {
+    // There is nowhere else to say it.
+    std::io::stderr().write_all(text.as_bytes()).ok();
 }
 
 /// An empty table in the program's style: columns parted by spaces.

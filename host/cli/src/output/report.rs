@@ -11,9 +11,7 @@ const MISSING_LINES: usize = 100;
 /// What a backup left.
 pub(crate) fn backup(outcome: &BackupOutcome) -> String {
     let summary = &outcome.summary;
-    let mut text = missing(&outcome.missing, "saved");
-    text += &not_undone(&outcome.not_undone);
-    text += &format!(
+    let mut text = format!(
         "{} files: {} new, {} changed, {} unmodified; {} left out by the plugin\n",
         summary.files_new + summary.files_changed + summary.files_unmodified,
         summary.files_new,
@@ -38,8 +36,6 @@ pub(crate) fn backup(outcome: &BackupOutcome) -> String {
 /// What a restore left.
 pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
     let mut text = findings(&outcome.findings, Severity::Warning);
-    text += &missing(&outcome.missing, "restored");
-    text += &not_undone(&outcome.not_undone);
     let state = if outcome.complete {
         "restored"
     } else {
@@ -72,7 +68,7 @@ pub(crate) fn resumed(resumed: &Resumed) -> String {
     } else {
         format!("undone: {}", undone.join(", "))
     };
-    text + "\n" + &not_undone(&resumed.not_undone)
+    text + "\n"
 }
 
 /// The findings of at least this severity, the worst first.
@@ -115,15 +111,20 @@ pub(super) fn finding_lines(findings: &[Finding]) -> String {
     text
 }
 
-fn missing(missing: &[Missing], what: &str) -> String {
+/// What was not saved or restored, and what could not be taken back.
+pub(crate) fn problems(missing: &[Missing], not_undone: &[UndoFailure]) -> String {
+    self::missing(missing) + &self::not_undone(not_undone)
+}
+
+fn missing(missing: &[Missing]) -> String {
     let mut text = String::new();
     for missing in missing.iter().take(MISSING_LINES) {
-        text += &printable(&format!("not {what}: {}: {}", missing.path, missing.error));
+        text += &printable(&format!("failed: {}: {}", missing.path, missing.error));
         text.push('\n');
     }
     if missing.len() > MISSING_LINES {
         text += &format!(
-            "not {what}: {} more; --json names them\n",
+            "failed: {} more; --json names them\n",
             missing.len() - MISSING_LINES
         );
     }

@@ -1,6 +1,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +10,7 @@ use copal_repository::archiver::{ArchiveOptions, Archiver};
 use copal_repository::format::Timestamp;
 use copal_repository::format::tree::NodeKind;
 use copal_repository::pass::{Change, Owner, PassError, Verdict};
-use copal_repository::progress::{Progress, Silent};
+use copal_repository::progress::{ItemError, ItemErrorKind, Progress, Silent};
 use copal_repository::walk::dump;
 use rustix::fs::{CWD, Mode, mkfifoat};
 
@@ -29,7 +30,7 @@ fn filtered() -> Verdict {
     })
 }
 
-fn messages(errors: &[copal_repository::progress::ItemError]) -> Vec<String> {
+fn messages(errors: &[ItemError]) -> Vec<String> {
     let mut messages: Vec<_> = errors.iter().map(ToString::to_string).collect();
     messages.sort();
     messages
@@ -289,6 +290,7 @@ fn a_file_that_changes_while_it_is_read_is_named_and_kept() {
         errors,
         ["home/file: changed while it was read; what was read is kept"]
     );
+    assert_eq!(archived.summary.errors[0].kind, ItemErrorKind::Inexact);
     assert_eq!(place.find(&archived.tree, b"home/file").size, 3 << 20);
 }
 
@@ -380,4 +382,17 @@ fn work_that_is_cancelled_ends() {
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     let read = archiver.summary().data_added;
     assert!(read < 12 << 20, "{read} bytes were stored after that");
+}
+
+#[test]
+fn a_file_that_says_that_it_is_empty_is_read_nevertheless() {
+    let place = Place::new();
+    let options = ArchiveOptions::default();
+    let mut archiver = Archiver::new(&place.repository, options, &Silent).unwrap();
+    let path = Path::new("/proc/version");
+    archiver.add_tree("version", path, None).unwrap();
+    let archived = archiver.finish().unwrap();
+    assert_eq!(messages(&archived.summary.errors), [""; 0]);
+    let size = fs::read(path).unwrap().len() as u64;
+    assert_eq!(place.find(&archived.tree, b"version").size, size);
 }

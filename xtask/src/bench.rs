@@ -29,11 +29,12 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     })?;
     let tools = Tool::installed()?;
     let folder = workspace::target().join("bench");
-    let mut measured = Vec::new();
+    let mut page = report::head(&tools, options.runs);
     for corpus in &options.corpora {
         let data = command::stage(&format!("Making the corpus {}", corpus.name()), || {
             corpus.make(&folder.join("corpora"))
         })?;
+        let mut measured = Vec::new();
         for run in 1..=options.runs {
             let title = format!("{}, run {run} of {}", corpus.name(), options.runs);
             command::stage(&title, || {
@@ -43,17 +44,18 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
                     let verify = run == 1;
                     let usages = perform(tool, &data, &folder.join("work"), verify)
                         .with_context(|| tool.to_string())?;
-                    measured.push(Measured::new(*corpus, tool, usages));
+                    measured.push(Measured::new(tool, usages));
                 }
                 Ok(())
             })?;
         }
+        let table = report::table(*corpus, &tools, &measured);
+        println!("{table}");
+        page.push_str(&table);
     }
-    let report = report::markdown(&measured, &options.corpora, &tools, options.runs);
-    println!("\n{report}");
     if options.write {
         let path = workspace::root().join("docs/src/benchmarks.md");
-        fs::write(&path, report)?;
+        fs::write(&path, page)?;
         println!("written to {}", workspace::shown(&path));
     }
     Ok(())

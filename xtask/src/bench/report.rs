@@ -10,77 +10,66 @@ use super::{
 
 /// What one tool took for each of [`Operation::ALL`] in one run.
 pub(crate) struct Measured {
-    corpus: Corpus,
     tool: String,
     usages: Vec<Usage>,
 }
 
 impl Measured {
-    pub(crate) fn new(corpus: Corpus, tool: &Tool, usages: Vec<Usage>) -> Self {
+    pub(crate) fn new(tool: &Tool, usages: Vec<Usage>) -> Self {
         Self {
-            corpus,
             tool: tool.to_string(),
             usages,
         }
     }
 }
 
-/// A page with one table for each corpus.
-pub(crate) fn markdown(
-    measured: &[Measured],
-    corpora: &[Corpus],
-    tools: &[Tool],
-    runs: usize,
-) -> String {
-    let mut page = format!(
+/// The beginning of a page: what was measured, how, and where.
+pub(crate) fn head(tools: &[Tool], runs: usize) -> String {
+    let versions: Vec<_> = tools.iter().map(Tool::version).collect();
+    format!(
         "# Benchmarks\n\n\
          Made by `cargo xtask bench`: medians of {runs} runs, the tools taking turns, each as it comes, on a local disk with the page\n\
          cache warm, encryption on. The ratio is to restic's wall time; below 1 is faster. The first run's restores were compared\n\
          with the originals.\n\n\
          Machine: {}\n\nTools: {}\n",
         machine(),
-        tools
-            .iter()
-            .map(Tool::version)
-            .collect::<Vec<_>>()
-            .join("; "),
+        versions.join("; "),
+    )
+}
+
+/// The part of a page about one corpus.
+pub(crate) fn table(corpus: Corpus, tools: &[Tool], measured: &[Measured]) -> String {
+    let mut table = format!(
+        "\n## {}\n\nThe corpus is {}.\n\n\
+         | | | wall s | (range) | ratio | CPU s | peak MB |\n|---|---|--:|--:|--:|--:|--:|\n",
+        corpus.name(),
+        corpus.description()
     );
-    for corpus in corpora {
-        // Writing to a string does not fail.
-        let _ = write!(
-            page,
-            "\n## {}\n\nThe corpus is {}.\n\n\
-             | | | wall s | (range) | ratio | CPU s | peak MB |\n|---|---|--:|--:|--:|--:|--:|\n",
-            corpus.name(),
-            corpus.description()
-        );
-        for (index, operation) in Operation::ALL.into_iter().enumerate() {
-            let usages = |tool: &str| -> Vec<Usage> {
-                let runs = measured
-                    .iter()
-                    .filter(|run| run.corpus == *corpus && run.tool == tool);
-                runs.filter_map(|run| run.usages.get(index).copied())
-                    .collect()
-            };
-            let restic = median(usages("restic").iter().map(|usage| seconds(usage.wall)));
-            for (row, tool) in tools.iter().enumerate() {
-                let usages = usages(&tool.to_string());
-                let walls = || usages.iter().map(|usage| seconds(usage.wall));
-                let wall = median(walls());
-                let _ = writeln!(
-                    page,
-                    "| {} | {tool} | {wall:.2} | {:.2}–{:.2} | {:.2} | {:.2} | {:.0} |",
-                    if row == 0 { operation.name() } else { "" },
-                    walls().fold(f64::INFINITY, f64::min),
-                    walls().fold(0.0, f64::max),
-                    wall / restic,
-                    median(usages.iter().map(|usage| seconds(usage.cpu))),
-                    median(usages.iter().map(|usage| usage.memory as f64 / 1e6)),
-                );
-            }
+    for (index, operation) in Operation::ALL.into_iter().enumerate() {
+        let usages = |tool: &str| -> Vec<Usage> {
+            let runs = measured.iter().filter(|run| run.tool == tool);
+            runs.filter_map(|run| run.usages.get(index).copied())
+                .collect()
+        };
+        let restic = median(usages("restic").iter().map(|usage| seconds(usage.wall)));
+        for (row, tool) in tools.iter().enumerate() {
+            let usages = usages(&tool.to_string());
+            let walls = || usages.iter().map(|usage| seconds(usage.wall));
+            let wall = median(walls());
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                table,
+                "| {} | {tool} | {wall:.2} | {:.2}–{:.2} | {:.2} | {:.2} | {:.0} |",
+                if row == 0 { operation.name() } else { "" },
+                walls().fold(f64::INFINITY, f64::min),
+                walls().fold(0.0, f64::max),
+                wall / restic,
+                median(usages.iter().map(|usage| seconds(usage.cpu))),
+                median(usages.iter().map(|usage| usage.memory as f64 / 1e6)),
+            );
         }
     }
-    page
+    table
 }
 
 fn seconds(duration: Duration) -> f64 {

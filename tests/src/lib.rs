@@ -16,6 +16,7 @@ pub mod environment;
 pub mod interoperation;
 pub mod jpom;
 pub mod plugins;
+pub mod postgres;
 pub mod programs;
 pub mod restic;
 pub mod run;

@@ -131,6 +131,7 @@ mod step;
 pub mod testing;
 mod transform;
 mod tree;
+pub mod yaml;
 
 pub use command::{Command, Fragment, Output, Text, Variable, literal};
 pub use config::NoConfig;

@@ -1,6 +1,6 @@
 //! Joins a [`Plugin`](crate::Plugin) to the generated exports. Named by `export!` alone.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell, RefMut};
 use std::marker::PhantomData;
 
 use crate::bindings::copal::plugin::process;
@@ -8,8 +8,8 @@ use crate::bindings::copal::plugin::tree::Tree as HostTree;
 use crate::bindings::exports::copal::plugin::{app, transform};
 use crate::{
     BackupPlan, BackupRequest, Command, Description, Detection, Direction, Entry, Failure, Filter,
-    Finding, Output, Pass, Plugin, Probe, RestorePlan, RestoreRequest, Verdict, VerifyRequest,
-    config, log,
+    Finding, Member, Output, Pass, Plugin, Probe, RestorePlan, RestoreRequest, Verdict,
+    VerifyRequest, config, log,
 };
 
 /// The world's exports, answered by the plugin `P`.
@@ -61,6 +61,7 @@ impl<P: Plugin> app::Guest for Guest<P> {
             snapshot: snapshot.into_iter().collect(),
             probe: &HostProbe,
             intent: request.intent,
+            rehearsal: request.rehearsal,
             config: config::parse(&request.config)?,
             now: request.now,
             facts: request.facts.into(),
@@ -70,13 +71,16 @@ impl<P: Plugin> app::Guest for Guest<P> {
 
     fn verify(
         targets: Vec<HostTree>,
+        snapshot: Vec<HostTree>,
         request: app::VerifyRequest,
     ) -> Result<Vec<Finding>, Failure> {
         log::install();
         P::verify(&VerifyRequest {
             targets: targets.into_iter().collect(),
+            snapshot: snapshot.into_iter().collect(),
             probe: &HostProbe,
             intent: request.intent,
+            rehearsal: request.rehearsal,
             config: config::parse(&request.config)?,
             facts: request.facts.into(),
             captures: request.captures,
@@ -114,9 +118,7 @@ impl<T: Pass> transform::GuestPass for PassCell<T> {
 
     fn open(&self, root: String, entry: Entry) -> Result<transform::Filter, Failure> {
         let filter = self.with(|pass| pass.open(&root, &entry))?;
-        Ok(transform::Filter::new(FilterCell(RefCell::new(Some(
-            filter,
-        )))))
+        Ok(transform::Filter::new(FilterCell::new(filter)))
     }
 
     fn finish(&self) -> Result<Vec<Finding>, Failure> {
@@ -127,30 +129,44 @@ impl<T: Pass> transform::GuestPass for PassCell<T> {
     }
 }
 
-/// A filter as the component model wants it.
-pub struct FilterCell(RefCell<Option<Box<dyn Filter>>>);
+/// A filter as the component model wants it: ended by a call that does not consume it.
+pub struct FilterCell {
+    filter: RefCell<Box<dyn Filter>>,
+    ended: Cell<bool>,
+}
 
-impl transform::GuestFilter for FilterCell {
-    fn push(&self, chunk: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        match self.0.borrow_mut().as_mut() {
-            Some(filter) => {
-                let mut out = Vec::with_capacity(chunk.len());
-                filter.push(&chunk, &mut out)?;
-                Ok(out)
-            }
-            None => Err(ended("filter")),
+impl FilterCell {
+    fn new(filter: Box<dyn Filter>) -> Self {
+        Self {
+            filter: RefCell::new(filter),
+            ended: Cell::new(false),
         }
     }
 
-    fn finish(&self) -> Result<Vec<u8>, Failure> {
-        match self.0.take() {
-            Some(mut filter) => {
-                let mut out = Vec::new();
-                filter.finish(&mut out)?;
-                Ok(out)
-            }
-            None => Err(ended("filter")),
+    fn open(&self) -> Result<RefMut<'_, Box<dyn Filter>>, Failure> {
+        match self.ended.get() {
+            false => Ok(self.filter.borrow_mut()),
+            true => Err(ended("filter")),
         }
+    }
+}
+
+impl transform::GuestFilter for FilterCell {
+    fn push(&self, chunk: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let mut out = Vec::with_capacity(chunk.len());
+        self.open()?.push(&chunk, &mut out)?;
+        Ok(out)
+    }
+
+    fn finish(&self) -> Result<Vec<u8>, Failure> {
+        let mut out = Vec::new();
+        let finished = self.open()?.finish(&mut out);
+        self.ended.set(true);
+        finished.map(|()| out)
+    }
+
+    fn members(&self) -> Vec<Member> {
+        self.filter.borrow_mut().members()
     }
 }
 
@@ -200,7 +216,7 @@ mod tests {
         let failure = pass.classify("home".to_owned(), Vec::new()).unwrap_err();
         assert_eq!(failure.code, "sdk.ended");
 
-        let filter = FilterCell(RefCell::new(Some(Box::new(Held(Vec::new())))));
+        let filter = FilterCell::new(Box::new(Held(Vec::new())));
         assert_eq!(filter.push(b"ab".to_vec()).unwrap(), b"");
         assert_eq!(filter.finish().unwrap(), b"ab");
         assert_eq!(filter.push(b"c".to_vec()).unwrap_err().code, "sdk.ended");

@@ -122,10 +122,12 @@ mod finding;
 mod glob;
 #[doc(hidden)]
 pub mod guest;
+pub mod h2;
 mod log;
 pub mod name;
 mod plan;
 mod plugin;
+pub mod service;
 mod step;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -139,8 +141,8 @@ pub use facts::Facts;
 pub use finding::{Failure, FailureKind, Finding, Severity};
 pub use glob::Glob;
 pub use plan::{
-    BackupPlan, Fact, Feed, Placement, PlacementContent, RestorePlan, Source, SourceContent,
-    StreamSource, Window,
+    BackupPlan, Fact, Feed, Placement, PlacementContent, RestorePlan, Safeguard, Source,
+    SourceContent, StreamSource, Window,
 };
 pub use plugin::{
     Application, BackupRequest, Capability, Capture, Description, Detection, Intent, Plugin, Probe,
@@ -151,5 +153,5 @@ pub use step::{
     WriteFile,
 };
 pub use tracing;
-pub use transform::{Change, Direction, Filter, Pass, Verdict};
+pub use transform::{Change, Direction, Filter, Member, Pass, Verdict};
 pub use tree::{Entry, Kind, Owner, READ_LIMIT, Timestamp, Tree, Trees};

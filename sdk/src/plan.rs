@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use crate::bindings::copal::plugin::plan::{
-    BackupPlan, Fact, Feed, Placement, PlacementContent, RestorePlan, Source, SourceContent,
-    StreamSource, Window,
+    BackupPlan, Fact, Feed, Placement, PlacementContent, RestorePlan, Safeguard, Source,
+    SourceContent, StreamSource, Window,
 };
 use crate::{Command, Failure, Finding, Step, Trees};
 
@@ -93,6 +93,7 @@ impl RestorePlan {
     pub fn new() -> Self {
         Self {
             findings: Vec::new(),
+            safeguards: Vec::new(),
             before: Vec::new(),
             placements: Vec::new(),
             after: Vec::new(),
@@ -104,6 +105,13 @@ impl RestorePlan {
     #[must_use]
     pub fn finding(mut self, finding: Finding) -> Self {
         self.findings.push(finding);
+        self
+    }
+
+    /// Says how to save something outside the targets' directories that this restore replaces.
+    #[must_use]
+    pub fn safeguard(mut self, safeguard: Safeguard) -> Self {
+        self.safeguards.push(safeguard);
         self
     }
 
@@ -141,6 +149,17 @@ impl Fact {
         Self {
             name: name.into(),
             value: value.into().to_string(),
+        }
+    }
+}
+
+impl Safeguard {
+    /// What `save` writes is stored under `name`; `put_back` reads it on its standard input, and leaves what there was and nothing else.
+    pub fn new(name: impl Into<String>, save: Command, put_back: Command) -> Self {
+        Self {
+            name: name.into(),
+            save,
+            put_back,
         }
     }
 }

@@ -66,12 +66,14 @@ pub struct BackupRequest<'a, C> {
 pub struct RestoreRequest<'a, C> {
     /// The places as they are now; an absent directory is an empty tree.
     pub targets: Trees,
-    /// The trees that the snapshot holds.
+    /// The trees that the snapshot holds, and where it holds streams, a tree `streams` of their files.
     pub snapshot: Trees,
     /// Runs commands that look.
     pub probe: &'a dyn Probe,
     /// Why the restore happens.
     pub intent: Intent,
+    /// Whether this is a rehearsal in a scratch place: the plan must stop and start nothing.
+    pub rehearsal: bool,
     /// The operator's configuration.
     pub config: C,
     /// The job's idea of the present.
@@ -86,10 +88,14 @@ pub struct RestoreRequest<'a, C> {
 pub struct VerifyRequest<'a, C> {
     /// The places as they are now.
     pub targets: Trees,
+    /// The trees that the snapshot holds, as in [`RestoreRequest`].
+    pub snapshot: Trees,
     /// Runs commands that look.
     pub probe: &'a dyn Probe,
     /// Why the restore happened.
     pub intent: Intent,
+    /// Whether it was a rehearsal in a scratch place.
+    pub rehearsal: bool,
     /// The operator's configuration.
     pub config: C,
     /// The facts of the snapshot's manifest.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use crate::bindings::exports::copal::plugin::transform::{Change, Direction, Verdict};
+pub use crate::bindings::exports::copal::plugin::transform::{Change, Direction, Member, Verdict};
 use crate::{Entry, Failure, Finding};
 
 /// One worker's run over a tree.
@@ -64,6 +64,12 @@ pub trait Filter {
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
         let _ = out;
         Ok(())
+    }
+
+    /// The members that begin in what was appended since the last call, in their order and not overlapping; asked for after each `push` and
+    /// after `finish`, in a backup. The file stays whole in the snapshot; its members are listed beside it, beneath `NAME.members`.
+    fn members(&mut self) -> Vec<Member> {
+        Vec::new()
     }
 }
 

@@ -85,6 +85,13 @@ impl BackupJob {
         };
         let planned = self.plugin.plan_backup(trees, probe.clone(), request);
         let mut plan = plan::after_probes(planned, &probe)?;
+        if plan.sources.is_empty() {
+            let problem = format!(
+                "there is nothing to back up: give a root; {}",
+                roots::offer(description)
+            );
+            return Err(Error::Roots(problem));
+        }
         plan.findings.extend(unread(&roots, &plan));
         let mut needs = Needs::new(&self.grants, description, false);
         needs.steps(&plan.quiesce);
@@ -407,6 +414,9 @@ fn parent(
         .iter()
         .map(|root| root.path.to_string_lossy().into_owned())
         .collect();
+    if paths.is_empty() {
+        return Ok(None);
+    }
     let mut snapshots = repository.snapshots()?;
     snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname && snapshot.paths == paths);
     Ok(snapshots

@@ -53,6 +53,8 @@ pub struct RestoreJob {
     pub settings: Vec<(String, String)>,
     /// What the operator allows.
     pub grants: Grants,
+    /// Whether the targets are a scratch place that is removed afterwards.
+    pub rehearsal: bool,
 }
 
 /// A restore that was planned and not yet performed.
@@ -87,6 +89,8 @@ struct Loaded {
     plugin: Option<(Plugin, Manifest)>,
     /// The directory of each root.
     trees: BTreeMap<String, Node>,
+    /// The folder of the streams.
+    streams_folder: Option<Node>,
     /// The file of each stream.
     streams: BTreeMap<String, Node>,
 }
@@ -97,7 +101,11 @@ impl RestoreJob {
         let lock = self.repository.lock(LockMode::Read)?;
         let loaded = self.load(engine)?;
         let held: Vec<String> = loaded.trees.keys().cloned().collect();
-        let targets = roots::targets(&self.targets, &held)?;
+        let described = match &loaded.plugin {
+            Some((plugin, _)) => plugin.describe()?.roots.as_slice(),
+            None => &[],
+        };
+        let targets = roots::targets(&self.targets, &held, described)?;
         let planned = match &loaded.plugin {
             Some((plugin, manifest)) => {
                 let (plugin, manifest) = (plugin.clone(), manifest.clone());
@@ -120,6 +128,7 @@ impl RestoreJob {
             return Ok(Loaded {
                 plugin: None,
                 trees,
+                streams_folder: None,
                 streams: BTreeMap::new(),
             });
         };
@@ -146,6 +155,7 @@ impl RestoreJob {
         Ok(Loaded {
             plugin: Some((plugin, manifest)),
             trees,
+            streams_folder: walk::find(&self.repository, tree, STREAMS.as_bytes())?,
             streams,
         })
     }
@@ -184,11 +194,12 @@ impl RestoreJob {
             now: convert::contract_time(Timestamp::now()),
             facts: manifest.contract_facts(),
             streams: loaded.streams.keys().cloned().collect(),
+            rehearsal: self.rehearsal,
         };
         let config = request.config.clone();
         let planned = plugin.plan_restore(
             directories(&targets)?,
-            self.snapshot_trees(&loaded),
+            loaded.trees(&self.repository),
             probe.clone(),
             request,
         );
@@ -229,7 +240,10 @@ impl RestoreJob {
         let message = "The snapshot has no manifest: it is restored as plain files.".to_owned();
         let plain = finding(Severity::Info, "copal.snapshot.plain", message, None);
         let plan = RestorePlan {
-            findings: std::iter::once(plain).chain(occupied(&targets)).collect(),
+            findings: std::iter::once(plain)
+                .chain(occupied(targets.iter()))
+                .collect(),
+            safeguards: Vec::new(),
             before: Vec::new(),
             placements: vec![Placement {
                 name: PLAIN.to_owned(),
@@ -253,12 +267,17 @@ impl RestoreJob {
             _lock: None,
         })
     }
+}
 
-    fn snapshot_trees(&self, loaded: &Loaded) -> Vec<Arc<dyn Tree>> {
-        let trees = loaded.trees.iter();
-        trees
+impl Loaded {
+    /// What the plugin sees of the snapshot.
+    fn trees(&self, repository: &Repository) -> Vec<Arc<dyn Tree>> {
+        let streams = self.streams_folder.iter().map(|node| (STREAMS, node));
+        let roots = self.trees.iter().map(|(name, node)| (name.as_str(), node));
+        roots
+            .chain(streams)
             .map(|(name, node)| {
-                let tree = SnapshotTree::new(self.repository.clone(), name.clone(), node.clone());
+                let tree = SnapshotTree::new(repository.clone(), name.to_owned(), node.clone());
                 Arc::new(tree) as Arc<dyn Tree>
             })
             .collect()
@@ -388,9 +407,8 @@ fn is_empty(root: &Root) -> bool {
 }
 
 /// Says so where there is something at a target already.
-fn occupied(targets: &[Root]) -> impl Iterator<Item = Finding> {
-    let occupied = targets.iter().filter(|root| !is_empty(root));
-    occupied.map(|root| {
+fn occupied<'a>(targets: impl Iterator<Item = &'a Root>) -> impl Iterator<Item = Finding> {
+    targets.filter(|root| !is_empty(root)).map(|root| {
         let place = root.path.display();
         let message =
             format!("{place} is not empty: files of the same names are replaced, all others stay.");
@@ -405,7 +423,13 @@ fn host_findings(
     targets: &[Root],
     plan: &RestorePlan,
 ) -> Vec<Finding> {
-    let mut findings: Vec<_> = occupied(targets).collect();
+    let placed = |name: &str| {
+        plan.placements
+            .iter()
+            .any(|p| matches!(&p.content, PlacementContent::Tree(root) if root == name))
+    };
+    let filled = targets.iter().filter(|root| placed(&root.name));
+    let mut findings: Vec<_> = occupied(filled).collect();
     if !manifest.complete {
         let missing: Vec<_> = manifest
             .missing
@@ -434,11 +458,6 @@ fn host_findings(
             remedy,
         ));
     }
-    let placed = |name: &str| {
-        plan.placements
-            .iter()
-            .any(|p| matches!(&p.content, PlacementContent::Tree(root) if root == name))
-    };
     for name in loaded.trees.keys() {
         let given = targets.iter().any(|root| root.name == *name);
         if !given || !placed(name) {

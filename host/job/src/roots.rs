@@ -36,20 +36,16 @@ pub(crate) fn sources(
         }
         add(&mut roots, name, path)?;
     }
-    if roots.is_empty() {
-        return Err(Error::Roots(format!(
-            "give at least one root; {}",
-            offer(description)
-        )));
-    }
     check(&roots, description)?;
     Ok(roots)
 }
 
-/// The directories that a restore fills, held against the roots that the snapshot holds; a bare path takes the only root.
+/// The directories that a restore fills, held against the roots that the snapshot holds, or looks at, which are others that the plugin
+/// describes; a bare path takes the only root.
 pub(crate) fn targets(
     given: &[(Option<String>, PathBuf)],
     held: &[String],
+    described: &[RootSpec],
 ) -> Result<Vec<Root>, Error> {
     let mut roots = Vec::new();
     let holds = || {
@@ -71,7 +67,7 @@ pub(crate) fn targets(
                 return Err(Error::Roots(problem));
             }
         };
-        if !held.contains(name) {
+        if !held.contains(name) && !described.iter().any(|spec| spec.name == *name) {
             return Err(Error::Roots(format!(
                 "the snapshot has no root `{name}`; it holds {}",
                 holds()
@@ -79,7 +75,7 @@ pub(crate) fn targets(
         }
         add(&mut roots, name, absolute(path)?)?;
     }
-    if roots.is_empty() {
+    if roots.is_empty() && !held.is_empty() {
         return Err(Error::Roots(format!(
             "say where to restore to: --to [NAME=]DIR; the snapshot holds {}",
             holds()
@@ -164,7 +160,8 @@ fn is_root_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(fits) && name != crate::manifest::STREAMS
 }
 
-fn offer(description: &Description) -> String {
+/// The roots that the plugin works on, in words.
+pub(crate) fn offer(description: &Description) -> String {
     let one = |spec: &RootSpec| format!("`{}` ({})", spec.name, spec.description);
     let mut offers: Vec<_> = description.roots.iter().map(one).collect();
     if description.any_roots {
@@ -214,7 +211,6 @@ mod tests {
     #[test]
     fn roots_that_do_not_fit_are_refused() {
         let refused = [
-            (vec![], false),
             (vec![None, Some("home")], false),
             (vec![Some("home"), Some("data")], false),
             (vec![Some("logs")], false),
@@ -234,15 +230,22 @@ mod tests {
     fn a_bare_target_needs_a_snapshot_of_one_root() {
         let held = ["home".to_owned(), "conf".to_owned()];
         assert_eq!(
-            targets(&given(&[None]), &held[..1]).unwrap()[0].name,
+            targets(&given(&[None]), &held[..1], &[]).unwrap()[0].name,
             "home"
         );
-        assert!(targets(&given(&[None]), &held).is_err());
-        assert!(targets(&given(&[Some("data")]), &held).is_err());
-        assert!(targets(&[], &held).is_err());
+        assert!(targets(&given(&[None]), &held, &[]).is_err());
+        assert!(targets(&given(&[Some("data")]), &held, &[]).is_err());
+        assert!(targets(&[], &held, &[]).is_err());
+        let described = description(false).roots;
+        assert!(targets(&given(&[Some("data")]), &held, &described).is_ok());
+        assert!(targets(&[], &[], &described).is_ok_and(|roots| roots.is_empty()));
         let apart = |conf: &str| {
             let target = |name: &str, path: &str| (Some(name.to_owned()), PathBuf::from(path));
-            targets(&[target("home", "/nowhere/a"), target("conf", conf)], &held)
+            targets(
+                &[target("home", "/nowhere/a"), target("conf", conf)],
+                &held,
+                &[],
+            )
         };
         assert!(apart("/nowhere/a").is_err() && apart("/nowhere/a/b").is_err());
         assert!(apart("/nowhere/ab").is_ok());

@@ -63,6 +63,7 @@ impl From<RestoreRequest> for app::RestoreRequest {
             now: request.now,
             facts: request.facts,
             streams: request.streams,
+            rehearsal: request.rehearsal,
         }
     }
 }
@@ -77,6 +78,7 @@ impl From<VerifyRequest> for app::VerifyRequest {
                 step,
                 output,
             }),
+            rehearsal: request.rehearsal,
         }
     }
 }

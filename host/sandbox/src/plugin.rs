@@ -152,18 +152,20 @@ impl Plugin {
         })
     }
 
-    /// Whether what now lies in the targets is whole and agrees with itself.
+    /// Whether what now lies in the targets is whole, agrees with itself and with the snapshot.
     pub fn verify(
         &self,
         targets: Vec<Arc<dyn Tree>>,
+        snapshot: Vec<Arc<dyn Tree>>,
         probe: Arc<dyn Probe>,
         request: VerifyRequest,
     ) -> Result<Vec<Finding>, Error> {
         self.call("verify", probe, validate::findings, |plugin, store| {
             let targets = hand_over(store, targets)?;
+            let snapshot = hand_over(store, snapshot)?;
             plugin
                 .copal_plugin_app()
-                .call_verify(store, &targets, &request.into())
+                .call_verify(store, &targets, &snapshot, &request.into())
         })
     }
 

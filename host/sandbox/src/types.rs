@@ -18,8 +18,8 @@ pub use self::app::{
 };
 pub use self::plan::{
     Action, BackupPlan, Base, Condition, CopyEntry, Fact, Feed, HttpRequest, Location, Placement,
-    PlacementContent, RenameEntry, RestorePlan, Source, SourceContent, Step, StreamSource,
-    WaitUntil, Window, WriteFile,
+    PlacementContent, RenameEntry, RestorePlan, Safeguard, Source, SourceContent, Step,
+    StreamSource, WaitUntil, Window, WriteFile,
 };
 pub use self::transform::{Change, Direction, Verdict};
 

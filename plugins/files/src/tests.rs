@@ -101,6 +101,7 @@ fn a_restore_brings_back_all_that_the_snapshot_holds_whatever_the_intent() {
             snapshot: sample().into(),
             probe: &FakeProbe::new(),
             intent,
+            rehearsal: false,
             config: Config {
                 exclude: vec!["*.tmp".parse().unwrap()],
             },

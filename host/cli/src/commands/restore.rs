@@ -70,6 +70,7 @@ fn make(args: &RestoreArgs, ask: bool, session: &Session) -> Result<PlannedResto
                 intent: args.intent.map(Into::into),
                 settings: settings.clone(),
                 grants: grants.iter().cloned().collect(),
+                rehearsal: false,
             };
             job.plan(&engine, &session.context)
         },

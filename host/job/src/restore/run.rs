@@ -182,9 +182,15 @@ impl Run<'_> {
             config: settings.clone(),
             facts: manifest.contract_facts(),
             captures: self.steps.captures().to_vec(),
+            rehearsal: job.rehearsal,
         };
         let probe = GrantedProbe::new(job.grants.clone(), targets, self.context.cancel.clone());
-        let findings = plugin.verify(directories(targets)?, Arc::new(probe), request)?;
+        let findings = plugin.verify(
+            directories(targets)?,
+            loaded.trees(&job.repository),
+            Arc::new(probe),
+            request,
+        )?;
         let errors: Vec<_> = findings
             .iter()
             .filter(|f| f.severity == Severity::Error)

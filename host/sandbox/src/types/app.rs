@@ -93,6 +93,8 @@ pub struct RestoreRequest {
     pub facts: Vec<Fact>,
     /// The names of the streams that the snapshot holds.
     pub streams: Vec<String>,
+    /// Whether the targets are a scratch place.
+    pub rehearsal: bool,
 }
 
 /// What a captured step answered.
@@ -115,4 +117,6 @@ pub struct VerifyRequest {
     pub facts: Vec<Fact>,
     /// What the captured steps answered.
     pub captures: Vec<Capture>,
+    /// Whether the targets are a scratch place.
+    pub rehearsal: bool,
 }

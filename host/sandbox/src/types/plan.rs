@@ -264,12 +264,27 @@ pub struct Placement {
     pub content: PlacementContent,
 }
 
+/// Something outside the targets that a restore replaces, and how to have it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift, Lower)]
+#[component(record)]
+pub struct Safeguard {
+    /// What it is stored as: one name.
+    pub name: String,
+    /// Its output is what there is now.
+    pub save: Command,
+    /// Reads that output on its standard input.
+    #[component(name = "put-back")]
+    pub put_back: Command,
+}
+
 /// How to restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift, Lower)]
 #[component(record)]
 pub struct RestorePlan {
     /// What the plugin has to say to the operator.
     pub findings: Vec<Finding>,
+    /// What is saved before a migration, and put back by a rollback.
+    pub safeguards: Vec<Safeguard>,
     /// Run in their order before the placements.
     pub before: Vec<Step>,
     /// What is put in place; [`crate::Plugin::plan_restore`] puts them in an order that `after` allows.

@@ -11,7 +11,7 @@ use crate::placeholder::{Placeholder, expand};
 use crate::text::clean;
 use crate::types::{
     Action, BackupPlan, Base, Command, Condition, Fact, Fragment, HttpRequest, Location,
-    PlacementContent, RestorePlan, SourceContent, Step, Variable, Window,
+    PlacementContent, RestorePlan, Safeguard, SourceContent, Step, Variable, Window,
 };
 
 /// Bytes of a plan's state.
@@ -78,6 +78,22 @@ pub(crate) fn restore_plan(
     state(&plan.state)?;
     let scope = Scope { roots: targets };
     scope.steps(&mut [&mut plan.before, &mut plan.after])?;
+    few("safeguards", &plan.safeguards)?;
+    for Safeguard {
+        name,
+        save,
+        put_back,
+    } in &plan.safeguards
+    {
+        file_name(name)
+            .and_then(|()| scope.command(save))
+            .and_then(|()| scope.fed(put_back))
+            .map_err(|broken| format!("the safeguard `{}`: {broken}", clean(name, MAX_NAME)))?;
+    }
+    unique(
+        "safeguards",
+        plan.safeguards.iter().map(|guard| guard.name.as_str()),
+    )?;
     few("placements", &plan.placements)?;
     for placement in &plan.placements {
         label(&placement.name)?;
@@ -89,12 +105,7 @@ pub(crate) fn restore_plan(
                     clean(&feed.name, MAX_NAME)
                 )
             })
-            .and_then(|()| {
-                rule(feed.command.stdin.is_none(), || {
-                    "a command that is fed has no `stdin`".to_owned()
-                })
-            })
-            .and_then(|()| scope.command(&feed.command)),
+            .and_then(|()| scope.fed(&feed.command)),
         }
         .map_err(|broken| format!("the placement `{}`: {broken}", placement.name))?;
     }
@@ -163,6 +174,14 @@ impl Scope<'_> {
                 .flat_map(|steps| steps.iter())
                 .map(|step| step.id.as_str()),
         )
+    }
+
+    /// A command that reads a stream on its standard input.
+    fn fed(&self, command: &Command) -> Rule {
+        rule(command.stdin.is_none(), || {
+            "a command that is fed has no `stdin`".to_owned()
+        })?;
+        self.command(command)
     }
 
     fn action(&self, action: &Action) -> Rule {

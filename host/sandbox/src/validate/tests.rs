@@ -321,6 +321,7 @@ fn too_much_of_anything_names_the_rule() {
 fn a_feed_needs_its_stream_and_its_standard_input() {
     let plan = |stdin: Option<Vec<Fragment>>| RestorePlan {
         findings: vec![],
+        safeguards: vec![],
         before: vec![],
         placements: vec![Placement {
             name: "database".to_owned(),
@@ -356,6 +357,7 @@ fn a_restore_step_id_is_unique_across_before_and_after() {
     let run = || step("a", Action::Run(command(&["ls"])));
     let plan = RestorePlan {
         findings: vec![],
+        safeguards: vec![],
         before: vec![run()],
         placements: vec![],
         after: vec![run()],

@@ -10,7 +10,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// The functions that a plugin exports, with their core signatures by the canonical ABI.
-const EXPORTS: [(&str, &str); 11] = [
+const EXPORTS: [(&str, &str); 12] = [
     ("app@0.1.0#describe", "(result i32)"),
     ("app@0.1.0#detect", "(param i32) (result i32)"),
     (
@@ -19,11 +19,11 @@ const EXPORTS: [(&str, &str); 11] = [
     ),
     (
         "app@0.1.0#plan-restore",
-        "(param i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32) (result i32)",
+        "(param i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32) (result i32)",
     ),
     (
         "app@0.1.0#verify",
-        "(param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)",
+        "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)",
     ),
     (
         "transform@0.1.0#[static]pass.start",
@@ -47,6 +47,10 @@ const EXPORTS: [(&str, &str); 11] = [
     ),
     (
         "transform@0.1.0#[method]filter.finish",
+        "(param i32) (result i32)",
+    ),
+    (
+        "transform@0.1.0#[method]filter.members",
         "(param i32) (result i32)",
     ),
 ];
@@ -103,10 +107,11 @@ impl Guest {
             .iter()
             .map(|(name, signature)| {
                 let given = self.bodies.iter().find(|(end, _)| name.ends_with(end));
-                let default = if *name == "app@0.1.0#describe" {
-                    "(i32.const 1024)"
-                } else {
-                    "unreachable"
+                let default = match *name {
+                    "app@0.1.0#describe" => "(i32.const 1024)",
+                    // An empty list.
+                    "transform@0.1.0#[method]filter.members" => "(i32.const 3072)",
+                    _ => "unreachable",
                 };
                 let body = given.map_or(default, |(_, body)| body);
                 format!(r#"(func (export "copal:plugin/{name}") {signature} {body})"#)

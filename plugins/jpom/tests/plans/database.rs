@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use copal_plugin_jpom::{Jpom, JpomPass, h2};
+use copal_plugin_jpom::{Jpom, JpomPass};
+use copal_sdk::h2;
 use copal_sdk::testing::{DiskTree, FakeProbe, NOW, run_pass};
 use copal_sdk::{
     Action, BackupPlan, BackupRequest, Base, Capture, Direction, Finding, Fragment, Intent,
-    Location, Plugin, RestoreRequest, SourceContent, Step, Tree, VerifyRequest,
+    Location, Plugin, RestoreRequest, SourceContent, Step, Tree, Trees, VerifyRequest,
 };
 
 use crate::support::*;
@@ -106,6 +107,7 @@ impl World {
             snapshot: snapshot.clone().into(),
             probe: &FakeProbe::new(),
             intent,
+            rehearsal: false,
             config: configuration(&self.config(more)),
             now: NOW,
             facts: backup.facts.clone().into(),
@@ -138,8 +140,10 @@ impl World {
         );
         Jpom::verify(&VerifyRequest {
             targets: target().into(),
+            snapshot: Trees::default(),
             probe: &FakeProbe::new(),
             intent,
+            rehearsal: false,
             config: configuration(&self.config(more)),
             facts: backup.facts.into(),
             captures,

@@ -94,6 +94,7 @@ fn a_clones_id_depends_on_the_original_and_the_time_alone() {
             snapshot: snapshot.clone().into(),
             probe: &FakeProbe::new(),
             intent: Intent::Clone,
+            rehearsal: false,
             config: configuration("{}"),
             now: Timestamp { seconds, ..NOW },
             facts: facts.into(),

@@ -1,6 +1,7 @@
 //! Jpoms in memory, and plans as text.
 
-use copal_plugin_jpom::{Config, Jpom, h2};
+use copal_plugin_jpom::{Config, Jpom};
+use copal_sdk::h2;
 use copal_sdk::testing::{FakeProbe, MemoryTree, NOW};
 use copal_sdk::{
     Action, BackupPlan, BackupRequest, Base, Fact, Failure, Finding, Fragment, Intent, Location,
@@ -134,6 +135,7 @@ impl Restoring {
             snapshot: self.snapshot,
             probe: &self.probe,
             intent: self.intent,
+            rehearsal: false,
             config: configuration(&self.json),
             now: NOW,
             facts: self.facts.into(),

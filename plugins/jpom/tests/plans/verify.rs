@@ -2,7 +2,7 @@
 
 use copal_plugin_jpom::Jpom;
 use copal_sdk::testing::{FakeProbe, MemoryTree};
-use copal_sdk::{Capture, Fact, Finding, Intent, Plugin, VerifyRequest};
+use copal_sdk::{Capture, Fact, Finding, Intent, Plugin, Trees, VerifyRequest};
 
 use crate::support::*;
 
@@ -27,8 +27,10 @@ fn verify_with(
     });
     Jpom::verify(&VerifyRequest {
         targets: target.into(),
+        snapshot: Trees::default(),
         probe: &FakeProbe::new(),
         intent,
+        rehearsal: false,
         config: configuration("{}"),
         facts: facts.into(),
         captures: captures.into_iter().collect(),

@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use copal_sdk::h2::Url;
 use saphyr_parser::{Event, Parser, ScalarStyle};
-
-use crate::h2::Url;
 
 /// The largest file that is read; Jpom's own has 5 KB.
 pub(crate) const LARGEST: u64 = 1 << 20;

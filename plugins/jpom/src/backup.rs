@@ -1,13 +1,13 @@
 //! Plans a backup.
 
+use copal_sdk::h2::{self, Release};
 use copal_sdk::{BackupPlan, BackupRequest, CopyEntry, Failure, Finding, Location, Source, Step};
 use serde_json::json;
 
 use crate::config::{Config, ExternalDatabase};
 use crate::contents::{contents, name_secrets, parts};
 use crate::facts::{self, Consistency};
-use crate::h2::{self, Release};
-use crate::java::{self, Java};
+use crate::java;
 use crate::layout::{CONF, DATABASE, Layout, join};
 use crate::pass::State;
 use crate::service::{self, Service};
@@ -199,7 +199,7 @@ fn export_sql(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &
     let Some(database) = &survey.database else {
         return;
     };
-    let Some(java) = Java::of(config, &survey.settings) else {
+    let Some(tools) = java::tools(config, &survey.settings) else {
         plan.findings.push(
             Finding::info("jpom.sql.none", "The snapshot holds the database's file, which one format of H2 alone can open, and no SQL script of it.")
                 .remedy("Set `java` and `h2_jar` to have one made."),
@@ -217,11 +217,11 @@ fn export_sql(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &
         ));
         return;
     }
-    if let Some(finding) = wrong_jar(java.release(), database) {
+    if let Some(finding) = wrong_jar(tools.release(), database) {
         plan.findings.push(finding);
         return;
     }
-    plan.quiesce.push(java.arguments("Script"));
+    plan.quiesce.push(tools.arguments("Script"));
     plan.quiesce.push(Step::new(
         "copy-database",
         "Copy the database, so that Jpom need not wait for its export",
@@ -230,9 +230,9 @@ fn export_sql(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &
             to: Location::scratch(format!("{DATABASE}{}", h2::FILE_SUFFIX)),
         },
     ));
-    let copy = java::Database::new(format!("{{scratch}}/{DATABASE}"), &survey.settings);
+    let copy = java::database(format!("{{scratch}}/{DATABASE}"), &survey.settings);
     plan.sources
-        .push(Source::stream(SQL_STREAM, java.script(&copy)).live());
+        .push(Source::stream(SQL_STREAM, tools.script(&copy)).live());
 }
 
 /// The finding for a jar that can't open a database.

@@ -6,7 +6,6 @@ mod config;
 mod contents;
 mod detect;
 mod facts;
-pub mod h2;
 mod install_json;
 mod java;
 mod layout;

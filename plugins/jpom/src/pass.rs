@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use copal_sdk::h2::{self, Header, HeaderGuard};
 use copal_sdk::{Direction, Entry, Failure, Filter, Finding, Pass, Verdict};
 use serde::{Deserialize, Serialize};
-
-use crate::h2::{HEADER_LENGTH, Header};
 
 /// What a plan hands to its passes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,11 +79,12 @@ impl Pass for JpomPass {
             State::Backup(Saving {
                 guard: Some((path, guard)),
                 ..
-            }) if *path == entry.path => Ok(Box::new(HeaderGuard {
-                guard: *guard,
-                forced: self.forced.clone(),
-                beginning: Some(Vec::new()),
-            })),
+            }) if *path == entry.path => {
+                let (guard, forced) = (*guard, self.forced.clone());
+                Ok(Box::new(HeaderGuard::new(move |header| {
+                    guard.check(header, &forced)
+                })))
+            }
             State::Restore(Placing {
                 install: Some((.., content)),
             }) => Ok(Box::new(Replacement(content.clone()))),
@@ -128,54 +128,22 @@ impl Saving {
     }
 }
 
-/// Lets a database through, and looks at its header on the way.
-struct HeaderGuard {
-    guard: Guard,
-    forced: Rc<Cell<bool>>,
-    /// The bytes so far, until there are enough for the header.
-    beginning: Option<Vec<u8>>,
-}
-
-impl HeaderGuard {
-    fn look(&mut self, beginning: &[u8]) -> Result<(), Failure> {
-        let header = Header::read(beginning);
+impl Guard {
+    /// What the header of a database that is being saved says to this guard.
+    fn check(self, header: Result<Header, h2::Error>, forced: &Cell<bool>) -> Result<(), Failure> {
         let header =
             header.map_err(|error| Failure::corrupt("jpom.h2.header", error.to_string()))?;
-        match self.guard {
-            Guard::Refuse if !header.clean => Err(Failure::corrupt(
+        match self {
+            Self::Refuse if !header.clean => Err(Failure::corrupt(
                 "jpom.h2.opened",
                 "a process opened the database while it was being saved, and a copy of an open database is silently stale",
             )
             .remedy("keep Jpom stopped until the backup is done, or set `container` or `unit` so that it is stopped for you")),
-            Guard::Warn if !header.clean => {
-                self.forced.set(true);
+            Self::Warn if !header.clean => {
+                forced.set(true);
                 Ok(())
             }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Filter for HeaderGuard {
-    fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-        let Some(mut beginning) = self.beginning.take() else {
-            out.extend_from_slice(chunk);
-            return Ok(());
-        };
-        beginning.extend_from_slice(chunk);
-        if beginning.len() < HEADER_LENGTH {
-            self.beginning = Some(beginning);
-            return Ok(());
-        }
-        self.look(&beginning)?;
-        out.append(&mut beginning);
-        Ok(())
-    }
-
-    fn finish(&mut self, _out: &mut Vec<u8>) -> Result<(), Failure> {
-        match self.beginning.take() {
-            Some(beginning) => self.look(&beginning),
-            None => Ok(()),
+            Self::Refuse | Self::Warn => Ok(()),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What a restore is made from, and what refuses it before a byte is written.
 
+use copal_sdk::h2;
 use copal_sdk::{Failure, Finding, Intent, RestorePlan, RestoreRequest, Timestamp, Tree};
 use sha2::{Digest, Sha256};
 
 use crate::backup::{SQL_STREAM, wrong_jar};
 use crate::config::Config;
 use crate::facts;
-use crate::h2;
 use crate::install_json::InstallJson;
-use crate::java::Java;
+use crate::java;
 use crate::layout::{CONF, Layout, join};
 use crate::survey::{Install, Mode, Survey, main_tree};
 
@@ -159,8 +159,8 @@ impl<'a> Restore<'a> {
         let Some(database) = &self.old.database else {
             return Ok(());
         };
-        let java = Java::of(&self.request.config, &self.old.settings);
-        let jar = java.and_then(|java| wrong_jar(java.release(), database));
+        let tools = java::tools(&self.request.config, &self.old.settings);
+        let jar = tools.and_then(|tools| wrong_jar(tools.release(), database));
         plan.findings.extend(jar);
         let format = |survey: &Survey| {
             let header = survey.database.as_ref()?.header.as_ref().ok()?;

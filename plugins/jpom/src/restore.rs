@@ -1,5 +1,6 @@
 //! Plans a restore: what is put in place, and what a new place or identity changes.
 
+use copal_sdk::h2;
 use copal_sdk::{
     Action, Failure, Finding, Intent, Location, Placement, RestorePlan, RestoreRequest, Step,
     WriteFile, literal,
@@ -7,8 +8,7 @@ use copal_sdk::{
 
 use crate::config::Config;
 use crate::facts;
-use crate::h2;
-use crate::java::{self, Java};
+use crate::java;
 use crate::layout::{join, relative};
 use crate::pass::{Placing, State};
 use crate::preconditions::Restore;
@@ -146,13 +146,13 @@ impl Restore<'_> {
         };
         let settings = &self.old.settings;
         let location = format!("{{root:{}}}/{}", self.layout.root, literal(&database.path));
-        let opened = java::Database::new(location, settings);
+        let opened = java::database(location, settings);
         // A URL ends its path at the first semicolon. A database that has yet to be repaired can't be opened for reading alone.
         let can_open = !self.target.location().contains(';')
             && (intent != Intent::Recover || database.clean());
-        let java = Java::of(&self.request.config, settings).filter(|_| can_open);
-        match java {
-            Some(java) => {
+        let tools = java::tools(&self.request.config, settings).filter(|_| can_open);
+        match tools {
+            Some(tools) => {
                 let (title, opened) = match intent {
                     Intent::Recover => ("Read the ids in the database", opened.read_only()),
                     Intent::Migrate => ("Give the database its new place", opened),
@@ -160,21 +160,20 @@ impl Restore<'_> {
                 };
                 let file = WriteFile::new(Location::scratch(SCRIPT), [literal(&script.for_h2())])
                     .mode(0o600);
-                plan.after.push(java.arguments("RunScript"));
+                plan.after.push(tools.arguments("RunScript"));
                 plan.after.push(Step::new(
                     "write-identity-sql",
                     "Write the SQL for the database",
                     file,
                 ));
                 plan.after.push(
-                    Step::new(IDENTITY_STEP, title, java.run_script(&opened, SCRIPT)).captured(),
+                    Step::new(IDENTITY_STEP, title, tools.run_script(&opened, SCRIPT)).captured(),
                 );
             }
             None if intent == Intent::Recover => {}
             None => {
                 let url =
-                    java::Database::new(join(&self.target.location(), &database.path), settings)
-                        .url();
+                    java::database(join(&self.target.location(), &database.path), settings).url();
                 let url = url.replace('\'', r"'\''");
                 let releases = database
                     .header

@@ -1,9 +1,9 @@
 //! What lies in a tree: where Jpom's parts are and what its files say, for every call alike.
 
+use copal_sdk::h2::{self, Header, Place};
 use copal_sdk::{Failure, Finding, Kind, Tree, Trees};
 
 use crate::application_yml::{self, Settings};
-use crate::h2::{self, Header, Place};
 use crate::install_json::{self, InstallJson};
 use crate::layout::{CONF, DATA, HOME, Layout, join, relative};
 

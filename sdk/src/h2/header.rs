@@ -1,12 +1,10 @@
-//! The store header of an H2 database file (`*.mv.db`), and which releases of H2 open which format.
+//! The store header of an H2 database file (`*.mv.db`).
 //!
 //! An MVStore file begins with two copies of its header, at the offsets 0 and 4096, each an ASCII map such as
 //! `H:2,block:3,blockSize:1000,chunk:2,clean:1,created:…,format:2,version:2,fletcher:…` with hexadecimal numbers, padded to a
 //! block of 4096 bytes. The checksum is Fletcher-32 over the text before `,fletcher:`.
-//! Nothing here knows what application the database belongs to.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// How many bytes from the beginning of the file [`Header::read`] looks at.
 pub const HEADER_LENGTH: usize = 2 * BLOCK;
@@ -15,9 +13,6 @@ pub const HEADER_LENGTH: usize = 2 * BLOCK;
 pub const FILE_SUFFIX: &str = ".mv.db";
 
 const BLOCK: usize = 4096;
-
-/// The newest store format that this reader has been tried on.
-const NEWEST_FORMAT: u32 = 3;
 
 /// Why a file's header can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +33,7 @@ pub enum Error {
 /// What the header of a database file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The store's format: see [`Release`].
+    /// The store's format: see [`Release`](super::Release).
     pub format: u32,
     /// The last version (commit) that the header knows of.
     pub version: u64,
@@ -118,122 +113,6 @@ pub fn fletcher32(bytes: &[u8]) -> u32 {
     (fold(high) << 16) | fold(low)
 }
 
-/// A release of H2, such as 2.1.214.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Release(pub u32, pub u32, pub u32);
-
-impl Release {
-    /// The release that a jar's file name tells, such as `…/h2-2.1.214.jar`.
-    pub fn of_jar(path: &str) -> Option<Self> {
-        let name = path.rsplit(['/', '\\']).next()?;
-        let version = name.strip_prefix("h2-")?.strip_suffix(".jar")?;
-        let mut numbers = version.split('.').map(|number| number.parse().ok());
-        let release = Self(numbers.next()??, numbers.next()??, numbers.next()??);
-        numbers.next().is_none().then_some(release)
-    }
-
-    /// The store format that it writes and, since no release opens another's files, the only one that it reads.
-    pub fn format(self) -> u32 {
-        match self {
-            Self(..=1, ..) => 1,
-            Self(2, ..=1, _) => 2,
-            _ => NEWEST_FORMAT,
-        }
-    }
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.0, self.1, self.2)
-    }
-}
-
-/// Which releases work with a store format, in words for a message.
-pub fn releases_of(format: u32) -> &'static str {
-    match format {
-        1 => "H2 1.4",
-        2 => "H2 2.0 or 2.1",
-        3 => "H2 2.2 or later",
-        _ => "an unknown release of H2",
-    }
-}
-
-/// Where a JDBC URL of H2 has its database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// A file that the application opens itself: its path without [`FILE_SUFFIX`], as the URL spells it.
-    File(String),
-    /// Another process serves it.
-    Server,
-    /// Nowhere: it lives in memory.
-    Memory,
-    /// A file system of H2 that is no plain file, such as `zip:`; the text is its prefix.
-    Special(String),
-}
-
-/// A JDBC URL of H2, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Url {
-    /// Where the database is.
-    pub place: Place,
-    /// What follows the path, each `NAME=VALUE`.
-    pub options: Vec<String>,
-}
-
-impl Url {
-    /// Takes a URL apart; none where it is not one of H2.
-    pub fn parse(url: &str) -> Option<Self> {
-        let rest = url.trim().strip_prefix("jdbc:h2:")?;
-        let mut parts = rest.split(';');
-        let place = parts.next().unwrap_or_default();
-        let options = parts.map(str::trim).filter(|option| !option.is_empty());
-        Some(Self {
-            place: Place::parse(place),
-            options: options.map(str::to_owned).collect(),
-        })
-    }
-
-    /// The options that decide how a database is read, so that another program must give them too. Left out are the ones that
-    /// hold a password or make the connection do more than connect.
-    pub fn reading_options(&self) -> impl Iterator<Item = &str> {
-        const READING: [&str; 5] = [
-            "MODE",
-            "DATABASE_TO_UPPER",
-            "DATABASE_TO_LOWER",
-            "CASE_INSENSITIVE_IDENTIFIERS",
-            "NON_KEYWORDS",
-        ];
-        self.options.iter().map(String::as_str).filter(|option| {
-            let name = option.split('=').next().unwrap_or_default();
-            READING.iter().any(|known| known.eq_ignore_ascii_case(name))
-        })
-    }
-
-    /// Whether the database file is encrypted, so that another program would need its file password.
-    pub fn encrypted(&self) -> bool {
-        self.options.iter().any(|option| {
-            let name = option.split('=').next().unwrap_or_default();
-            name.eq_ignore_ascii_case("CIPHER")
-        })
-    }
-}
-
-impl Place {
-    fn parse(place: &str) -> Self {
-        let Some((prefix, rest)) = place.split_once(':') else {
-            return Self::File(place.to_owned());
-        };
-        match prefix {
-            "file" | "nio" | "async" => Self::File(rest.to_owned()),
-            "tcp" | "ssl" => Self::Server,
-            "mem" | "nioMemFS" | "memFS" => Self::Memory,
-            // A drive letter.
-            drive if drive.len() == 1 => Self::File(place.to_owned()),
-            other => Self::Special(other.to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,55 +159,6 @@ mod tests {
         assert_eq!(Header::read(&file(&changed, &changed)), Err(Error::Invalid));
     }
 
-    #[test]
-    fn each_release_opens_its_own_format_alone() {
-        for (jar, format) in [
-            ("/opt/h2-1.4.200.jar", 1),
-            ("h2-2.0.206.jar", 2),
-            ("lib/h2-2.1.214.jar", 2),
-            ("h2-2.2.224.jar", 3),
-        ] {
-            assert_eq!(Release::of_jar(jar).map(Release::format), Some(format));
-        }
-        for jar in [
-            "h2.jar",
-            "/usr/share/java/h2.jar",
-            "h2-2.jar",
-            "h2-2.1.214.1.jar",
-        ] {
-            assert_eq!(Release::of_jar(jar), None, "{jar}");
-        }
-    }
-
-    #[test]
-    fn a_url_tells_where_the_database_is() {
-        let place = |url: &str| Url::parse(url).map(|url| url.place);
-        let path = |path: &str| Some(Place::File(path.to_owned()));
-        assert_eq!(
-            place("jdbc:h2:/srv/db/Server;MODE=MYSQL"),
-            path("/srv/db/Server")
-        );
-        assert_eq!(place("jdbc:h2:file:~/db/Server"), path("~/db/Server"));
-        assert_eq!(place("jdbc:h2:C:/db/Server"), path("C:/db/Server"));
-        assert_eq!(place("jdbc:h2:tcp://db/x"), Some(Place::Server));
-        assert_eq!(place("jdbc:h2:mem:x"), Some(Place::Memory));
-        assert_eq!(
-            place("jdbc:h2:zip:~/a.zip!/x"),
-            Some(Place::Special("zip".to_owned()))
-        );
-        assert_eq!(place("jdbc:mysql://db/jpom"), None);
-    }
-
-    #[test]
-    fn only_options_that_decide_how_a_database_is_read_are_passed_on() {
-        let url = Url::parse(
-            "jdbc:h2:/db/Server;CACHE_SIZE=51200;mode=MYSQL;PASSWORD=x;INIT=RUNSCRIPT FROM 'y'",
-        )
-        .unwrap();
-        assert_eq!(url.reading_options().collect::<Vec<_>>(), ["mode=MYSQL"]);
-        assert!(!url.encrypted());
-    }
-
     proptest! {
         #[test]
         fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..HEADER_LENGTH + 100)) {
@@ -350,10 +180,5 @@ mod tests {
             prop_assert_eq!(Header::read(&file(&text, &text)), Err(Error::Invalid));
         }
 
-        #[test]
-        fn hostile_urls_and_names_never_panic(text in "(jdbc:h2:)?(h2-)?.{0,40}(.jar)?") {
-            let _ = Url::parse(&text);
-            let _ = Release::of_jar(&text);
-        }
     }
 }

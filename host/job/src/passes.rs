@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use copal_repository::format::Timestamp;
 use copal_repository::format::tree::{Node, NodeKind};
-use copal_repository::pass::{Change, Owner, Pass, PassError, Passes, Verdict};
+use copal_repository::pass::{Change, Member, Owner, Pass, PassError, Passes, Verdict};
 use copal_sandbox::types;
 use copal_sandbox::types::{Direction, Entry, Finding, Kind};
 use copal_sandbox::{self as sandbox, Plugin, name};
@@ -113,6 +113,19 @@ impl Pass for PluginPass {
 
     fn finish_file(&mut self) -> Result<Vec<u8>, PassError> {
         self.pass()?.finish_filter().map_err(item_or_fatal)
+    }
+
+    fn members(&mut self) -> Result<Vec<Member>, PassError> {
+        let members = self.pass()?.members().map_err(item_or_fatal)?;
+        let member = |member: types::Member| {
+            let path = name::unescape(&member.path);
+            Ok(Member {
+                path: path.map_err(|error| PassError::Fatal(Box::new(error)))?,
+                offset: member.offset,
+                length: member.length,
+            })
+        };
+        members.into_iter().map(member).collect()
     }
 }
 

@@ -34,6 +34,26 @@ pub trait Pass: Send {
     /// # Errors
     /// As `open`.
     fn finish_file(&mut self) -> Result<Vec<u8>, PassError>;
+
+    /// The members that begin in what was returned since the last call: asked for after each [`Pass::push`] and after
+    /// [`Pass::finish_file`] where content goes into a snapshot. Ascending, and not overlapping.
+    ///
+    /// # Errors
+    /// As `open`.
+    fn members(&mut self) -> Result<Vec<Member>, PassError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A part of what a filter returned that is a file by itself, such as a member of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Relative to the archive: raw bytes separated by `/`.
+    pub path: Vec<u8>,
+    /// Where it begins, counted from the beginning of the file's output.
+    pub offset: u64,
+    /// Its bytes.
+    pub length: u64,
 }
 
 /// Starts passes, one for each worker thread.

@@ -5,7 +5,7 @@
 use crate::bindings::exports::copal::plugin::{app, transform};
 use crate::types::{
     Application, BackupRequest, Capability, Capture, Change, Description, Detection, Direction,
-    RestoreRequest, RootSpec, Verdict, VerifyRequest,
+    Member, RestoreRequest, RootSpec, Verdict, VerifyRequest,
 };
 
 impl From<app::Description> for Description {
@@ -104,6 +104,16 @@ impl From<transform::Verdict> for Verdict {
                 modified: change.modified,
                 filter: change.filter,
             }),
+        }
+    }
+}
+
+impl From<transform::Member> for Member {
+    fn from(member: transform::Member) -> Self {
+        Self {
+            path: member.path,
+            offset: member.offset,
+            length: member.length,
         }
     }
 }

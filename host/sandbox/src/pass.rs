@@ -7,7 +7,7 @@ use crate::bindings::exports::copal::plugin::transform::Guest;
 use crate::instance::Instance;
 use crate::plugin::Plugin;
 use crate::state::State;
-use crate::types::{Direction, Entry, Failure, Finding, Verdict};
+use crate::types::{Direction, Entry, Failure, Finding, Member, Verdict};
 use crate::{Error, validate};
 
 /// Entries that one call of `classify` may bring.
@@ -22,7 +22,15 @@ pub struct Pass(Result<Live, Error>);
 struct Live {
     instance: Instance,
     pass: ResourceAny,
-    filter: Option<ResourceAny>,
+    filter: Option<Filter>,
+}
+
+struct Filter {
+    handle: ResourceAny,
+    /// Bytes that it has returned.
+    returned: u64,
+    /// Before this, no further member may begin.
+    taken: u64,
 }
 
 impl Pass {
@@ -73,7 +81,11 @@ impl Pass {
             Ok,
         )?;
         if let Ok(live) = &mut self.0 {
-            live.filter = Some(filter);
+            live.filter = Some(Filter {
+                handle: filter,
+                returned: 0,
+                taken: 0,
+            });
         }
         Ok(())
     }
@@ -88,6 +100,7 @@ impl Pass {
                 |transform, store, filter| transform.filter().call_push(store, filter, chunk),
                 validate::output,
             )?;
+            self.count(&output);
             if ready.is_empty() {
                 ready = output;
             } else {
@@ -97,7 +110,7 @@ impl Pass {
         Ok(ready)
     }
 
-    /// Ends the open filter; returns the rest.
+    /// Says to the open filter that its input is at its end; returns the rest. After that it can only be asked for members.
     pub fn finish_filter(&mut self) -> Result<Vec<u8>, Error> {
         let rest = self.call(
             "filter.finish",
@@ -105,8 +118,25 @@ impl Pass {
             |transform, store, filter| transform.filter().call_finish(store, filter),
             validate::output,
         )?;
-        self.close()?;
+        self.count(&rest);
         Ok(rest)
+    }
+
+    /// The members that begin in what the open filter has returned since this was last asked, in their order and not overlapping.
+    /// The last may go on past what has been returned.
+    pub fn members(&mut self) -> Result<Vec<Member>, Error> {
+        let open = self.0.as_ref().ok().and_then(|live| live.filter.as_ref());
+        let (taken, returned) = open.map_or((0, 0), |filter| (filter.taken, filter.returned));
+        let (members, end) = self.call(
+            "filter.members",
+            Live::open_filter,
+            |transform, store, filter| transform.filter().call_members(store, filter).map(Ok),
+            |members| validate::members(members, taken..=returned),
+        )?;
+        if let Some(filter) = self.filter() {
+            filter.taken = end.max(returned);
+        }
+        Ok(members)
     }
 
     /// Ends the pass; returns what it has to say to the operator.
@@ -152,6 +182,16 @@ impl Pass {
         answer
     }
 
+    fn filter(&mut self) -> Option<&mut Filter> {
+        self.0.as_mut().ok()?.filter.as_mut()
+    }
+
+    fn count(&mut self, output: &[u8]) {
+        if let Some(filter) = self.filter() {
+            filter.returned = filter.returned.saturating_add(output.len() as u64);
+        }
+    }
+
     /// Drops the filter that is open, if any.
     fn close(&mut self) -> Result<(), Error> {
         let live = self.0.as_mut().map_err(|error| error.clone())?;
@@ -160,7 +200,7 @@ impl Pass {
         };
         let closed = live
             .instance
-            .call("filter.drop", |_, store| filter.resource_drop(store));
+            .call("filter.drop", |_, store| filter.handle.resource_drop(store));
         if let Err(error) = &closed {
             self.0 = Err(error.clone());
         }
@@ -171,6 +211,8 @@ impl Pass {
 impl Live {
     fn open_filter(&self) -> Result<ResourceAny, Error> {
         self.filter
+            .as_ref()
+            .map(|filter| filter.handle)
             .ok_or_else(|| Error::Host("no filter is open".to_owned()))
     }
 }

@@ -21,7 +21,7 @@ pub use self::plan::{
     PlacementContent, RenameEntry, RestorePlan, Safeguard, Source, SourceContent, Step,
     StreamSource, WaitUntil, Window, WriteFile,
 };
-pub use self::transform::{Change, Direction, Verdict};
+pub use self::transform::{Change, Direction, Member, Verdict};
 
 /// What stands in place of a secret wherever it is shown.
 const HIDDEN: &str = "***";

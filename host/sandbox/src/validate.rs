@@ -4,12 +4,15 @@
 //! A rule that is broken is returned as text that follows `the plugin's … broke the contract:`.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use crate::bindings::exports::copal::plugin::transform;
 use crate::grants::Grant;
 use crate::name;
 use crate::text::clean;
-use crate::types::{Change, Command, Description, Detection, Failure, Finding, Variable, Verdict};
+use crate::types::{
+    Change, Command, Description, Detection, Failure, Finding, Member, Variable, Verdict,
+};
 
 mod order;
 mod plan;
@@ -27,6 +30,12 @@ const MAX_TEXT: usize = 16 << 10;
 
 /// Bytes that one call of a filter may return.
 const MAX_OUTPUT: usize = 16 << 20;
+
+/// Members that may be named at once: as many as a tar archive can hold in the most that a filter returns.
+const MAX_MEMBERS: usize = MAX_OUTPUT / 512;
+
+/// Bytes of the path of one member.
+const MAX_PATH: usize = 4096;
 
 /// Bytes of one name, as Unix file systems have it.
 const MAX_NAME: usize = 255;
@@ -199,6 +208,38 @@ pub(crate) fn output(output: Vec<u8>) -> Rule<Vec<u8>> {
         )
     })?;
     Ok(output)
+}
+
+/// Members that begin in `span`, a part of what a filter has returned; also where the last of them ends.
+pub(crate) fn members(
+    members: Vec<transform::Member>,
+    span: RangeInclusive<u64>,
+) -> Rule<(Vec<Member>, u64)> {
+    rule(members.len() <= MAX_MEMBERS, || {
+        format!(
+            "{} members at once, at most {MAX_MEMBERS} are allowed",
+            members.len()
+        )
+    })?;
+    let mut taken = *span.start();
+    for member in &members {
+        rule((1..=MAX_PATH).contains(&member.path.len()), || {
+            format!("the path of a member has 1 to {MAX_PATH} bytes")
+        })?;
+        path(&member.path)?;
+        let fits = (taken..=*span.end()).contains(&member.offset);
+        let end = member.offset.checked_add(member.length);
+        taken = end.filter(|_| fits).ok_or_else(|| {
+            format!(
+                "the member `{}`, {} bytes from {} on, does not begin between {taken} and {}",
+                clean(&member.path, MAX_NAME),
+                member.length,
+                member.offset,
+                span.end()
+            )
+        })?;
+    }
+    Ok((members.into_iter().map(Member::from).collect(), taken))
 }
 
 /// One verdict for each entry.

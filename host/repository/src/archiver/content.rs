@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use super::directory::Place;
 use super::job::Job;
+use super::members::{Listed, Members, view};
 use crate::chunker::Splitter;
 use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::Node;
 use crate::id::BlobId;
+use crate::pass::Member;
 use crate::progress::display;
 use crate::repository::lock;
 
@@ -25,9 +27,21 @@ struct Content {
     ids: Mutex<Vec<Option<BlobId>>>,
     /// Chunks under way, and one more until the file's end has been read.
     open: AtomicUsize,
-    /// The node to put the content into, and where that goes; nothing if the file was given up.
-    done: Mutex<Option<(Node, Place)>>,
+    /// What the content is for; nothing if the file was given up.
+    done: Mutex<Option<Done>>,
 }
+
+/// A file that has been read to its end.
+struct Done {
+    /// The node to put the content into.
+    node: Node,
+    /// Its members, or why they can't be listed.
+    members: Result<Vec<Listed>, String>,
+    place: Place,
+}
+
+/// A chunk of fewer bytes takes less time to store than to hand to another thread.
+const SMALL: usize = 64 << 10;
 
 /// Cuts bytes into chunks.
 pub(super) struct Sink<'a> {
@@ -37,6 +51,7 @@ pub(super) struct Sink<'a> {
     content: Arc<Content>,
     count: usize,
     size: u64,
+    members: Members,
 }
 
 impl<'a> Sink<'a> {
@@ -51,6 +66,7 @@ impl<'a> Sink<'a> {
             }),
             count: 0,
             size: 0,
+            members: Members::default(),
             job,
         }
     }
@@ -62,14 +78,46 @@ impl<'a> Sink<'a> {
             let (head, tail) = data.split_at(cut);
             self.pending.extend_from_slice(head);
             data = tail;
-            let buffer = self.job.buffer();
-            let chunk = self.next_chunk(buffer);
-            if let Err(chunk) = self.job.queue.offer(chunk) {
-                chunk.store(self.job)?;
-            }
+            self.cut()?;
         }
         self.pending.extend_from_slice(data);
         Ok(())
+    }
+
+    /// As [`Self::write`]; `members` begin in `data`. Each is cut by itself, as if it were a file.
+    pub(super) fn write_members(
+        &mut self,
+        mut data: &[u8],
+        members: Vec<Member>,
+    ) -> Result<(), Error> {
+        self.members.announce(members, self.size)?;
+        while let Some(border) = self.members.border() {
+            let ahead = usize::try_from(border - self.size).ok();
+            let Some((head, tail)) = ahead.and_then(|ahead| data.split_at_checked(ahead)) else {
+                break;
+            };
+            self.write(head)?;
+            data = tail;
+            if !self.pending.is_empty() {
+                self.cut()?;
+            }
+            self.splitter = self.job.repository.chunker().splitter();
+            self.members.cross(self.count);
+        }
+        self.write(data)
+    }
+
+    /// Ends the chunk.
+    fn cut(&mut self) -> Result<(), Error> {
+        let buffer = self.job.buffer();
+        let chunk = self.next_chunk(buffer);
+        if chunk.data.len() < SMALL {
+            return chunk.store(self.job);
+        }
+        match self.job.queue.offer(chunk) {
+            Ok(()) => Ok(()),
+            Err(chunk) => chunk.store(self.job),
+        }
     }
 
     /// Takes the rest as the last chunk, and hands `node` with size and content to `place` once all chunks are stored.
@@ -78,7 +126,11 @@ impl<'a> Sink<'a> {
         if !self.pending.is_empty() {
             self.next_chunk(Vec::new()).store(self.job)?;
         }
-        *lock(&self.content.done) = Some((node, place));
+        *lock(&self.content.done) = Some(Done {
+            members: self.members.finish(&node.name),
+            node,
+            place,
+        });
         self.content.settle(self.job)
     }
 
@@ -118,10 +170,10 @@ impl Content {
         if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
             return Ok(());
         }
-        let done = lock(&self.done).take();
-        let Some((mut node, place)) = done else {
+        let Some(done) = lock(&self.done).take() else {
             return Ok(());
         };
+        let (mut node, place) = (done.node, done.place);
         let ids = std::mem::take(&mut *lock(&self.ids));
         let content = ids.into_iter().collect::<Option<_>>();
         node.content = content.ok_or_else(|| {
@@ -130,6 +182,17 @@ impl Content {
                 "a part of its content was not stored",
             )
         })?;
+        match done.members {
+            Ok(members) => {
+                if let Some(view) = view(&node, members, &mut |tree| job.store_tree(tree))? {
+                    place.put_beside(view);
+                }
+            }
+            Err(message) => job.inexact(
+                &place.path_of(&node.name),
+                format!("its members are not listed: {message}"),
+            ),
+        }
         place.complete(job, Some(node))
     }
 }

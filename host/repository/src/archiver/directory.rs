@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use super::job::Job;
 use crate::error::Error;
-use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::id::TreeId;
 use crate::pass::Change;
@@ -45,6 +44,8 @@ pub(super) struct Directory {
     pub(super) path: Vec<u8>,
     node: Mutex<Option<Node>>,
     slots: Mutex<Vec<Slot>>,
+    /// Listings of files' members, to lie beside those.
+    views: Mutex<Vec<Node>>,
     open: AtomicUsize,
     previous: Option<TreeId>,
     place: Place,
@@ -56,7 +57,16 @@ pub(super) enum Place {
     /// Among the entries of a directory.
     In(Arc<Directory>, usize),
     /// It is the root, and this is what comes of it.
-    Root(Arc<Mutex<Option<Node>>>),
+    Root(Arc<Mutex<Root>>),
+}
+
+/// What comes of a root.
+#[derive(Default)]
+pub(super) struct Root {
+    /// The root itself, if it was not left out.
+    pub(super) node: Option<Node>,
+    /// The listing of its members, if it is a file that has some.
+    pub(super) view: Option<Node>,
 }
 
 impl Directory {
@@ -80,6 +90,7 @@ impl Directory {
             path,
             node: Mutex::new(Some(node)),
             slots: Mutex::new(slots),
+            views: Mutex::default(),
             open: AtomicUsize::new(count),
             previous,
             place,
@@ -118,7 +129,7 @@ impl Directory {
     /// Stores the tree: where the directory's own node goes, and the node.
     fn finish(&self, job: &Job<'_>) -> Result<(Place, Option<Node>), Error> {
         let slots = std::mem::take(&mut *lock(&self.slots));
-        let nodes = slots
+        let mut nodes = slots
             .into_iter()
             .filter_map(|slot| match slot {
                 Slot::Done(node) => Some(Ok(*node)),
@@ -128,8 +139,22 @@ impl Directory {
                     "an entry of it was never done",
                 ))),
             })
-            .collect::<Result<_, _>>()?;
-        let id = TreeId::from(job.store(BlobKind::Tree, &Tree { nodes }.encode())?);
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut views = std::mem::take(&mut *lock(&self.views));
+        views.retain(|view| {
+            let free = nodes
+                .binary_search_by(|node| node.name.cmp(&view.name))
+                .is_err();
+            if !free {
+                job.inexact(&self.path_of(&view.name), VIEW_TAKEN);
+            }
+            free
+        });
+        if !views.is_empty() {
+            nodes.append(&mut views);
+            nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        let id = job.store_tree(Tree { nodes })?;
         job.summary(|summary| match self.previous {
             None => summary.directories_new += 1,
             Some(previous) if previous == id => summary.directories_unmodified += 1,
@@ -145,14 +170,34 @@ impl Directory {
     }
 }
 
+/// What is told of the listing of a file's members that could not be put beside it.
+pub(super) const VIEW_TAKEN: &str =
+    "the members of the archive are not listed here: the name is another entry's";
+
 impl Place {
+    /// The path of what goes here under that name.
+    pub(super) fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        match self {
+            Self::In(directory, _) => directory.path_of(name),
+            Self::Root(_) => Vec::new(),
+        }
+    }
+
+    /// Puts the listing of its members beside what will go here.
+    pub(super) fn put_beside(&self, view: Node) {
+        match self {
+            Self::In(directory, _) => lock(&directory.views).push(view),
+            Self::Root(root) => lock(root).view = Some(view),
+        }
+    }
+
     /// Puts `node` where it belongs, or leaves the place empty, and finishes all directories that this makes complete.
     pub(super) fn complete(self, job: &Job<'_>, node: Option<Node>) -> Result<(), Error> {
         let (mut place, mut node) = (self, node);
         loop {
             match place {
-                Self::Root(outcome) => {
-                    *lock(&outcome) = node;
+                Self::Root(root) => {
+                    lock(&root).node = node;
                     return Ok(());
                 }
                 Self::In(directory, index) => {

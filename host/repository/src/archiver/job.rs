@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Summary;
+use super::directory::Root;
 use super::queue::Queue;
 use super::worker::Worker;
 use crate::error::Error;
 use crate::format::BlobKind;
-use crate::format::tree::Node;
-use crate::id::BlobId;
+use crate::format::tree::Tree;
+use crate::id::{BlobId, TreeId};
 use crate::pass::Passes;
 use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
 use crate::repository::{Repository, lock};
@@ -55,13 +56,12 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Does what `begin` begins on this thread and as many others as there are cores for; returns the root's node, if
-    /// it was not left out.
+    /// Does what `begin` begins on this thread and as many others as there are cores for; returns what comes of the root.
     pub(super) fn run(
         &self,
-        begin: impl FnOnce(&mut Worker<'_>, Arc<Mutex<Option<Node>>>) -> Result<(), Error>,
-    ) -> Result<Option<Node>, Error> {
-        let outcome = Arc::new(Mutex::new(None));
+        begin: impl FnOnce(&mut Worker<'_>, Arc<Mutex<Root>>) -> Result<(), Error>,
+    ) -> Result<Root, Error> {
+        let outcome = Arc::<Mutex<Root>>::default();
         let others = std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
         std::thread::scope(|scope| {
             let claim = self.queue.claim();
@@ -83,7 +83,7 @@ impl<'a> Job<'a> {
             }
             result
         })?;
-        Ok(lock(&outcome).take())
+        Ok(std::mem::take(&mut *lock(&outcome)))
     }
 
     /// Whether the user has asked to stop.
@@ -104,6 +104,11 @@ impl<'a> Job<'a> {
             });
         }
         Ok(stored.id)
+    }
+
+    /// As [`Self::store`], for a directory's listing.
+    pub(super) fn store_tree(&self, tree: Tree) -> Result<TreeId, Error> {
+        Ok(TreeId::from(self.store(BlobKind::Tree, &tree.encode())?))
     }
 
     pub(super) fn summary(&self, change: impl FnOnce(&mut Summary)) {

@@ -8,6 +8,7 @@ mod content;
 mod directory;
 mod job;
 mod listing;
+mod members;
 mod queue;
 mod top;
 mod worker;
@@ -22,7 +23,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::fstat;
 
 use crate::error::Error;
-use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::id::TreeId;
 use crate::metadata::{Reader, kind_of};
@@ -30,7 +30,7 @@ use crate::pass::{Change, Passes};
 use crate::progress::{ItemError, Progress};
 use crate::repository::{Repository, lock};
 use crate::writer::{BlobWriter, WriterOptions};
-use directory::{Entry, Place};
+use directory::{Entry, Place, Root, VIEW_TAKEN};
 use job::Job;
 use top::Top;
 
@@ -89,6 +89,8 @@ pub struct Archiver<'a> {
     progress: &'a dyn Progress,
     summary: Mutex<Summary>,
     top: Top,
+    /// Listings of the members of roots and streams, by their paths.
+    views: Vec<(String, Node)>,
 }
 
 impl<'a> Archiver<'a> {
@@ -114,6 +116,7 @@ impl<'a> Archiver<'a> {
             progress,
             summary: Mutex::default(),
             top: Top::default(),
+            views: Vec::new(),
         })
     }
 
@@ -135,7 +138,7 @@ impl<'a> Archiver<'a> {
         let file = worker::open_root(&path).map_err(|error| failed(error.into()))?;
         let stat = fstat(&file).map_err(|error| failed(error.into()))?;
         let job = self.job(name, passes);
-        let node = job.run(|worker, outcome| {
+        let root = job.run(|worker, outcome| {
             let place = Place::Root(outcome);
             let own_name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
             let mut entry = Entry {
@@ -165,7 +168,7 @@ impl<'a> Archiver<'a> {
                 ))),
             }
         })?;
-        self.put(name, node)
+        self.put(name, root)
     }
 
     /// Archives what `reader` yields as the file `path` of the snapshot, such as `streams/db.sql`, through `passes` if there are any;
@@ -183,11 +186,11 @@ impl<'a> Archiver<'a> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let node = top::made_node(name.as_bytes(), NodeKind::File);
         let job = self.job(path, passes);
-        let node = job.run(|worker, outcome| {
+        let root = job.run(|worker, outcome| {
             self.progress.total(1, 0);
             worker.stream(node, &mut reader, Place::Root(outcome))
         })?;
-        self.put(path, node)
+        self.put(path, root)
     }
 
     /// Archives `bytes` as the file `path` of the snapshot, such as `.copal/manifest.json`.
@@ -202,11 +205,15 @@ impl<'a> Archiver<'a> {
     ///
     /// # Errors
     /// The storage fails.
-    pub fn finish(self) -> Result<Archived, Error> {
+    pub fn finish(mut self) -> Result<Archived, Error> {
+        for (path, view) in std::mem::take(&mut self.views) {
+            match self.top.reserve(&path) {
+                Ok(()) => self.top.put(&path, view)?,
+                Err(_) => self.job(&path, None).inexact(&[], VIEW_TAKEN),
+            }
+        }
         let job = self.job("", None);
-        let tree = self
-            .top
-            .store(&mut |tree| Ok(TreeId::from(job.store(BlobKind::Tree, &tree.encode())?)))?;
+        let tree = self.top.store(&mut |tree| job.store_tree(tree))?;
         self.writer.finish()?;
         Ok(Archived {
             tree,
@@ -239,8 +246,12 @@ impl<'a> Archiver<'a> {
         nodes.find(|node| node.name == name.as_bytes()).cloned()
     }
 
-    fn put(&mut self, path: &str, node: Option<Node>) -> Result<(), Error> {
-        match node {
+    fn put(&mut self, path: &str, root: Root) -> Result<(), Error> {
+        if let Some(view) = root.view {
+            self.views
+                .push((format!("{path}{}", members::SUFFIX), view));
+        }
+        match root.node {
             Some(node) => self.top.put(path, node),
             None => Ok(()),
         }

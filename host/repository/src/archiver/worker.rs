@@ -239,13 +239,18 @@ impl<'a> Worker<'a> {
             read += chunk.len() as u64;
             self.job.progress.advance(0, chunk.len() as u64);
             match &mut pass {
-                Some(pass) => sink.write(&pass.push(chunk)?),
+                Some(pass) => {
+                    let ready = pass.push(chunk)?;
+                    sink.write_members(&ready, pass.members()?)
+                }
                 None => sink.write(chunk),
             }
             .map_err(Trouble::End)?;
         }
         if let Some(pass) = &mut pass {
-            sink.write(&pass.finish_file()?).map_err(Trouble::End)?;
+            let rest = pass.finish_file()?;
+            sink.write_members(&rest, pass.members()?)
+                .map_err(Trouble::End)?;
         }
         Ok(read)
     }

@@ -4,6 +4,7 @@
 
 mod archive;
 mod fixture;
+mod members;
 mod restic;
 mod restore;
 mod walk;

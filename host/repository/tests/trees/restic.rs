@@ -12,7 +12,8 @@ use copal_repository::progress::Silent;
 use copal_repository::restorer::{RestoreOptions, restore_node};
 use copal_repository::{Password, Repository};
 
-use crate::fixture::{PASSWORD, Place, assert_same, describe};
+use crate::fixture::{PASSWORD, Place, assert_same, describe, noise};
+use crate::members::{Archive, Lister};
 
 /// As rich as restic 0.14 can keep it: a symlink's target has to be UTF-8.
 fn rich_tree(root: &Path) {
@@ -160,4 +161,36 @@ fn restic_finds_nothing_to_add_to_what_we_archived() {
     );
     let summary = output.lines().last().unwrap();
     assert!(summary.contains(r#""data_blobs":0"#), "{summary}");
+}
+
+#[test]
+fn restic_restores_an_archive_whose_members_are_listed() {
+    if !have_restic() {
+        return;
+    }
+    let place = Place::new();
+    let bundle = noise(5 << 20, 11);
+    let archive = Archive::of([
+        ("backup_information.yml", &b"---"[..]),
+        ("repositories/@hashed/aa/001.bundle", &bundle),
+        ("empty", b""),
+    ]);
+    place.write("x.tar", &archive.bytes);
+    let before = describe(&place.path("source"));
+    let archived = place.archive(None, Some(&Lister::of(&archive.members)));
+    place.save(archived.tree);
+    restic(&place, Path::new("/"), &["check", "--read-data"]);
+    let target = place.path("target");
+    restic(
+        &place,
+        Path::new("/"),
+        &["restore", "latest", "--target", target.to_str().unwrap()],
+    );
+    let mut after = describe(&target.join("home"));
+    let members = after.split_off(Path::new("x.tar.members"));
+    assert_same(&before, &after);
+    assert_eq!(members.len(), 7);
+    let view = target.join("home/x.tar.members");
+    assert!(fs::read(view.join("repositories/@hashed/aa/001.bundle")).unwrap() == bundle);
+    assert_eq!(fs::read(view.join("empty")).unwrap(), b"");
 }

@@ -36,3 +36,14 @@ pub enum Verdict {
     /// Goes through altered.
     Change(Change),
 }
+
+/// A part of what a filter returns that is a file by itself, such as a member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Spelled like every path, and relative to the archive.
+    pub path: String,
+    /// Where it begins, counted from the beginning of the filter's output.
+    pub offset: u64,
+    /// Its bytes.
+    pub length: u64,
+}

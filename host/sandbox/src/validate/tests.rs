@@ -3,7 +3,8 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::order::sort;
-use super::{backup_plan, description, detection, path, restore_plan};
+use super::{backup_plan, description, detection, members, path, restore_plan};
+use crate::bindings::exports::copal::plugin::transform;
 use crate::types::{
     Action, BackupPlan, Base, Command, Description, Detection, Fact, Feed, Finding, Fragment,
     HttpRequest, Intent, Location, Placement, PlacementContent, RestorePlan, Severity, Source,
@@ -428,5 +429,41 @@ proptest! {
                 prop_assert!(sorted[..i].iter().any(|(earlier, _)| earlier == name));
             }
         }
+    }
+}
+
+#[test]
+fn members_lie_one_after_the_other_in_what_was_returned() {
+    let member = |path: &str, offset, length| transform::Member {
+        path: path.to_owned(),
+        offset,
+        length,
+    };
+    let good = vec![
+        member("a", 10, 0),
+        member("b/c", 10, 5),
+        member("b", 15, u64::MAX - 15),
+    ];
+    let (taken, end) = members(good, 10..=20).unwrap();
+    assert_eq!((taken.len(), end), (3, u64::MAX));
+    assert_eq!(members(vec![], 7..=7), Ok((vec![], 7)));
+    for (bad, broken) in [
+        (vec![member("a", 9, 1)], "does not begin between 10 and 20"),
+        (vec![member("a", 21, 1)], "does not begin between 10 and 20"),
+        (
+            vec![member("a", 10, 5), member("b", 14, 1)],
+            "does not begin between 15 and 20",
+        ),
+        (vec![member("a", 11, u64::MAX)], "does not begin between"),
+        (vec![member("", 10, 1)], "1 to 4096 bytes"),
+        (vec![member(&"a/".repeat(3000), 10, 1)], "1 to 4096 bytes"),
+        (vec![member("../a", 10, 1)], "no `..`"),
+        (vec![member("/a", 10, 1)], "no empty names"),
+        (vec![member("a\0", 10, 1)], "no NUL"),
+        (vec![member(r"a\x41", 10, 1)], "not a name"),
+        (vec![member("a", 10, 0); 40_000], "40000 members at once"),
+    ] {
+        let rule = members(bad, 10..=20).unwrap_err();
+        assert!(rule.contains(broken), "{rule}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::guest::{ECHO, Guest, file, no_probe};
 use copal_sandbox::types::{
-    BackupRequest, Command, Direction, Entry, Failure, FailureKind, Output, Timestamp,
+    BackupRequest, Command, Direction, Entry, Failure, FailureKind, Member, Output, Timestamp,
 };
 use copal_sandbox::{Error, Plugin, Probe, Tree};
 
@@ -345,6 +345,39 @@ fn a_filter_that_returns_too_much_names_the_rule_and_ends_the_pass() {
         pass.classify("home", &[file("a")]).unwrap_err(),
         Error::Contract { .. }
     ));
+}
+
+#[test]
+fn a_filter_names_the_members_that_begin_in_what_it_returned() {
+    let mut bodies = ECHO.to_vec();
+    // `test/guest`, one byte from the beginning on.
+    bodies.push((
+        "filter.members",
+        "(i32.store (i32.const 2048) (i32.const 2304)) (i32.store (i32.const 2052) (i32.const 1))
+         (i32.store (i32.const 2304) (i32.const 0)) (i32.store (i32.const 2308) (i32.const 10))
+         (i64.store (i32.const 2312) (i64.const 0)) (i64.store (i32.const 2320) (i64.const 1))
+         (i32.const 2048)",
+    ));
+    let mut pass = Guest::new(&bodies)
+        .load()
+        .start_pass(Direction::Backup, &[])
+        .unwrap();
+    let member = Member {
+        path: "test/guest".to_owned(),
+        offset: 0,
+        length: 1,
+    };
+    for _ in 0..2 {
+        pass.open("home", &file("a")).unwrap();
+        assert_eq!(pass.push(b"x").unwrap(), b"x");
+        assert_eq!(pass.finish_filter().unwrap(), b"");
+        assert_eq!(pass.members().unwrap(), [member.clone()]);
+    }
+    let error = pass.members().unwrap_err();
+    assert!(
+        matches!(&error, Error::Contract { call: "filter.members", rule } if rule.contains("does not begin between 1 and 1")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Plans a backup.
 
 use copal_sdk::h2::{self, Release};
+use copal_sdk::service;
 use copal_sdk::{BackupPlan, BackupRequest, CopyEntry, Failure, Finding, Location, Source, Step};
 use serde_json::json;
 
@@ -10,7 +11,6 @@ use crate::facts::{self, Consistency};
 use crate::java;
 use crate::layout::{CONF, DATABASE, Layout, join};
 use crate::pass::State;
-use crate::service::{self, Service};
 use crate::survey::{Database, Mode, Survey, main_tree};
 
 /// The stream that holds the database as SQL.
@@ -37,7 +37,7 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
     for root in request.roots.iter() {
         plan.sources.push(Source::tree(root.name()));
     }
-    let consistency = quiesce(&mut plan, request, &survey);
+    let consistency = quiesce(&mut plan, request, &survey)?;
     check_install(&mut plan, &survey, &layout);
     check_database(&mut plan, config, &survey, &layout);
     export_sql(&mut plan, config, &survey, &layout);
@@ -76,9 +76,9 @@ fn quiesce(
     plan: &mut BackupPlan,
     request: &BackupRequest<'_, Config>,
     survey: &Survey,
-) -> Consistency {
+) -> Result<Consistency, Failure> {
     let config = &request.config;
-    let running = match Service::of(config) {
+    let running = match config.service()? {
         None => None,
         Some(service) => match service.state(request.probe) {
             service::State::Running => Some(service),
@@ -89,7 +89,7 @@ fn quiesce(
             service::State::Stopped => None,
             service::State::Absent => {
                 plan.findings.push(service.absent());
-                return Consistency::Quiesced;
+                return Ok(Consistency::Quiesced);
             }
         },
     };
@@ -97,10 +97,10 @@ fn quiesce(
         let title = service.title();
         let stop = Step::new("stop-jpom", format!("Stop {title}"), service.stop());
         plan.quiesce.push(stop.undo(service.start()));
-        return Consistency::Quiesced;
+        return Ok(Consistency::Quiesced);
     }
     if config.stopped {
-        return Consistency::Stopped;
+        return Ok(Consistency::Stopped);
     }
     plan.findings.push(match &survey.database {
         Some(database) if database.clean() => Finding::warning(
@@ -123,7 +123,7 @@ fn quiesce(
         )
         .remedy("Set `container` or `unit` so that Jpom is stopped for you, or stop it yourself and set `stopped=true`."),
     });
-    Consistency::Closed
+    Ok(Consistency::Closed)
 }
 
 fn main_name(survey: &Survey) -> String {

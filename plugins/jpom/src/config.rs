@@ -1,6 +1,7 @@
 //! What the operator configures.
 
 use copal_sdk::Failure;
+use copal_sdk::service::Service;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -88,26 +89,12 @@ impl Config {
         let fail = |code: &str, message: &str, remedy: &str| {
             Err(Failure::invalid_config(code, message).remedy(remedy))
         };
-        if self.container.is_some() && self.unit.is_some() {
-            return fail(
-                "jpom.config.service",
-                "both `container` and `unit` are set, but Jpom runs as one of them",
-                "set the one that Jpom runs as",
-            );
-        }
+        self.service()?;
         if self.java.is_some() != self.h2_jar.is_some() {
             return fail(
                 "jpom.config.java",
                 "of `java` and `h2_jar` only one is set, and neither is of use alone",
                 "set both, for example --set java=java --set h2_jar=/usr/share/java/h2-2.1.214.jar",
-            );
-        }
-        let names = [&self.container, &self.unit];
-        if names.into_iter().flatten().any(|name| !is_service(name)) {
-            return fail(
-                "jpom.config.name",
-                "the name in `container` or `unit` is not one of a container or unit",
-                "use letters, digits and the signs . _ - @ : and begin with a letter or digit",
             );
         }
         if self
@@ -123,14 +110,11 @@ impl Config {
         }
         Ok(())
     }
-}
 
-/// Whether a name can be that of a container or unit, and is no option of the program that it is handed to.
-fn is_service(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._-@:".contains(c))
+    /// The container or unit that Jpom runs as, where one is set.
+    pub(crate) fn service(&self) -> Result<Option<Service>, Failure> {
+        Service::choose("jpom", self.container.as_deref(), self.unit.as_deref())
+    }
 }
 
 #[cfg(test)]

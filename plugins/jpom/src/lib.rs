@@ -12,7 +12,6 @@ mod layout;
 mod pass;
 mod preconditions;
 mod restore;
-mod service;
 mod sql;
 mod survey;
 mod verify;

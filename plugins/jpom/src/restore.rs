@@ -1,6 +1,7 @@
 //! Plans a restore: what is put in place, and what a new place or identity changes.
 
 use copal_sdk::h2;
+use copal_sdk::service;
 use copal_sdk::{
     Action, Failure, Finding, Intent, Location, Placement, RestorePlan, RestoreRequest, Step,
     WriteFile, literal,
@@ -12,7 +13,6 @@ use crate::java;
 use crate::layout::{join, relative};
 use crate::pass::{Placing, State};
 use crate::preconditions::Restore;
-use crate::service::{self, Service};
 use crate::sql::{self, Abandoned, Backups, Script};
 use crate::survey::{Mode, main_tree};
 
@@ -33,7 +33,7 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
     };
     restore.refuse_mixed(&mut plan)?;
     restore.refuse_formats(&mut plan)?;
-    restore.stop(&mut plan);
+    restore.stop(&mut plan)?;
     let id = restore.identity(&mut plan);
     restore.remove_stale(&mut plan)?;
     for tree in request.snapshot.iter() {
@@ -57,14 +57,14 @@ impl Restore<'_> {
     /// Adds the step that stops the target's Jpom, or refuses where it seems to run.
     ///
     /// Nothing starts it again: a restore that failed half-way must not run, and one that succeeded is looked at first.
-    fn stop(&self, plan: &mut RestorePlan) {
+    fn stop(&self, plan: &mut RestorePlan) -> Result<(), Failure> {
         let config = &self.request.config;
         let open = self
             .new
             .database
             .as_ref()
             .filter(|database| !database.clean());
-        let service = Service::of(config);
+        let service = config.service()?;
         let state = service
             .as_ref()
             .map(|service| service.state(self.request.probe));
@@ -96,6 +96,7 @@ impl Restore<'_> {
             Finding::info("jpom.start", "Jpom stays stopped after the restore.")
                 .remedy(format!("{start} when you have looked at the result.")),
         );
+        Ok(())
     }
 
     /// Removes the record of executed scripts where the snapshot has none: it belongs to the database, and Jpom skips what it names.

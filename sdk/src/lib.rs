@@ -129,6 +129,7 @@ mod plan;
 mod plugin;
 pub mod service;
 mod step;
+pub mod tar;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod transform;

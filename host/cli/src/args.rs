@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
 #[derive(Debug, Parser)]
@@ -205,7 +207,9 @@ pub(crate) struct PluginInfoArgs {
     pub(crate) plugin: String,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// Why a restore happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum IntentArg {
     /// The same identity at the same place
     Recover,

@@ -16,6 +16,12 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static [u8])> {
     PLUGINS.iter().copied()
 }
 
+/// Whether a plugin of that name comes with Copal.
+pub(crate) fn is_name(plugin: &str) -> bool {
+    let name = plugin.strip_prefix("copal/").unwrap_or(plugin);
+    all().any(|(bundled, _)| bundled == name)
+}
+
 /// The plugin of that name (`jpom` or `copal/jpom`) or at that path.
 pub(crate) fn load(engine: &Engine, plugin: &str) -> Result<Plugin, Failure> {
     let name = plugin.strip_prefix("copal/").unwrap_or(plugin);

@@ -3,6 +3,7 @@
 mod args;
 mod bundled;
 mod commands;
+mod config;
 mod failure;
 mod output;
 mod password;

@@ -1,6 +1,14 @@
-//! A plugin's configuration from `KEY=VALUE` words, by the JSON Schema that the plugin describes it with.
+//! A plugin's configuration from a file's values and from `KEY=VALUE` words, by the JSON Schema that the plugin describes it with.
+
+mod fit;
+mod schema;
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
+
+pub use self::fit::{Formats, Mismatch, beneath, nearest};
+pub use self::schema::Schema;
 
 /// A configuration that does not fit the schema.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +34,11 @@ pub enum SettingsError {
         /// What would fit, in words.
         expected: String,
     },
+    /// A secret stands in a file.
+    #[error(
+        "the setting `{0}` is a secret and must not stand in the file: give {{ env = … }}, {{ file = … }} or {{ command = […] }}"
+    )]
+    Plain(String),
 }
 
 fn known_keys(keys: &[String]) -> String {
@@ -36,44 +49,62 @@ fn known_keys(keys: &[String]) -> String {
     }
 }
 
-/// A plugin's settings, as its schema describes them.
-#[derive(Debug)]
-pub struct Schema(Value);
+/// A plugin's settings as the operator gave them.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Values of a file, secrets included.
+    pub values: Map<String, Value>,
+    /// The JSON Pointers of the values that the file only refers to: they are shown nowhere.
+    pub hidden: BTreeSet<String>,
+    /// `KEY=VALUE` words. They go before the values.
+    pub words: Vec<(String, String)>,
+}
 
-impl Schema {
-    /// Reads the schema that a plugin describes.
-    pub fn parse(text: &str) -> Result<Self, SettingsError> {
-        let schema: Value =
-            serde_json::from_str(text).map_err(|e| SettingsError::Schema(e.to_string()))?;
-        match schema {
-            Value::Object(_) => Ok(Self(schema)),
-            other => Err(SettingsError::Schema(format!("it is {other}"))),
+impl From<Vec<(String, String)>> for Settings {
+    fn from(words: Vec<(String, String)>) -> Self {
+        Self {
+            words,
+            ..Self::default()
         }
     }
+}
 
-    fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.0
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
+impl Settings {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.words.is_empty()
     }
 
-    /// Turns words into a configuration. A key given more than once makes a list.
-    pub fn settings(
-        &self,
-        words: &[(String, String)],
-    ) -> Result<Map<String, Value>, SettingsError> {
-        let mut settings = Map::new();
-        for (key, text) in words {
-            let property = self
-                .properties()
-                .find(|(name, _)| *name == key)
-                .map(|(_, property)| property);
-            let property = property.ok_or_else(|| SettingsError::Unknown {
-                key: key.clone(),
-                known: self.properties().map(|(name, _)| name.clone()).collect(),
-            })?;
+    /// The same settings with words that go before them.
+    pub fn and_words(mut self, words: Vec<(String, String)>) -> Self {
+        self.words.extend(words);
+        self
+    }
+
+    /// Whether a value, or what it lies in, is only referred to.
+    pub fn hides(&self, pointer: &str) -> bool {
+        let within = |hidden: &String| {
+            let rest = pointer.strip_prefix(hidden.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.hidden.iter().any(within)
+    }
+}
+
+impl Schema {
+    /// Makes the configuration. A word takes the place of the file's value; a key given by words more than once makes a list.
+    pub fn settings(&self, given: &Settings) -> Result<Map<String, Value>, SettingsError> {
+        for key in given.values.keys() {
+            self.property(key)?;
+        }
+        let plain = self.write_only(&given.values);
+        if let Some(pointer) = plain.into_iter().find(|pointer| !given.hides(pointer)) {
+            return Err(SettingsError::Plain(pointer.replace('/', ".").split_off(1)));
+        }
+        let mut settings = given.values.clone();
+        let mut said = BTreeSet::new();
+        for (key, text) in &given.words {
+            let property = self.property(key)?;
             let shape = self.shape(property);
             let unfit = || SettingsError::Value {
                 key: key.clone(),
@@ -82,9 +113,10 @@ impl Schema {
                 } else {
                     text.clone()
                 },
-                expected: shape.words(),
+                expected: shape.in_words(),
             };
-            match settings.get_mut(key) {
+            let first = said.insert(key);
+            match settings.get_mut(key).filter(|_| !first) {
                 None => {
                     settings.insert(key.clone(), shape.value(text).ok_or_else(unfit)?);
                 }
@@ -100,173 +132,34 @@ impl Schema {
         Ok(settings)
     }
 
-    /// The configuration as it may be shown and kept: without the values that the schema marks `writeOnly`.
-    pub fn redact(&self, settings: &Map<String, Value>) -> Map<String, Value> {
-        let mut shown = settings.clone();
-        for (name, property) in self.properties() {
-            if self.is_secret(property)
-                && let Some(value) = shown.get_mut(name)
-            {
-                *value = Value::from("***");
-            }
-        }
-        shown
-    }
-
-    fn shape(&self, property: &Value) -> Shape {
-        let mut shape = Shape::default();
-        for schema in self.reachable(property, &["anyOf", "oneOf", "allOf"]) {
-            shape.widen(schema);
-        }
-        shape
-    }
-
-    fn is_secret(&self, property: &Value) -> bool {
-        let all = [
-            "anyOf",
-            "oneOf",
-            "allOf",
-            "properties",
-            "items",
-            "prefixItems",
-            "additionalProperties",
-        ];
-        let mut reachable = self.reachable(property, &all).into_iter();
-        reachable.any(|schema| schema.get("writeOnly") == Some(&Value::Bool(true)))
-    }
-
-    /// The schemas that a schema refers to, itself first, by references and through these keywords. Each once: a schema may refer to itself.
-    fn reachable<'s>(&'s self, schema: &'s Value, keywords: &[&str]) -> Vec<&'s Value> {
-        let mut reached: Vec<&Value> = vec![schema];
-        let mut next = 0;
-        while let Some(&schema) = reached.get(next) {
-            next += 1;
-            let reference = schema.get("$ref").and_then(Value::as_str);
-            let target = reference.and_then(|text| self.0.pointer(text.strip_prefix('#')?));
-            let beneath = keywords
-                .iter()
-                .filter_map(|keyword| schema.get(keyword))
-                .flat_map(|found| match found {
-                    Value::Array(list) => list.iter().collect::<Vec<_>>(),
-                    // `properties` maps names to schemas; every other object is a schema.
-                    Value::Object(map) if schema.get("properties") == Some(found) => {
-                        map.values().collect()
-                    }
-                    other => vec![other],
-                });
-            for found in target.into_iter().chain(beneath) {
-                if !reached.iter().any(|other| std::ptr::eq(*other, found)) {
-                    reached.push(found);
-                }
-            }
-        }
-        reached
-    }
-}
-
-/// The types that a setting may have.
-#[derive(Debug, Default)]
-struct Shape {
-    any_string: bool,
-    words: Vec<String>,
-    boolean: bool,
-    integer: bool,
-    number: bool,
-    array: bool,
-    object: bool,
-}
-
-impl Shape {
-    fn widen(&mut self, schema: &Value) {
-        let words = schema
-            .get("enum")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .chain(schema.get("const"));
-        let words: Vec<String> = words.filter_map(Value::as_str).map(str::to_owned).collect();
-        let types = schema.get("type");
-        let listed = types
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .chain(types.filter(|t| t.is_string()));
-        for name in listed.filter_map(Value::as_str) {
-            match name {
-                "string" if words.is_empty() => self.any_string = true,
-                "boolean" => self.boolean = true,
-                "integer" => self.integer = true,
-                "number" => self.number = true,
-                "array" => self.array = true,
-                "object" => self.object = true,
-                _ => {}
-            }
-        }
-        self.words.extend(words);
-    }
-
-    fn value(&self, text: &str) -> Option<Value> {
-        self.scalar(text)
-            .or_else(|| self.structure(text))
-            .or_else(|| self.any_string.then(|| text.into()))
-            .or_else(|| {
-                let list = self.array.then(|| self.list(text)).flatten()?;
-                Some(Value::Array(list))
+    fn property(&self, key: &str) -> Result<&Value, SettingsError> {
+        let known = || self.properties().map(|(name, _)| name.clone()).collect();
+        let property = self.properties().find(|(name, _)| *name == key);
+        property
+            .map(|(_, property)| property)
+            .ok_or_else(|| SettingsError::Unknown {
+                key: key.to_owned(),
+                known: known(),
             })
     }
 
-    fn scalar(&self, text: &str) -> Option<Value> {
-        if self.words.iter().any(|word| word == text) {
-            return Some(text.into());
-        }
-        match serde_json::from_str(text).ok()? {
-            value @ Value::Bool(_) if self.boolean => Some(value),
-            Value::Number(number) if self.number || (self.integer && !number.is_f64()) => {
-                Some(number.into())
+    /// The configuration as it may be shown and kept: without the values that the schema marks `writeOnly`, and without those that the
+    /// operator's file only refers to.
+    pub fn redact(&self, settings: &Map<String, Value>, given: &Settings) -> Map<String, Value> {
+        let mut shown = Value::Object(settings.clone());
+        let secret = self
+            .properties()
+            .filter(|(_, property)| self.is_secret(property));
+        let secret = secret.map(|(name, _)| beneath("", name));
+        for pointer in given.hidden.iter().cloned().chain(secret) {
+            if let Some(value) = shown.pointer_mut(&pointer) {
+                *value = Value::from("***");
             }
-            _ => None,
         }
-    }
-
-    fn structure(&self, text: &str) -> Option<Value> {
-        match serde_json::from_str(text).ok()? {
-            value @ Value::Array(_) if self.array => Some(value),
-            value @ Value::Object(_) if self.object => Some(value),
-            _ => None,
+        match shown {
+            Value::Object(shown) => shown,
+            _ => Map::new(),
         }
-    }
-
-    /// A list as JSON, or as words parted by commas.
-    fn list(&self, text: &str) -> Option<Vec<Value>> {
-        if !self.array {
-            return None;
-        }
-        match serde_json::from_str(text) {
-            Ok(Value::Array(list)) => Some(list),
-            _ => Some(
-                text.split(',')
-                    .map(|word| Value::from(word.trim()))
-                    .collect(),
-            ),
-        }
-    }
-
-    fn words(&self) -> String {
-        let mut choices: Vec<String> = self.words.iter().map(|word| format!("`{word}`")).collect();
-        let kinds = [
-            (self.any_string, "a text"),
-            (self.boolean, "`true` or `false`"),
-            (self.integer || self.number, "a number"),
-            (self.array, "a list such as `a,b`"),
-            (self.object, "a JSON object"),
-        ];
-        choices.extend(
-            kinds
-                .iter()
-                .filter(|(fits, _)| *fits)
-                .map(|(_, kind)| (*kind).to_owned()),
-        );
-        choices.join(", or ")
     }
 }
 
@@ -297,7 +190,7 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        schema().settings(&words).map(Value::Object)
+        schema().settings(&words.into()).map(Value::Object)
     }
 
     #[test]
@@ -349,10 +242,88 @@ mod tests {
             ("password".to_owned(), "hunter2".to_owned()),
             ("wait".to_owned(), "1".to_owned()),
         ];
-        let settings = schema().settings(&words).unwrap();
+        let given = Settings::from(words);
+        let settings = schema().settings(&given).unwrap();
         assert_eq!(
-            Value::Object(schema().redact(&settings)),
+            Value::Object(schema().redact(&settings, &given)),
             json!({"password": "***", "wait": 1})
+        );
+    }
+
+    fn of_file(values: Value, hidden: &[&str]) -> Settings {
+        Settings {
+            values: values.as_object().unwrap().clone(),
+            hidden: hidden.iter().map(|&pointer| pointer.to_owned()).collect(),
+            words: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_word_takes_the_place_of_the_files_value_and_further_ones_add_to_it() {
+        let file = of_file(
+            json!({"exclude": ["a", "b"], "wait": 1, "stopped": true}),
+            &[],
+        );
+        let words = [("exclude", "c"), ("exclude", "d"), ("wait", "2")];
+        let words = words.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(
+            Value::Object(schema().settings(&file.and_words(words.into())).unwrap()),
+            json!({"exclude": ["c", "d"], "wait": 2, "stopped": true})
+        );
+    }
+
+    #[test]
+    fn a_secret_in_a_file_must_be_referred_to_and_is_not_shown() {
+        let secret = json!({"password": "hunter2"});
+        let refused = schema()
+            .settings(&of_file(secret.clone(), &[]))
+            .unwrap_err();
+        assert!(matches!(refused, SettingsError::Plain(key) if key == "password"));
+        let given = of_file(secret, &["/password"]);
+        assert_eq!(
+            schema().settings(&given).unwrap()["password"],
+            json!("hunter2")
+        );
+    }
+
+    #[test]
+    fn what_is_referred_to_is_not_shown_whatever_the_schema_says() {
+        let given = of_file(
+            json!({"container": "c", "exclude": ["x", "y"]}),
+            &["/container", "/exclude/1"],
+        );
+        let settings = schema().settings(&given).unwrap();
+        assert_eq!(
+            Value::Object(schema().redact(&settings, &given)),
+            json!({"container": "***", "exclude": ["x", "***"]})
+        );
+    }
+
+    #[test]
+    fn a_key_of_a_file_that_the_plugin_does_not_know_is_refused() {
+        assert!(
+            schema()
+                .settings(&of_file(json!({"stoped": true}), &[]))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn secrets_are_found_wherever_the_schema_has_them() {
+        let schema = json!({
+            "properties": {
+                "list": {"type": "array", "items": {"$ref": "#/$defs/Login"}},
+                "map": {"additionalProperties": {"anyOf": [{"$ref": "#/$defs/Login"}, {"type": "null"}]}},
+            },
+            "$defs": {"Login": {"properties": {"user": {}, "password": {"writeOnly": true}}}},
+        });
+        let login = json!({"user": "u", "password": "p"});
+        let settings = json!({"list": [{}, login], "map": {"a/b": login}, "other": login});
+        assert_eq!(
+            Schema::parse(&schema.to_string())
+                .unwrap()
+                .write_only(settings.as_object().unwrap()),
+            ["/list/1/password", "/map/a~1b/password"]
         );
     }
 }

@@ -1,0 +1,256 @@
+//! What a job's sections become for those who do the work: paths absolute, references read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use copal_job::{OperatorFeed, OperatorStream, Settings, beneath};
+use copal_sandbox::types::Fragment;
+use serde_json::{Map, Value};
+
+use super::reference::{Reference, Text};
+use super::types::{Hooks, Job, Place, Repository};
+use crate::bundled;
+use crate::failure::Failure;
+
+impl Job {
+    /// The tag of the job's snapshots.
+    pub(crate) fn tag(&self) -> String {
+        format!("job:{}", self.name)
+    }
+
+    /// The directories to read.
+    pub(crate) fn sources(&self) -> Vec<(Option<String>, PathBuf)> {
+        named(&self.roots)
+    }
+
+    /// The plugin's settings for a backup, references read.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        settings(&self.config)
+    }
+
+    /// The operator's own streams, references read.
+    pub(crate) fn own_streams(&self) -> Result<Vec<OperatorStream>, Failure> {
+        let own = self.streams.iter().map(|stream| {
+            Ok(OperatorStream {
+                name: stream.name.clone(),
+                command: copal_job::command(
+                    &stream.command,
+                    variables(&stream.environment)?,
+                    stream.timeout,
+                ),
+                window: stream.window.into(),
+            })
+        });
+        own.collect()
+    }
+
+    /// The places that it is restored to, by the names of their sections.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, &Place)> {
+        let restore = self
+            .restore
+            .iter()
+            .map(|restore| ("restore", &restore.place));
+        let migrate = self.migrate.iter().map(|place| ("migrate", place));
+        let drill = self.drill.iter().map(|drill| ("drill", &drill.place));
+        restore.chain(migrate).chain(drill)
+    }
+
+    /// Gives the job what its own table does not say, and makes its paths absolute.
+    pub(super) fn complete(&mut self, name: String, repository: &Repository, directory: &Path) {
+        self.name = name;
+        self.repository.inherit(repository);
+        self.repository.rebase(directory);
+        if !bundled::is_name(&self.plugin) {
+            self.plugin = directory.join(&self.plugin).to_string_lossy().into_owned();
+        }
+        rebase_roots(&mut self.roots, directory);
+        rebase_values(self.config.values_mut(), directory);
+        for stream in &mut self.streams {
+            rebase_texts(stream.environment.values_mut(), directory);
+        }
+        let restore = self.restore.iter_mut().map(|restore| &mut restore.place);
+        let drill = self.drill.iter_mut().map(|drill| &mut drill.place);
+        for place in restore.chain(&mut self.migrate).chain(drill) {
+            place.rebase(directory);
+        }
+        if let Some(drill) = &mut self.drill {
+            let bin = drill
+                .postgres
+                .iter_mut()
+                .filter_map(|postgres| postgres.bin.as_mut());
+            for path in drill.evidence.iter_mut().chain(bin) {
+                *path = directory.join(&*path);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The directories to fill.
+    pub(crate) fn targets(&self) -> Vec<(Option<String>, PathBuf)> {
+        named(&self.roots)
+    }
+
+    /// The plugin's settings here, references read.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        settings(&self.config)
+    }
+
+    /// The commands that take the operator's own streams, references read.
+    pub(crate) fn feeds(&self) -> Result<Vec<OperatorFeed>, Failure> {
+        let feeds = self.streams.iter().map(|(name, feed)| {
+            Ok(OperatorFeed {
+                name: name.clone(),
+                command: copal_job::command(
+                    &feed.command,
+                    variables(&feed.environment)?,
+                    feed.timeout,
+                ),
+            })
+        });
+        feeds.collect()
+    }
+
+    fn rebase(&mut self, directory: &Path) {
+        rebase_roots(&mut self.roots, directory);
+        rebase_values(self.config.values_mut(), directory);
+        for feed in self.streams.values_mut() {
+            rebase_texts(feed.environment.values_mut(), directory);
+        }
+    }
+}
+
+impl Repository {
+    fn inherit(&mut self, other: &Self) {
+        // Who names another repository means another password and other credentials too.
+        if self.url.is_some() {
+            return;
+        }
+        self.url.clone_from(&other.url);
+        if self.password.is_none() {
+            self.password.clone_from(&other.password);
+        }
+        for (name, value) in &other.environment {
+            self.environment
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
+        }
+    }
+
+    fn rebase(&mut self, directory: &Path) {
+        if let Some(password) = &mut self.password {
+            password.rebase(directory);
+        }
+        rebase_texts(
+            self.environment.values_mut().chain(&mut self.url),
+            directory,
+        );
+        // What is no URL is a path.
+        if let Some(Text::Plain(url)) = &mut self.url
+            && !url.contains(':')
+        {
+            *url = directory.join(&*url).to_string_lossy().into_owned();
+        }
+    }
+
+    /// The variables of the storage service, references read.
+    pub(crate) fn variables(&self) -> Result<Vec<(String, String)>, Failure> {
+        let variables = self.environment.iter();
+        variables
+            .map(|(name, value)| Ok((name.clone(), value.reveal()?)))
+            .collect()
+    }
+}
+
+impl From<Hooks> for copal_job::Hooks {
+    fn from(hooks: Hooks) -> Self {
+        let Hooks {
+            before,
+            after,
+            failed,
+            finally,
+            timeout,
+        } = hooks;
+        Self {
+            before,
+            after,
+            failed,
+            finally,
+            timeout,
+        }
+    }
+}
+
+fn named(roots: &BTreeMap<String, PathBuf>) -> Vec<(Option<String>, PathBuf)> {
+    let roots = roots.iter();
+    roots
+        .map(|(name, path)| (Some(name.clone()), path.clone()))
+        .collect()
+}
+
+fn variables(environment: &BTreeMap<String, Text>) -> Result<Vec<(String, Fragment)>, Failure> {
+    let variables = environment.iter();
+    variables
+        .map(|(name, value)| Ok((name.clone(), value.read()?)))
+        .collect()
+}
+
+fn settings(config: &Map<String, Value>) -> Result<Settings, Failure> {
+    let mut hidden = BTreeSet::new();
+    let mut values = config.clone();
+    for (key, value) in &mut values {
+        read(value, beneath("", key), &mut hidden)?;
+    }
+    Ok(Settings {
+        values,
+        hidden,
+        words: Vec::new(),
+    })
+}
+
+/// Puts the values in for the references.
+fn read(value: &mut Value, pointer: String, hidden: &mut BTreeSet<String>) -> Result<(), Failure> {
+    if let Some(reference) = Reference::of(value) {
+        *value = reference.read()?.into();
+        hidden.insert(pointer);
+        return Ok(());
+    }
+    match value {
+        Value::Object(members) => members
+            .iter_mut()
+            .try_for_each(|(key, value)| read(value, beneath(&pointer, key), hidden)),
+        Value::Array(items) => items
+            .iter_mut()
+            .enumerate()
+            .try_for_each(|(index, item)| read(item, format!("{pointer}/{index}"), hidden)),
+        _ => Ok(()),
+    }
+}
+
+fn rebase_roots(roots: &mut BTreeMap<String, PathBuf>, directory: &Path) {
+    for path in roots.values_mut() {
+        *path = directory.join(&*path);
+    }
+}
+
+fn rebase_texts<'a>(texts: impl IntoIterator<Item = &'a mut Text>, directory: &Path) {
+    for text in texts {
+        if let Text::Elsewhere(reference) = text {
+            reference.rebase(directory);
+        }
+    }
+}
+
+fn rebase_values<'a>(values: impl IntoIterator<Item = &'a mut Value>, directory: &Path) {
+    for value in values {
+        match (Reference::of(value), &mut *value) {
+            (Some(Reference::File(path)), value) => {
+                *value = serde_json::json!({"file": directory.join(path)});
+            }
+            (Some(_), _) => {}
+            (None, Value::Object(members)) => rebase_values(members.values_mut(), directory),
+            (None, Value::Array(items)) => rebase_values(items, directory),
+            (None, _) => {}
+        }
+    }
+}

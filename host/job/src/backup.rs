@@ -17,16 +17,16 @@ use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
-use crate::journal::Begun;
-use crate::manifest::{MANIFEST_PATH, Manifest, Missing, PLUGIN_PATH, PluginIdentity, STREAMS};
+use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
 use crate::observer::Observer;
+use crate::operator::{self, OperatorStream};
 use crate::passes::PluginPasses;
 use crate::places::Root;
 use crate::plan::{self, Needed, Needs};
 use crate::probe::GrantedProbe;
-use crate::settings::Schema;
+use crate::settings::{Schema, Settings};
 use crate::steps::{StepOutcome, Steps};
-use crate::{convert, process, roots, scratch};
+use crate::{convert, process, roots};
 
 /// The tag of a snapshot that lacks something.
 pub const INCOMPLETE_TAG: &str = "incomplete";
@@ -38,8 +38,10 @@ pub struct BackupJob {
     pub plugin: Plugin,
     /// The directories to read; a root without a name is the plugin's first.
     pub roots: Vec<(Option<String>, PathBuf)>,
-    /// The plugin's configuration as `KEY=VALUE` words.
-    pub settings: Vec<(String, String)>,
+    /// The plugin's configuration.
+    pub settings: Settings,
+    /// Streams that the operator adds to the plugin's.
+    pub streams: Vec<OperatorStream>,
     /// What the operator allows.
     pub grants: Grants,
     /// Tags for the snapshot.
@@ -55,8 +57,10 @@ pub struct PlannedBackup {
     pub roots: Vec<Root>,
     /// The plugin's configuration, without secrets.
     pub config: Map<String, Value>,
-    /// What the plugin is going to have done.
+    /// What the plugin is going to have done, and the operator's own streams.
     pub plan: BackupPlan,
+    /// The streams of the plan that are the operator's own.
+    pub operator_streams: Vec<String>,
     /// The grants that it needs.
     pub grants: Vec<Needed>,
     /// When it was planned.
@@ -85,6 +89,14 @@ impl BackupJob {
         };
         let planned = self.plugin.plan_backup(trees, probe.clone(), request);
         let mut plan = plan::after_probes(planned, &probe)?;
+        let mut needs = Needs::new(&self.grants, description, false);
+        needs.steps(&plan.quiesce);
+        for source in &plan.sources {
+            if let SourceContent::Command(stream) = &source.content {
+                needs.command(&stream.command, &format!("the stream {}", stream.name));
+            }
+        }
+        operator::add_streams(&mut plan, &self.streams)?;
         if plan.sources.is_empty() {
             let problem = format!(
                 "there is nothing to back up: give a root; {}",
@@ -93,17 +105,11 @@ impl BackupJob {
             return Err(Error::Roots(problem));
         }
         plan.findings.extend(unread(&roots, &plan));
-        let mut needs = Needs::new(&self.grants, description, false);
-        needs.steps(&plan.quiesce);
-        for source in &plan.sources {
-            if let SourceContent::Command(stream) = &source.content {
-                needs.command(&stream.command, &format!("the stream {}", stream.name));
-            }
-        }
         Ok(PlannedBackup {
             plugin: PluginIdentity::new(&self.plugin, description),
             roots,
-            config: schema.redact(&settings),
+            config: schema.redact(&settings, &self.settings),
+            operator_streams: self.streams.iter().map(|own| own.name.clone()).collect(),
             grants: needs.list(&probe),
             plan,
             time,
@@ -158,27 +164,13 @@ impl ApprovedBackup {
         let planned = self.0;
         let lock = repository.lock(LockMode::Write)?;
         let parent = parent(repository, &planned.roots, &context.identity.hostname)?;
-        let id = convert::job_id();
-        let begun = Begun {
-            kind: "backup".into(),
-            plugin: planned.plugin.name.clone(),
-            time: planned.time,
-            roots: planned.roots.clone(),
-            scratch: scratch::place(&context.state, &id),
-            job: id,
-        };
         let options = ArchiveOptions {
             parent: parent.as_ref().map(|(_, snapshot)| snapshot.tree),
             cancel: context.cancel.clone(),
         };
         let archiver = Archiver::new(repository, options, observer.progress())?;
-        let steps = Steps::begin(
-            &context.state,
-            &begun,
-            &context.runtime,
-            context.cancel.clone(),
-            observer,
-        )?;
+        let (plugin, roots) = (&planned.plugin.name, planned.roots.clone());
+        let steps = Steps::start("backup", plugin, roots, context, observer)?;
         let mut run = Run {
             planned: &planned,
             observer,
@@ -349,15 +341,13 @@ fn save(
         .filter_map(|source| match &source.content {
             SourceContent::Command(stream) => Some(stream.name.clone()),
             SourceContent::Tree(_) => None,
-        });
+        })
+        .filter(|name| !planned.operator_streams.contains(name));
     let manifest = Manifest {
-        format: Manifest::FORMAT,
-        created_by: context.program.clone(),
         time: planned.time,
-        hostname: context.identity.hostname.clone(),
-        plugin: planned.plugin.clone(),
         roots: planned.roots.clone(),
         streams: streams.collect(),
+        operator_streams: planned.operator_streams.clone(),
         config: planned.config.clone(),
         grants: planned.job.grants.iter().cloned().collect(),
         facts: convert::facts(&planned.plan.facts)?,
@@ -366,16 +356,12 @@ fn save(
         sources,
         complete: missing.is_empty(),
         missing: missing.clone(),
+        ..Manifest::new(planned.plugin.clone(), context)
     };
-    let bytes = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Snapshot {
-        what: "manifest",
-        problem: e.to_string(),
-    })?;
-    archiver.add_file(PLUGIN_PATH, planned.job.plugin.bytes())?;
-    archiver.add_file(MANIFEST_PATH, &bytes)?;
+    manifest.add_to(&mut archiver, &planned.job.plugin)?;
     let archived = archiver.finish()?;
     let mut tags = planned.job.tags.clone();
-    tags.push(format!("plugin:{}", planned.plugin.name));
+    tags.push(manifest.plugin_tag());
     if !missing.is_empty() {
         tags.push(INCOMPLETE_TAG.to_owned());
     }
@@ -405,7 +391,7 @@ fn save(
 }
 
 /// The newest snapshot of the same directories of this machine.
-fn parent(
+pub(crate) fn parent(
     repository: &Repository,
     roots: &[Root],
     hostname: &str,

@@ -6,6 +6,7 @@ use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Step};
 
 use crate::action::ActionError;
+use crate::manifest::Missing;
 use crate::process::ProcessError;
 use crate::settings::SettingsError;
 
@@ -25,6 +26,17 @@ pub enum Error {
     /// The roots or targets given do not fit.
     #[error("{0}")]
     Roots(String),
+    /// The operator's own streams do not fit the plan.
+    #[error("{0}")]
+    Streams(String),
+    /// A command that the operator has run around the work failed.
+    #[error("the hook `{hook}` failed: {source}")]
+    Hook {
+        /// `before`, `after`, `failed` or `finally`.
+        hook: &'static str,
+        /// Why it failed.
+        source: ProcessError,
+    },
     /// The plan has findings that forbid it.
     #[error("the plan is refused: {}", codes(.0))]
     Refused(Vec<Finding>),
@@ -64,6 +76,20 @@ pub enum Error {
     /// What was restored is not whole.
     #[error("the restore does not verify: {}", codes(.0))]
     Verify(Vec<Finding>),
+    /// An earlier migration of that name has not reached its end.
+    #[error("an earlier migration `{name}` ended in the stage {stage}, before it was done")]
+    Unfinished {
+        /// The migration's name.
+        name: String,
+        /// The stage's word.
+        stage: &'static str,
+    },
+    /// Something is missing, so the work did not go on.
+    #[error("not all could be carried over, so nothing more was done: {}", lost(.0))]
+    Incomplete(Vec<Missing>),
+    /// What a restore would replace could not all be saved first.
+    #[error("nothing was replaced, because not all of what is there could be saved first: {}", lost(.0))]
+    Unsafe(Vec<Missing>),
     /// The snapshot's manifest or plugin can't be used.
     #[error("the snapshot's {what} can't be used: {problem}")]
     Snapshot {
@@ -152,6 +178,8 @@ impl Error {
             Self::Plugin(error) => error.kind(),
             Self::Settings(_) => "config",
             Self::Roots(_) => "roots",
+            Self::Streams(_) => "streams",
+            Self::Hook { .. } => "hook",
             Self::Refused(_) => "refused",
             Self::Grants(_) => "grants",
             Self::Step { .. } => "step",
@@ -160,6 +188,9 @@ impl Error {
             Self::Busy(_) => "busy",
             Self::Journals(_) => "journal",
             Self::Verify(_) => "verify",
+            Self::Unfinished { .. } => "unfinished",
+            Self::Incomplete(_) => "incomplete",
+            Self::Unsafe(_) => "unsafe",
             Self::Snapshot { .. } => "snapshot",
             Self::State { .. } => "state",
         }
@@ -187,6 +218,9 @@ impl Error {
                 ))
             }
             Self::NotUndone { work, .. } => work.advice(),
+            Self::Unfinished { .. } => Some(
+                "Add --resume to go on from there, or --restart to begin again.".to_owned(),
+            ),
             Self::Settings(_) => {
                 Some("`copal plugin info PLUGIN` describes the settings.".to_owned())
             }
@@ -211,6 +245,15 @@ fn codes(findings: &[Finding]) -> String {
         .map(|finding| format!("{} ({})", finding.message, finding.code))
         .collect();
     lines.join("; ")
+}
+
+fn lost(missing: &[Missing]) -> String {
+    let shown = missing.iter().take(10);
+    let shown: Vec<_> = shown.map(|lost| format!("{}: {}", lost.path, lost.error)).collect();
+    match missing.len().saturating_sub(shown.len()) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
+    }
 }
 
 fn list(grants: &[Grant]) -> String {

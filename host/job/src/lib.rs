@@ -7,17 +7,24 @@ mod convert;
 mod detect;
 mod error;
 mod exclusive;
+mod feed;
+mod hooks;
 mod journal;
 mod manifest;
+mod migrate;
 mod observer;
+mod operator;
 mod passes;
 mod places;
 mod plan;
 mod probe;
 mod process;
+mod proposal;
 mod restore;
 mod resume;
+mod rollback;
 mod roots;
+mod safety;
 mod scratch;
 mod settings;
 mod snapshot_tree;
@@ -28,13 +35,24 @@ pub use backup::{ApprovedBackup, BackupJob, BackupOutcome, INCOMPLETE_TAG, Plann
 pub use context::Context;
 pub use detect::detect;
 pub use error::{Error, UndoFailure, shell_quote};
+pub use hooks::{Around, Ended, Hooks};
 pub use journal::Begun;
 pub use manifest::{MANIFEST_PATH, Manifest, Missing, PLUGIN_PATH, PluginIdentity};
+pub use migrate::{
+    ApprovedMigration, Entered, MigrationJob, MigrationOutcome, PlannedMigration, Record,
+    RestorePreview, Stage,
+};
 pub use observer::{Observer, StepState};
+pub use operator::{OperatorFeed, OperatorStream, command};
 pub use places::{PlaceError, Root};
 pub use plan::Needed;
 pub use process::{ProcessError, shown};
-pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome, intent_word};
+pub use proposal::intent_word;
+pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome};
 pub use resume::{Resumed, interrupted, resume};
-pub use settings::{Schema, SettingsError};
+pub use rollback::{
+    ApprovedRollback, PlannedRollback, RollbackJob, RollbackOutcome, latest_safety,
+};
+pub use safety::{SAFETY_TAG, Safety, is_safety, snapshot};
+pub use settings::{Formats, Mismatch, Schema, Settings, SettingsError, beneath, nearest};
 pub use steps::StepOutcome;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use copal_repository::archiver::Archiver;
 use copal_repository::progress::ItemError;
 use copal_repository::{Repository, TreeId, walk};
 use copal_sandbox::types::{Description, Fact, Finding};
@@ -10,8 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::context::Context;
 use crate::error::Error;
 use crate::places::Root;
+use crate::safety::Safety;
 use crate::steps::StepOutcome;
 
 /// Where the manifest lies in a snapshot.
@@ -80,8 +83,11 @@ pub struct Manifest {
     pub plugin: PluginIdentity,
     /// The roots, each a directory of the snapshot.
     pub roots: Vec<Root>,
-    /// The streams, each a file beneath `streams/`.
+    /// The plugin's streams, each a file beneath `streams/`.
     pub streams: Vec<String>,
+    /// The operator's own streams, which lie beside them.
+    #[serde(default)]
+    pub operator_streams: Vec<String>,
     /// The plugin's configuration, without secrets.
     pub config: Map<String, Value>,
     /// What the operator had allowed.
@@ -98,11 +104,49 @@ pub struct Manifest {
     pub complete: bool,
     /// What is not.
     pub missing: Vec<Missing>,
+    /// What it was taken for, where it is a safety snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety: Option<Safety>,
 }
 
 impl Manifest {
-    /// The version of the format that is written.
-    pub(crate) const FORMAT: u32 = FORMAT;
+    /// A manifest made here and now, of a snapshot that holds nothing yet and lacks nothing.
+    pub(crate) fn new(plugin: PluginIdentity, context: &Context) -> Self {
+        Self {
+            format: FORMAT,
+            created_by: context.program.clone(),
+            time: Timestamp::now(),
+            hostname: context.identity.hostname.clone(),
+            plugin,
+            roots: Vec::new(),
+            streams: Vec::new(),
+            operator_streams: Vec::new(),
+            config: Map::new(),
+            grants: Vec::new(),
+            facts: BTreeMap::new(),
+            findings: Vec::new(),
+            steps: Vec::new(),
+            sources: Vec::new(),
+            complete: true,
+            missing: Vec::new(),
+            safety: None,
+        }
+    }
+
+    /// Puts the manifest and the plugin's component into a snapshot.
+    pub(crate) fn add_to(&self, archiver: &mut Archiver<'_>, plugin: &Plugin) -> Result<(), Error> {
+        let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::Snapshot {
+            what: "manifest",
+            problem: e.to_string(),
+        })?;
+        archiver.add_file(PLUGIN_PATH, plugin.bytes())?;
+        Ok(archiver.add_file(MANIFEST_PATH, &bytes)?)
+    }
+
+    /// The tag by which snapshots of this plugin are found.
+    pub(crate) fn plugin_tag(&self) -> String {
+        format!("plugin:{}", self.plugin.name)
+    }
 
     /// Reads the manifest of a snapshot; none where there is none, as in a snapshot that restic wrote.
     pub fn read(repository: &Repository, tree: &TreeId) -> Result<Option<Self>, Error> {

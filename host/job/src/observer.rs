@@ -3,6 +3,8 @@
 use copal_repository::progress::Progress;
 use copal_sandbox::types::Finding;
 
+use crate::migrate::Stage;
+
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepState {
@@ -28,6 +30,10 @@ pub trait Observer: Sync {
     fn step(&self, title: &str, state: StepState);
     /// The plugin has something to say while the work goes on.
     fn finding(&self, finding: &Finding);
+    /// A migration enters a stage, or is that far within it, in percent of the whole.
+    fn stage(&self, stage: Stage, percent: u8) {
+        let _ = (stage, percent);
+    }
     /// Bytes and files as they go by.
     fn progress(&self) -> &dyn Progress;
 }

@@ -80,6 +80,11 @@ impl<'a> Needs<'a> {
         for argv in probe.refused() {
             self.words(&argv, "looking at the application's state");
         }
+        self.finish()
+    }
+
+    /// Gives the list.
+    pub(crate) fn finish(self) -> Vec<Needed> {
         self.by_grant.into_values().collect()
     }
 

@@ -1,36 +1,31 @@
 //! Restoring an application: plan against the target as it is, then stop, place, fix up, verify, and start again.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::format::tree::Node;
-use copal_repository::{LockGuard, LockMode, Repository, SnapshotId, walk};
-use copal_sandbox::types::{
-    Finding, Intent, Placement, PlacementContent, RestorePlan, RestoreRequest, Severity,
-};
-use copal_sandbox::{Directory, Engine, Grants, Plugin, Tree};
-use jiff::Timestamp;
+use copal_repository::{LockGuard, LockMode, Repository, SnapshotId};
+use copal_sandbox::types::{Finding, Intent, Placement, PlacementContent, RestorePlan, Severity};
+use copal_sandbox::{Engine, Grants, Plugin};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
-use crate::journal::Begun;
-use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
+use crate::manifest::{Manifest, Missing, PluginIdentity};
 use crate::observer::Observer;
+use crate::operator::{self, OperatorFeed};
 use crate::places::Root;
-use crate::plan::{self, Needed, Needs, finding};
-use crate::probe::GrantedProbe;
-use crate::settings::Schema;
-use crate::snapshot_tree::SnapshotTree;
+use crate::plan::{self, Needed, finding};
+use crate::proposal::{Terms, propose};
+use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
-use crate::{convert, roots, scratch};
+use crate::roots;
 
+mod load;
 mod run;
 
+use load::Loaded;
 use run::Run;
 
 /// The root of a snapshot without a manifest: all of it, as plain files.
@@ -49,12 +44,16 @@ pub struct RestoreJob {
     pub targets: Vec<(Option<String>, PathBuf)>,
     /// Why; none for the plugin's default.
     pub intent: Option<Intent>,
-    /// The plugin's configuration as `KEY=VALUE` words. The one of the backup is not used: it speaks of another place.
-    pub settings: Vec<(String, String)>,
+    /// The plugin's configuration. The one of the backup is not used: it speaks of another place.
+    pub settings: Settings,
+    /// Commands of the operator's that take the operator's own streams.
+    pub feeds: Vec<OperatorFeed>,
     /// What the operator allows.
     pub grants: Grants,
     /// Whether the targets are a scratch place that is removed afterwards.
     pub rehearsal: bool,
+    /// Whether what the targets hold is saved as a safety snapshot before it is replaced, for [`crate::RollbackJob`].
+    pub safety: bool,
 }
 
 /// A restore that was planned and not yet performed.
@@ -70,7 +69,7 @@ pub struct PlannedRestore {
     pub targets: Vec<Root>,
     /// The plugin's configuration, without secrets.
     pub config: Map<String, Value>,
-    /// What the plugin is going to have done.
+    /// What the plugin is going to have done, and the operator's own streams.
     pub plan: RestorePlan,
     /// The grants that it needs.
     pub grants: Vec<Needed>,
@@ -79,27 +78,16 @@ pub struct PlannedRestore {
     #[serde(skip)]
     settings: String,
     #[serde(skip)]
-    job: RestoreJob,
+    pub(crate) job: RestoreJob,
     #[serde(skip)]
     _lock: Option<LockGuard>,
-}
-
-/// What a snapshot holds for a restore.
-struct Loaded {
-    plugin: Option<(Plugin, Manifest)>,
-    /// The directory of each root.
-    trees: BTreeMap<String, Node>,
-    /// The folder of the streams.
-    streams_folder: Option<Node>,
-    /// The file of each stream.
-    streams: BTreeMap<String, Node>,
 }
 
 impl RestoreJob {
     /// Asks the plugin for a plan and checks it. Changes nothing.
     pub fn plan(self, engine: &Engine, context: &Context) -> Result<PlannedRestore, Error> {
         let lock = self.repository.lock(LockMode::Read)?;
-        let loaded = self.load(engine)?;
+        let loaded = Loaded::load(&self, engine)?;
         let held: Vec<String> = loaded.trees.keys().cloned().collect();
         let described = match &loaded.plugin {
             Some((plugin, _)) => plugin.describe()?.roots.as_slice(),
@@ -120,46 +108,6 @@ impl RestoreJob {
         })
     }
 
-    fn load(&self, engine: &Engine) -> Result<Loaded, Error> {
-        let tree = &self.snapshot.1.tree;
-        let Some(manifest) = Manifest::read(&self.repository, tree)? else {
-            let all = walk::find(&self.repository, tree, b"")?;
-            let trees = all.into_iter().map(|all| (PLAIN.to_owned(), all)).collect();
-            return Ok(Loaded {
-                plugin: None,
-                trees,
-                streams_folder: None,
-                streams: BTreeMap::new(),
-            });
-        };
-        let plugin = match &self.plugin {
-            Some(plugin) => plugin.clone(),
-            None => engine.load(&manifest.plugin(&self.repository, tree)?)?,
-        };
-        let mut trees = BTreeMap::new();
-        for root in &manifest.roots {
-            if let Some(node) = walk::find(&self.repository, tree, root.name.as_bytes())? {
-                trees.insert(root.name.clone(), node);
-            }
-        }
-        let mut streams = BTreeMap::new();
-        for name in &manifest.streams {
-            if let Some(node) = walk::find(
-                &self.repository,
-                tree,
-                format!("{STREAMS}/{name}").as_bytes(),
-            )? {
-                streams.insert(name.clone(), node);
-            }
-        }
-        Ok(Loaded {
-            plugin: Some((plugin, manifest)),
-            trees,
-            streams_folder: walk::find(&self.repository, tree, STREAMS.as_bytes())?,
-            streams,
-        })
-    }
-
     fn plan_with(
         self,
         plugin: &Plugin,
@@ -168,63 +116,28 @@ impl RestoreJob {
         targets: Vec<Root>,
         context: &Context,
     ) -> Result<PlannedRestore, Error> {
-        let description = plugin.describe()?;
-        let intent = self
-            .intent
-            .or(description.intents.first().copied())
-            .unwrap_or(Intent::Recover);
-        if !description.intents.contains(&intent) {
-            let problem = format!(
-                "{} does not know the intent `{}`",
-                description.name,
-                intent_word(intent)
-            );
-            return Err(Error::Roots(problem));
-        }
-        let schema = Schema::parse(&description.config_schema)?;
-        let settings = schema.settings(&self.settings)?;
-        let probe = Arc::new(GrantedProbe::new(
-            self.grants.clone(),
-            &targets,
-            context.cancel.clone(),
-        ));
-        let request = RestoreRequest {
-            intent,
-            config: Value::Object(settings.clone()).to_string(),
-            now: convert::contract_time(Timestamp::now()),
-            facts: manifest.contract_facts(),
-            streams: loaded.streams.keys().cloned().collect(),
+        let terms = Terms {
+            intent: self.intent,
+            settings: &self.settings,
+            grants: &self.grants,
             rehearsal: self.rehearsal,
+            safety: self.safety,
         };
-        let config = request.config.clone();
-        let planned = plugin.plan_restore(
-            directories(&targets)?,
-            loaded.trees(&self.repository),
-            probe.clone(),
-            request,
-        );
-        let mut plan = plan::after_probes(planned, &probe)?;
-        plan.findings
-            .extend(host_findings(manifest, &loaded, &targets, &plan));
-        let mut needs = Needs::new(&self.grants, description, true);
-        needs.steps(&plan.before);
-        for placement in &plan.placements {
-            if let PlacementContent::Feed(feed) = &placement.content {
-                needs.command(&feed.command, &format!("the stream {}", feed.name));
-            }
-        }
-        needs.steps(&plan.after);
-        let grants = needs.list(&probe);
+        let offer = loaded.offer(&self.repository, manifest);
+        let mut proposal = propose(plugin, offer, &targets, &terms, context)?;
+        operator::add_feeds(&mut proposal.plan, &self.feeds, &manifest.operator_streams);
+        let own = host_findings(manifest, &loaded, &targets, &proposal.plan);
+        proposal.plan.findings.extend(own);
         Ok(PlannedRestore {
             snapshot: self.snapshot.0,
-            plugin: Some(PluginIdentity::new(plugin, description)),
-            intent,
+            plugin: Some(PluginIdentity::new(plugin, plugin.describe()?)),
+            intent: proposal.intent,
             targets,
-            config: schema.redact(&settings),
-            plan,
-            grants,
+            config: proposal.config,
+            plan: proposal.plan,
+            grants: proposal.grants,
             loaded,
-            settings: config,
+            settings: proposal.settings,
             job: self,
             _lock: None,
         })
@@ -269,21 +182,6 @@ impl RestoreJob {
     }
 }
 
-impl Loaded {
-    /// What the plugin sees of the snapshot.
-    fn trees(&self, repository: &Repository) -> Vec<Arc<dyn Tree>> {
-        let streams = self.streams_folder.iter().map(|node| (STREAMS, node));
-        let roots = self.trees.iter().map(|(name, node)| (name.as_str(), node));
-        roots
-            .chain(streams)
-            .map(|(name, node)| {
-                let tree = SnapshotTree::new(repository.clone(), name.to_owned(), node.clone());
-                Arc::new(tree) as Arc<dyn Tree>
-            })
-            .collect()
-    }
-}
-
 /// What a restore left.
 #[derive(Debug, Serialize)]
 pub struct RestoreOutcome {
@@ -301,6 +199,8 @@ pub struct RestoreOutcome {
     pub missing: Vec<Missing>,
     /// What the plugin and the host had to say, `verify` included.
     pub findings: Vec<Finding>,
+    /// The safety snapshot of what the targets held, where one was asked for.
+    pub safety: Option<SnapshotId>,
     /// How the steps ended.
     pub steps: Vec<StepOutcome>,
     /// Steps that could not be taken back: the data is in place, the application needs attention.
@@ -312,6 +212,11 @@ impl PlannedRestore {
     pub fn approve(self) -> Result<ApprovedRestore, Error> {
         plan::approve(&self.plan.findings, &self.grants)?;
         Ok(ApprovedRestore(self))
+    }
+
+    /// The plugin that made the plan.
+    pub(crate) fn loaded_plugin(&self) -> Option<&Plugin> {
+        self.loaded.plugin.as_ref().map(|(plugin, _)| plugin)
     }
 
     /// Whether carrying it out could alter what is there already: a target that is not known to be empty, a stream that is fed to a command, or
@@ -335,24 +240,19 @@ impl ApprovedRestore {
     /// # Errors
     /// Where a step, a stream or the plugin fails, the rest is left out; what was stopped is started again in any case.
     pub fn run(self, context: &Context, observer: &dyn Observer) -> Result<RestoreOutcome, Error> {
+        self.run_noting(context, observer, &mut |_| Ok(()))
+    }
+
+    /// The same; tells of the safety snapshot before anything is replaced.
+    pub(crate) fn run_noting(
+        self,
+        context: &Context,
+        observer: &dyn Observer,
+        saved: &mut dyn FnMut(SnapshotId) -> Result<(), Error>,
+    ) -> Result<RestoreOutcome, Error> {
         let planned = self.0;
-        let id = convert::job_id();
-        let plugin = planned.plugin.as_ref().map(|plugin| plugin.name.clone());
-        let begun = Begun {
-            kind: "restore".into(),
-            plugin: plugin.unwrap_or_default(),
-            time: Timestamp::now(),
-            roots: planned.targets.clone(),
-            scratch: scratch::place(&context.state, &id),
-            job: id,
-        };
-        let steps = Steps::begin(
-            &context.state,
-            &begun,
-            &context.runtime,
-            context.cancel.clone(),
-            observer,
-        )?;
+        let plugin = planned.plugin.as_ref().map_or("", |plugin| &plugin.name);
+        let steps = Steps::start("restore", plugin, planned.targets.clone(), context, observer)?;
         let outcome = RestoreOutcome {
             snapshot: planned.snapshot,
             targets: planned.targets.clone(),
@@ -361,6 +261,7 @@ impl ApprovedRestore {
             complete: false,
             missing: Vec::new(),
             findings: planned.plan.findings.clone(),
+            safety: None,
             steps: Vec::new(),
             not_undone: Vec::new(),
         };
@@ -372,7 +273,7 @@ impl ApprovedRestore {
             outcome,
             lost: false,
         };
-        let restored = run.restore();
+        let restored = run.restore(saved);
         let Run {
             mut steps, outcome, ..
         } = run;
@@ -388,14 +289,6 @@ impl ApprovedRestore {
             Err(error) => Err(error.and_not_undone(ended)),
         }
     }
-}
-
-fn directories(targets: &[Root]) -> Result<Vec<Arc<dyn Tree>>, Error> {
-    let open = |root: &Root| match Directory::open(&root.name, &root.path) {
-        Ok(directory) => Ok(Arc::new(directory) as Arc<dyn Tree>),
-        Err(failure) => Err(Error::Plugin(failure.into())),
-    };
-    targets.iter().map(open).collect()
 }
 
 /// Whether nothing is there that could be altered.
@@ -472,13 +365,4 @@ fn host_findings(
         }
     }
     findings
-}
-
-/// An intent as the operator writes it.
-pub fn intent_word(intent: Intent) -> &'static str {
-    match intent {
-        Intent::Recover => "recover",
-        Intent::Migrate => "migrate",
-        Intent::Clone => "clone",
-    }
 }

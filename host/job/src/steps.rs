@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use copal_sandbox::types::{Action, Capture, Step};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
@@ -13,8 +14,9 @@ use crate::action::{ActionError, Hands};
 use crate::error::{Error, UndoFailure};
 use crate::journal::{Begun, Interrupted, Journal, Pending};
 use crate::observer::{Observer, StepState};
-use crate::places::Places;
-use crate::{exclusive, scratch};
+use crate::context::Context;
+use crate::places::{Places, Root};
+use crate::{convert, exclusive, scratch};
 
 /// How a step of a job ended; kept in the manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,6 +49,27 @@ pub(crate) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
+    /// Begins a job of this kind here and now.
+    pub(crate) fn start(
+        kind: &str,
+        plugin: &str,
+        roots: Vec<Root>,
+        context: &'a Context,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, Error> {
+        let job = convert::job_id();
+        let begun = Begun {
+            kind: kind.to_owned(),
+            plugin: plugin.to_owned(),
+            time: Timestamp::now(),
+            roots,
+            scratch: scratch::place(&context.state, &job),
+            job,
+        };
+        let cancel = context.cancel.clone();
+        Self::begin(&context.state, &begun, &context.runtime, cancel, observer)
+    }
+
     /// Begins a job: its journal, then its scratch folder.
     pub(crate) fn begin(
         state: &Path,

@@ -1,24 +1,23 @@
 //! A restore while it runs: placements, feeds, verification.
 
-use std::io::{self, Write};
+use std::sync::Arc;
 
-use copal_repository::pass::{Pass, PassError, Passes};
+use copal_repository::pass::Passes;
 use copal_repository::progress::ItemErrorKind;
 use copal_repository::restorer::{self, RestoreOptions};
-use copal_repository::walk;
+use copal_repository::SnapshotId;
 use copal_sandbox::types::{Direction, Feed, Finding, PlacementContent, Severity, VerifyRequest};
 
-use super::{PlannedRestore, RestoreOutcome, directories};
+use super::{PlannedRestore, RestoreOutcome};
 use crate::context::Context;
-use crate::convert;
 use crate::error::Error;
 use crate::manifest::{Missing, STREAMS};
 use crate::observer::Observer;
 use crate::passes::PluginPasses;
 use crate::probe::GrantedProbe;
-use crate::process::{self, ProcessError};
+use crate::proposal::directories;
 use crate::steps::Steps;
-use std::sync::Arc;
+use crate::{convert, feed, safety};
 
 /// A restore while it runs.
 pub(super) struct Run<'a> {
@@ -32,9 +31,17 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(super) fn restore(&mut self) -> Result<(), Error> {
+    pub(super) fn restore(
+        &mut self,
+        saved: &mut dyn FnMut(SnapshotId) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let planned = self.planned;
         self.steps.perform(&planned.plan.before)?;
+        if planned.job.safety {
+            let safety = safety::take(planned, &self.steps, self.context, self.observer)?;
+            saved(safety)?;
+            self.outcome.safety = Some(safety);
+        }
         for placement in &planned.plan.placements {
             match &placement.content {
                 PlacementContent::Tree(name) => self.tree(name)?,
@@ -119,40 +126,13 @@ impl Run<'_> {
         };
         self.observer.phase(&format!("Feeding {}", feed.name));
         let passes = PluginPasses::new(plugin, Direction::Restore, &plan.state, STREAMS);
-        let fed = process::feed(
+        feed::feed(
+            &job.repository,
+            (&feed.name, node),
             &feed.command,
-            self.steps.places(),
-            self.steps.cancel(),
-            |stdin| {
-                if !feed.filter {
-                    return Ok(walk::dump(&job.repository, node, stdin)?);
-                }
-                let mut pass = passes.start().map_err(PassFailed)?;
-                pass.open(feed.name.as_bytes(), node).map_err(PassFailed)?;
-                let mut filtered = Filtered {
-                    pass: &mut *pass,
-                    out: stdin,
-                    failed: None,
-                };
-                let dumped = walk::dump(&job.repository, node, &mut filtered);
-                if let Some(failed) = filtered.failed.take() {
-                    return Err(PassFailed(failed).into());
-                }
-                dumped?;
-                let rest = pass.finish_file().map_err(PassFailed)?;
-                Ok(stdin
-                    .write_all(&rest)
-                    .map_err(|e| copal_repository::Error::io(&feed.name, e))?)
-            },
-        );
-        fed.map_err(|error| match error {
-            FeedError::Process(ProcessError::Interrupted(_)) => Error::interrupted(),
-            FeedError::Process(source) => Error::Stream {
-                name: feed.name.clone(),
-                source,
-            },
-            FeedError::Repository(error) => convert::engine_error(error),
-        })?;
+            feed.filter.then_some(&passes),
+            &self.steps,
+        )?;
         self.note(passes.finish()?)
     }
 
@@ -202,59 +182,5 @@ impl Run<'_> {
         } else {
             Err(Error::Verify(errors))
         }
-    }
-}
-
-/// Why feeding a command ended early.
-enum FeedError {
-    Process(ProcessError),
-    Repository(copal_repository::Error),
-}
-
-impl From<ProcessError> for FeedError {
-    fn from(error: ProcessError) -> Self {
-        Self::Process(error)
-    }
-}
-
-impl From<copal_repository::Error> for FeedError {
-    fn from(error: copal_repository::Error) -> Self {
-        Self::Repository(error)
-    }
-}
-
-struct PassFailed(PassError);
-
-impl From<PassFailed> for FeedError {
-    fn from(PassFailed(error): PassFailed) -> Self {
-        Self::Repository(copal_repository::Error::Pass(match error {
-            PassError::Item(message) => message.into(),
-            PassError::Fatal(error) => error,
-        }))
-    }
-}
-
-/// Sends what is written through a pass.
-struct Filtered<'a> {
-    pass: &'a mut dyn Pass,
-    out: &'a mut dyn Write,
-    failed: Option<PassError>,
-}
-
-impl Write for Filtered<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let chunk = &bytes[..bytes.len().min(1 << 20)];
-        match self.pass.push(chunk) {
-            Ok(ready) => self.out.write_all(&ready)?,
-            Err(error) => {
-                self.failed = Some(error);
-                return Err(io::Error::other("the plugin's filter failed"));
-            }
-        }
-        Ok(chunk.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }

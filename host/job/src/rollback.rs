@@ -1,0 +1,276 @@
+//! Putting back what a restore replaced, from the safety snapshot that was taken before it.
+
+use std::io;
+
+use copal_repository::format::snapshot::Snapshot;
+use copal_repository::restorer::{self, RestoreOptions};
+use copal_repository::{LockGuard, LockMode, Repository, SnapshotId, walk};
+use copal_sandbox::types::Safeguard;
+use copal_sandbox::{Engine, Grants};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{Error, UndoFailure};
+use crate::manifest::{Manifest, Missing, STREAMS};
+use crate::observer::Observer;
+use crate::places::Root;
+use crate::plan::{self, Needed, Needs};
+use crate::restore::RestoreJob;
+use crate::safety::{Recipe, Safety, is_safety};
+use crate::settings::Settings;
+use crate::steps::{StepOutcome, Steps};
+use crate::{convert, feed};
+
+/// A rollback as the operator asks for it.
+#[derive(Clone)]
+pub struct RollbackJob {
+    /// Where the safety snapshot lies.
+    pub repository: Repository,
+    /// The safety snapshot.
+    pub snapshot: (SnapshotId, Snapshot),
+    /// The configuration of the restore, for the secrets that its commands need.
+    pub settings: Settings,
+    /// What the operator allows.
+    pub grants: Grants,
+}
+
+/// A rollback that was planned and not yet performed.
+#[derive(Serialize)]
+pub struct PlannedRollback {
+    /// The safety snapshot.
+    pub snapshot: SnapshotId,
+    /// When it was taken.
+    pub time: Timestamp,
+    /// The snapshot whose restore is taken back.
+    pub restored: SnapshotId,
+    /// The directories that become what they were; nothing else stays in them.
+    pub targets: Vec<Root>,
+    /// The directories at which there was nothing: they are removed.
+    pub removed: Vec<Root>,
+    /// What happens first and last, and which commands take what was saved.
+    #[serde(flatten)]
+    pub(crate) recipe: Recipe,
+    /// The grants that it needs.
+    pub grants: Vec<Needed>,
+    #[serde(skip)]
+    job: RollbackJob,
+    #[serde(skip)]
+    plugin: String,
+    #[serde(skip)]
+    _lock: Option<LockGuard>,
+}
+
+/// What a rollback left.
+#[derive(Debug, Serialize)]
+pub struct RollbackOutcome {
+    /// The safety snapshot.
+    pub snapshot: SnapshotId,
+    /// The directories that are what they were.
+    pub targets: Vec<Root>,
+    /// The directories that were removed.
+    pub removed: Vec<Root>,
+    /// Files written.
+    pub files: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// What could not be put back.
+    pub missing: Vec<Missing>,
+    /// How the steps ended.
+    pub steps: Vec<StepOutcome>,
+    /// Steps that could not be taken back.
+    pub not_undone: Vec<UndoFailure>,
+}
+
+/// The newest safety snapshot of this machine.
+///
+/// # Errors
+/// The repository can't be read, or has none.
+pub fn latest_safety(
+    repository: &Repository,
+    hostname: &str,
+) -> Result<(SnapshotId, Snapshot), Error> {
+    let mut snapshots = repository.snapshots()?;
+    snapshots.retain(|(_, snapshot)| is_safety(snapshot) && snapshot.hostname == hostname);
+    snapshots.pop().ok_or_else(|| {
+        Error::Roots("the repository has no safety snapshot that this machine took".to_owned())
+    })
+}
+
+
+impl RollbackJob {
+    /// Reads what was saved and how it goes back. Changes nothing.
+    pub fn plan(self, engine: &Engine, context: &Context) -> Result<PlannedRollback, Error> {
+        let lock = self.repository.lock(LockMode::Read)?;
+        let (id, snapshot) = &self.snapshot;
+        let manifest = Manifest::read(&self.repository, &snapshot.tree)?;
+        let Some((manifest, safety)) = manifest.and_then(|mut manifest| {
+            let safety = manifest.safety.take()?;
+            Some((manifest, safety))
+        }) else {
+            let problem = format!(
+                "snapshot {} is no safety snapshot: `copal restore` restores it",
+                id.short()
+            );
+            return Err(Error::Roots(problem));
+        };
+        let plugin = engine.load(&manifest.plugin(&self.repository, &snapshot.tree)?)?;
+        let recipe = match safety.recipe() {
+            Some(recipe) => recipe,
+            None => self.plan_again(&manifest, &safety, &plugin, engine, context)?,
+        };
+        let mut needs = Needs::new(&self.grants, plugin.describe()?, true);
+        needs.steps(&recipe.before);
+        for Safeguard { name, put_back, .. } in &recipe.safeguards {
+            needs.command(put_back, &format!("putting {name} back"));
+        }
+        Ok(PlannedRollback {
+            snapshot: *id,
+            time: manifest.time,
+            restored: safety.before,
+            targets: manifest.roots,
+            removed: safety.absent,
+            recipe,
+            grants: needs.finish(),
+            plugin: manifest.plugin.name,
+            job: self,
+            _lock: Some(lock),
+        })
+    }
+
+    /// The recipe with its secrets, from the plugin that made it and from the settings given now.
+    fn plan_again(
+        &self,
+        manifest: &Manifest,
+        safety: &Safety,
+        plugin: &copal_sandbox::Plugin,
+        engine: &Engine,
+        context: &Context,
+    ) -> Result<Recipe, Error> {
+        let targets = manifest.roots.iter().chain(&safety.absent);
+        let job = RestoreJob {
+            repository: self.repository.clone(),
+            snapshot: self.repository.snapshot(&safety.before.to_string())?,
+            plugin: Some(plugin.clone()),
+            targets: targets
+                .map(|root| (Some(root.name.clone()), root.path.clone()))
+                .collect(),
+            intent: Some(safety.intent),
+            settings: self.settings.clone(),
+            feeds: Vec::new(),
+            grants: self.grants.clone(),
+            rehearsal: false,
+            safety: true,
+        };
+        Ok(Recipe::from(&job.plan(engine, context)?.plan))
+    }
+}
+
+impl PlannedRollback {
+    /// Refuses the plan if it needs a grant that was not given.
+    pub fn approve(self) -> Result<ApprovedRollback, Error> {
+        plan::approve(&[], &self.grants)?;
+        Ok(ApprovedRollback(self))
+    }
+
+    /// The steps before anything is put back, which are taken back at the end.
+    pub fn before(&self) -> &[copal_sandbox::types::Step] {
+        &self.recipe.before
+    }
+
+    /// What goes back into commands.
+    pub fn safeguards(&self) -> &[Safeguard] {
+        &self.recipe.safeguards
+    }
+}
+
+/// A rollback that may be carried out.
+pub struct ApprovedRollback(PlannedRollback);
+
+impl ApprovedRollback {
+    /// Puts everything back. Running it again does no harm.
+    ///
+    /// # Errors
+    /// A step or a command fails; the rest is left out, and what was stopped is started again in any case.
+    pub fn run(self, context: &Context, observer: &dyn Observer) -> Result<RollbackOutcome, Error> {
+        let planned = self.0;
+        let roots = [planned.targets.clone(), planned.removed.clone()].concat();
+        let mut steps = Steps::start("rollback", &planned.plugin, roots, context, observer)?;
+        let mut outcome = RollbackOutcome {
+            snapshot: planned.snapshot,
+            targets: planned.targets.clone(),
+            removed: planned.removed.clone(),
+            files: 0,
+            bytes: 0,
+            missing: Vec::new(),
+            steps: Vec::new(),
+            not_undone: Vec::new(),
+        };
+        let done = planned.put_back(&mut steps, &mut outcome, context, observer);
+        steps.undo();
+        outcome.steps = steps.outcomes().to_vec();
+        outcome.not_undone = steps.end();
+        match done {
+            Ok(()) => Ok(outcome),
+            Err(error) => Err(error.and_not_undone(outcome.not_undone)),
+        }
+    }
+}
+
+impl PlannedRollback {
+    fn put_back(
+        &self,
+        steps: &mut Steps<'_>,
+        outcome: &mut RollbackOutcome,
+        context: &Context,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        let RollbackJob {
+            repository,
+            snapshot: (_, snapshot),
+            ..
+        } = &self.job;
+        let find = |path: &str| -> Result<_, Error> {
+            let found = walk::find(repository, &snapshot.tree, path.as_bytes())?;
+            found.ok_or_else(|| Error::Snapshot {
+                what: "tree",
+                problem: format!("there is no {path}"),
+            })
+        };
+        steps.perform(&self.recipe.before)?;
+        let options = RestoreOptions {
+            cancel: context.cancel.clone(),
+            ..RestoreOptions::default()
+        };
+        for root in &self.targets {
+            observer.phase(&format!("Putting back {}", root.path.display()));
+            let summary = restorer::restore_node(
+                repository,
+                &find(&root.name)?,
+                &root.path,
+                None,
+                &options,
+                observer.progress(),
+            );
+            let summary = summary.map_err(convert::engine_error)?;
+            outcome.files += summary.files;
+            outcome.bytes += summary.bytes;
+            outcome.missing.extend(summary.errors.iter().map(Missing::from));
+        }
+        for root in &self.removed {
+            observer.phase(&format!("Removing {}", root.path.display()));
+            match std::fs::remove_dir_all(&root.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::state("remove", &root.path, error));
+                }
+                _ => {}
+            }
+        }
+        for Safeguard { name, put_back, .. } in &self.recipe.safeguards {
+            observer.phase(&format!("Putting back {name}"));
+            let node = find(&format!("{STREAMS}/{name}"))?;
+            feed::feed(repository, (name, &node), put_back, None, steps)?;
+        }
+        Ok(())
+    }
+}

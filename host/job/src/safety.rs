@@ -1,0 +1,162 @@
+//! Saving what a restore is about to replace.
+
+use copal_repository::archiver::{ArchiveOptions, Archiver};
+use copal_repository::format::snapshot::Snapshot;
+use copal_repository::progress::ItemErrorKind;
+use copal_repository::{LockMode, Repository, SnapshotId};
+use copal_sandbox::types::{Intent, RestorePlan, Safeguard, Step};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::backup;
+use crate::context::Context;
+use crate::error::Error;
+use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
+use crate::observer::Observer;
+use crate::places::Root;
+use crate::process;
+use crate::restore::PlannedRestore;
+use crate::steps::Steps;
+
+/// The tag of a safety snapshot.
+pub const SAFETY_TAG: &str = "safety";
+
+/// What a safety snapshot says of the restore that it was taken before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Safety {
+    /// The snapshot that was about to be restored.
+    pub before: SnapshotId,
+    /// Why.
+    pub intent: Intent,
+    /// The targets at which there was nothing.
+    pub absent: Vec<Root>,
+    /// The steps and safeguards of the plan, as far as they hold no secret.
+    plan: Option<Value>,
+}
+
+/// Whether it was taken before a restore, rather than as a backup.
+pub fn is_safety(snapshot: &Snapshot) -> bool {
+    snapshot.tags.iter().any(|tag| tag == SAFETY_TAG)
+}
+
+/// The snapshot of that id or beginning of one; `latest` is the newest that is no safety snapshot.
+///
+/// # Errors
+/// The repository can't be read, or has no such snapshot.
+pub fn snapshot(repository: &Repository, text: &str) -> Result<(SnapshotId, Snapshot), Error> {
+    if text == "latest" {
+        let mut snapshots = repository.snapshots()?;
+        snapshots.retain(|(_, snapshot)| !is_safety(snapshot));
+        if let Some(latest) = snapshots.pop() {
+            return Ok(latest);
+        }
+    }
+    Ok(repository.snapshot(text)?)
+}
+
+/// What a rollback takes from the plan of the restore.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Recipe {
+    /// What the restore did before it replaced anything: it stopped the application.
+    pub(crate) before: Vec<Step>,
+    pub(crate) safeguards: Vec<Safeguard>,
+}
+
+impl From<&RestorePlan> for Recipe {
+    fn from(plan: &RestorePlan) -> Self {
+        Self {
+            before: plan.before.clone(),
+            safeguards: plan.safeguards.clone(),
+        }
+    }
+}
+
+impl Safety {
+    /// The plan's part, where it could be kept.
+    pub(crate) fn recipe(&self) -> Option<Recipe> {
+        serde_json::from_value(self.plan.clone()?).ok()
+    }
+}
+
+/// Saves all that lies in the targets, and what the plan's safeguards save. Nothing of it may be missing.
+pub(crate) fn take(
+    planned: &PlannedRestore,
+    steps: &Steps<'_>,
+    context: &Context,
+    observer: &dyn Observer,
+) -> Result<SnapshotId, Error> {
+    let PlannedRestore {
+        targets, plan, job, ..
+    } = planned;
+    let repository = &job.repository;
+    let plugin = planned.loaded_plugin().ok_or_else(|| {
+        let problem = "a snapshot without a manifest has no plugin to keep with a safety snapshot";
+        Error::Roots(problem.to_owned())
+    })?;
+    let lock = repository.lock(LockMode::Write)?;
+    let (present, absent): (Vec<Root>, Vec<Root>) = targets
+        .iter()
+        .cloned()
+        .partition(|root| root.path.symlink_metadata().is_ok());
+    let parent = backup::parent(repository, &present, &context.identity.hostname)?;
+    let options = ArchiveOptions {
+        parent: parent.as_ref().map(|(_, snapshot)| snapshot.tree),
+        cancel: context.cancel.clone(),
+    };
+    let mut archiver = Archiver::new(repository, options, observer.progress())?;
+    for root in &present {
+        observer.phase(&format!("Saving what is at {}", root.path.display()));
+        archiver.add_tree(&root.name, &root.path, None)?;
+    }
+    for Safeguard { name, save, .. } in &plan.safeguards {
+        observer.phase(&format!("Saving {name}"));
+        let reader = process::stream(save, steps.places(), steps.cancel());
+        let reader = reader.map_err(|source| Error::Stream {
+            name: name.clone(),
+            source,
+        })?;
+        archiver.add_stream(&format!("{STREAMS}/{name}"), reader, None)?;
+    }
+    let errors = archiver.summary().errors;
+    let lost = errors.iter().filter(|error| error.kind == ItemErrorKind::Lost);
+    let lost: Vec<Missing> = lost.map(Missing::from).collect();
+    if !lost.is_empty() {
+        return Err(Error::Unsafe(lost));
+    }
+    let time = Timestamp::now();
+    let manifest = Manifest {
+        time,
+        roots: present.clone(),
+        streams: plan.safeguards.iter().map(|guard| guard.name.clone()).collect(),
+        grants: job.grants.iter().cloned().collect(),
+        missing: errors.iter().map(Missing::from).collect(),
+        safety: Some(Safety {
+            before: planned.snapshot,
+            intent: planned.intent,
+            absent,
+            plan: without_secrets(&Recipe::from(plan)),
+        }),
+        ..Manifest::new(PluginIdentity::new(plugin, plugin.describe()?), context)
+    };
+    manifest.add_to(&mut archiver, plugin)?;
+    let archived = archiver.finish()?;
+    let snapshot = Snapshot {
+        parent: parent.map(|(id, _)| id),
+        paths: targets
+            .iter()
+            .map(|root| root.path.to_string_lossy().into_owned())
+            .collect(),
+        tags: vec![SAFETY_TAG.to_owned(), manifest.plugin_tag()],
+        ..context.snapshot(time, archived.tree)
+    };
+    lock.check()?;
+    Ok(repository.save_snapshot(&snapshot)?)
+}
+
+/// A recipe as JSON that can be read again; none where it holds secrets, which are never written down.
+fn without_secrets(recipe: &Recipe) -> Option<Value> {
+    let value = serde_json::to_value(recipe).ok()?;
+    serde_json::from_value::<Recipe>(value.clone()).ok()?;
+    Some(value)
+}

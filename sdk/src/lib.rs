@@ -128,6 +128,7 @@ pub mod name;
 mod plan;
 mod plugin;
 pub mod service;
+pub mod sql;
 mod step;
 pub mod tar;
 #[cfg(not(target_family = "wasm"))]

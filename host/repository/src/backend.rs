@@ -227,6 +227,11 @@ impl Backend {
         }
     }
 
+    /// As [`Self::remove_async`].
+    pub(crate) fn remove(&self, kind: FileKind, id: &[u8; 32]) -> Result<(), Error> {
+        self.wait(self.remove_async(kind, id))
+    }
+
     /// All files of a kind with their sizes, ordered by id. Files whose name is no id are passed over.
     pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<([u8; 32], u64)>, Error> {
         use futures::TryStreamExt as _;

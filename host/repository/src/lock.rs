@@ -40,6 +40,7 @@ const RELEASE: Duration = Duration::from_secs(10);
 #[must_use = "the lock lasts as long as this"]
 pub struct LockGuard {
     repository: Repository,
+    mode: LockMode,
     /// The lock file that stands for this lock now. Nothing if there is none.
     current: Arc<Mutex<Option<Current>>>,
     refresher: Option<JoinHandle<()>>,
@@ -96,6 +97,19 @@ impl LockGuard {
     }
 }
 
+impl LockGuard {
+    /// As [`Self::check`], for what nobody else may do meanwhile.
+    pub(crate) fn check_exclusive(&self) -> Result<(), Error> {
+        match self.mode {
+            LockMode::Exclusive => self.check(),
+            LockMode::Read | LockMode::Write => Err(Error::Unsupported(format!(
+                "the repository at {} is not locked exclusively",
+                self.repository.location()
+            ))),
+        }
+    }
+}
+
 impl Repository {
     /// Locks the repository.
     ///
@@ -109,6 +123,7 @@ impl Repository {
                 tracing::debug!(%error, "reading without a lock");
                 return Ok(LockGuard {
                     repository: self.clone(),
+                    mode,
                     current: Arc::default(),
                     refresher: None,
                 });
@@ -121,6 +136,7 @@ impl Repository {
                 .spawn(refresh(self.clone(), exclusive, Arc::clone(&current)));
         let guard = LockGuard {
             repository: self.clone(),
+            mode,
             current,
             refresher: Some(refresher),
         };
@@ -149,9 +165,7 @@ impl Repository {
                 }
                 Err(error) => return Err(error),
                 Ok(file) if is_stale(&file) => {
-                    let removed = self
-                        .runtime()
-                        .block_on(self.backend().remove_async(FileKind::Lock, &id));
+                    let removed = self.backend().remove(FileKind::Lock, &id);
                     tracing::info!(holder = %describe(&file), ?removed, "a stale lock is passed over");
                 }
                 Ok(file) if exclusive || file.exclusive => {

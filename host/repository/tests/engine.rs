@@ -284,3 +284,42 @@ fn a_lock_whose_file_is_gone_is_not_relied_on() {
     }
     assert_eq!(guard.check().unwrap_err().kind(), ErrorKind::Locked);
 }
+
+#[test]
+fn snapshots_are_removed_under_an_exclusive_lock_alone() {
+    let runtime = Runtime::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let repository = init(directory.path(), &runtime);
+    for content in [b"first", b"other"] {
+        save(&repository, &[content.to_vec()]);
+    }
+    let ids: Vec<_> = repository
+        .snapshots()
+        .unwrap()
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    let guard = repository.lock(LockMode::Write).unwrap();
+    let error = repository.forget(&ids[..1], &guard).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let refused = repository.lock(LockMode::Exclusive).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Locked);
+    drop(guard);
+    let guard = repository.lock(LockMode::Exclusive).unwrap();
+    repository.forget(&ids[..1], &guard).unwrap();
+    repository.forget(&ids[..1], &guard).unwrap();
+    let left: Vec<_> = repository
+        .snapshots()
+        .unwrap()
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(left, ids[1..]);
+    for lock in files(directory.path().join("repository/locks")) {
+        std::fs::remove_file(lock).unwrap();
+    }
+    let error = repository.forget(&ids[1..], &guard).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    drop(guard);
+    assert_eq!(checked(directory.path(), &runtime).snapshots, 1);
+}

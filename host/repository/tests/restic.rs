@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use copal_repository::checker::{CheckOptions, check};
+use copal_repository::forget::RetentionPolicy;
 use copal_repository::format::key::ScryptCost;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
@@ -286,4 +287,121 @@ fn locks_of_restic_s_kind_exclude_and_are_excluded() {
     drop(exclusive);
     restic(&path, &["prune"]);
     restic(&path, &["unlock"]);
+}
+
+/// Runs of snapshots, hours, days and weeks apart, by clocks of several places.
+fn history(seed: u64) -> Vec<Snapshot> {
+    let mut state = seed | 1;
+    let mut below = |limit: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % limit
+    };
+    let mut seconds = Timestamp::now().seconds;
+    let snapshot = |index: usize| {
+        let gap = [900, 7_200, 100_000, 900_000, 9_000_000][index / 20];
+        seconds -= 1 + below(gap).cast_signed();
+        let time = Timestamp {
+            seconds,
+            nanoseconds: below(1_000_000_000) as u32,
+            offset_minutes: [0, 60, -300, 345][below(4) as usize],
+        };
+        let tags = ["a", "b"].into_iter().filter(|_| below(3) == 0);
+        let tags = tags.map(str::to_owned).collect();
+        Snapshot {
+            tags,
+            ..Snapshot::new(time, TreeId([0; 32]))
+        }
+    };
+    (0..100).map(snapshot).collect()
+}
+
+#[test]
+fn restic_would_forget_the_same_snapshots() {
+    if !have_restic() {
+        return;
+    }
+    let version = Command::new("restic").arg("version").output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let minor = version.split('.').nth(1).unwrap().parse::<u32>().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let repository = init(directory.path(), &runtime);
+    for snapshot in history(Timestamp::now().seconds.unsigned_abs()) {
+        repository.save_snapshot(&snapshot).unwrap();
+    }
+    let snapshots = repository.snapshots().unwrap();
+    for rules in [
+        &[("keep-last", "3")][..],
+        &[
+            ("keep-hourly", "24"),
+            ("keep-daily", "7"),
+            ("keep-weekly", "4"),
+        ],
+        &[
+            ("keep-daily", "200"),
+            ("keep-monthly", "12"),
+            ("keep-yearly", "75"),
+        ],
+        &[("keep-within", "1d"), ("keep-monthly", "3")],
+        &[("keep-within", "1m3d7h"), ("keep-within-weekly", "2m")],
+        &[
+            ("keep-within-hourly", "40h"),
+            ("keep-within-daily", "3m"),
+            ("keep-within-monthly", "1y"),
+            ("keep-within-yearly", "5y1m"),
+        ],
+        &[("keep-tag", "a,b"), ("keep-last", "1")],
+    ] {
+        let mut json = serde_json::Map::new();
+        let mut arguments = vec!["forget", "--dry-run", "--json", "--group-by", ""];
+        let flags: Vec<_> = rules
+            .iter()
+            .map(|(rule, value)| format!("--{rule}={value}"))
+            .collect();
+        arguments.extend(flags.iter().map(String::as_str));
+        for (rule, value) in rules {
+            let value = match value.parse::<u32>() {
+                Ok(number) => number.into(),
+                Err(_) if *rule == "keep-tag" => vec![*value].into(),
+                Err(_) => serde_json::Value::from(*value),
+            };
+            json.insert((*rule).to_owned(), value);
+        }
+        let policy: RetentionPolicy = serde_json::from_value(json.into()).unwrap();
+        let mut decisions = policy.apply(&snapshots, Timestamp::now());
+        if minor < 16 {
+            // Before 0.16, restic did not keep the oldest of too few.
+            for decision in &mut decisions {
+                decision
+                    .reasons
+                    .retain(|reason| !reason.starts_with("oldest"));
+            }
+        }
+        let output = restic(directory.path(), &arguments);
+        let groups: serde_json::Value =
+            serde_json::from_str(output.lines().next().unwrap()).unwrap();
+        for (list, kept) in [("keep", true), ("remove", false)] {
+            let restics = groups[0][list].as_array().map_or(&[][..], Vec::as_slice);
+            let restics: Vec<_> = restics
+                .iter()
+                .map(|snapshot| snapshot["id"].as_str().unwrap())
+                .collect();
+            let ours = decisions
+                .iter()
+                .filter(|decision| decision.is_kept() == kept);
+            let ours: Vec<_> = ours.map(|decision| decision.id.to_string()).collect();
+            assert_eq!(ours, restics, "{list} {rules:?}");
+        }
+        let reasons = groups[0]["reasons"].as_array().unwrap();
+        for (decision, restics) in decisions
+            .iter()
+            .filter(|decision| decision.is_kept())
+            .zip(reasons)
+        {
+            let restics = restics["matches"].as_array().unwrap().len();
+            assert_eq!(decision.reasons.len(), restics, "{rules:?} {decision:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ pub mod lock;
 pub mod pack;
 pub mod polynomial;
 pub mod snapshot;
-mod time;
+pub(crate) mod time;
 pub mod tree;
 pub mod unpacked;
 

@@ -23,10 +23,11 @@ pub struct Timestamp {
 /// The first second of the year 0 and the last of 9999: what RFC 3339 can say.
 const RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
-const DAY: i64 = 24 * 60 * 60;
+/// Seconds of a day.
+pub(crate) const DAY: i64 = 24 * 60 * 60;
 
 /// Days from 1970-01-01 to year, month and day. Years begin in March here, so that the leap day is the last.
-fn days((year, month, day): (i64, i64, i64)) -> i64 {
+pub(crate) fn days((year, month, day): (i64, i64, i64)) -> i64 {
     let year = if month > 2 { year } else { year - 1 };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
@@ -34,7 +35,7 @@ fn days((year, month, day): (i64, i64, i64)) -> i64 {
 }
 
 /// Undoes [`days`].
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let day_of_era = days.rem_euclid(146_097);
     let year_of_era =
@@ -71,6 +72,17 @@ impl Timestamp {
                 .unsigned_abs(),
             offset_minutes: i16::try_from(now.offset().seconds() / 60).unwrap_or(0),
         }
+    }
+
+    /// Seconds since what the local clock showed as 1970-01-01T00:00:00.
+    pub(crate) fn local_seconds(self) -> i64 {
+        self.seconds
+            .saturating_add(i64::from(self.offset_minutes) * 60)
+    }
+
+    /// Seconds and nanoseconds since 1970-01-01T00:00:00Z: what sets two points in time apart.
+    pub(crate) fn instant(self) -> (i64, u32) {
+        (self.seconds, self.nanoseconds)
     }
 }
 

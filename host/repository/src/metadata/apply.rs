@@ -4,14 +4,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmod, chownat,
-    fchmod, fchown, fsetxattr, futimens, lsetxattr, mkfifoat, mknodat, openat, symlinkat,
-    utimensat,
+    fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, lsetxattr, mkfifoat, mknodat,
+    openat, symlinkat, utimensat,
 };
 use rustix::io::{self, Errno};
 use rustix::process::geteuid;
 
 use super::names::Names;
-use super::{Item, path_in};
+use super::{ATTRIBUTE_LIMIT, Item, path_in};
 use crate::format::tree::{Node, NodeKind};
 
 /// Creates what `node` is, unless it has content or is a directory, as `name` in `directory`.
@@ -117,6 +117,30 @@ impl Applier {
             }
         }
     }
+}
+
+/// Removes the extended attributes of an open item that `node` has not; returns what went wrong.
+pub(crate) fn remove_other_attributes(node: &Node, item: BorrowedFd<'_>) -> Vec<String> {
+    let mut list = vec![0; ATTRIBUTE_LIMIT];
+    let length = match flistxattr(item, &mut *list) {
+        Ok(length) => length,
+        Err(Errno::NOTSUP) => return Vec::new(),
+        Err(error) => return vec![format!("can't list its extended attributes: {error}")],
+    };
+    let names = list.get(..length).unwrap_or_default();
+    let others = names.split(|&byte| byte == 0).filter(|name| {
+        let mut wanted = node.extended_attributes.iter();
+        !name.is_empty() && !wanted.any(|(wanted, _)| wanted == name)
+    });
+    others
+        .filter_map(|name| {
+            let error = fremovexattr(item, name).err()?;
+            let name = String::from_utf8_lossy(name);
+            Some(format!(
+                "can't remove its extended attribute {name}: {error}"
+            ))
+        })
+        .collect()
 }
 
 fn set_mode(mode: Mode, item: Item<'_>) -> io::Result<()> {

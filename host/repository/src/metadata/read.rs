@@ -7,12 +7,9 @@ use rustix::fs::{FileType, Stat, fgetxattr, flistxattr, lgetxattr, llistxattr};
 use rustix::io::Errno;
 
 use super::names::Names;
-use super::{Item, path_in};
+use super::{ATTRIBUTE_LIMIT, Item, path_in};
 use crate::format::Timestamp;
 use crate::format::tree::{Node, NodeKind};
-
-/// Linux's bound for the list of an item's extended attributes, and for one's value.
-const ATTRIBUTE_LIMIT: usize = 64 << 10;
 
 /// Names and values of extended attributes.
 pub(crate) type Attributes = Vec<(Vec<u8>, Vec<u8>)>;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::format::tree::Node;
 use crate::id::BlobId;
 use crate::index::Location;
-use crate::metadata::{Applier, Item};
+use crate::metadata::{Applier, Item, remove_other_attributes};
 use crate::parallel;
 use crate::pass::Trouble;
 use crate::progress::join;
@@ -98,7 +98,12 @@ impl Batch {
         for (path, node) in &self.directories {
             match job.target.open_directory(path) {
                 Ok(fd) => {
-                    for problem in applier.apply(node, Item::Open(fd.as_fd())) {
+                    let mut problems = match job.exact {
+                        true => remove_other_attributes(node, fd.as_fd()),
+                        false => Vec::new(),
+                    };
+                    problems.extend(applier.apply(node, Item::Open(fd.as_fd())));
+                    for problem in problems {
                         job.inexact(path, problem);
                     }
                 }

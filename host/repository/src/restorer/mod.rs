@@ -4,6 +4,7 @@
 //! full, several threads fetch what it needs in the order of the packs, each blob once, and write it where it belongs.
 
 mod batch;
+mod exact;
 mod file;
 mod sparse;
 mod target;
@@ -28,6 +29,9 @@ use walker::Walker;
 pub struct RestoreOptions {
     /// Set to true from anywhere, it ends the work with [`Error::Interrupted`].
     pub cancel: Arc<AtomicBool>,
+    /// Removes from the directories that are restored whatever the snapshot does not hold in them. What a pass leaves out stays as it
+    /// is, and so do sockets, which no snapshot holds, and file systems that are mounted there. No symlink is followed.
+    pub exact: bool,
 }
 
 /// What has been restored.
@@ -43,6 +47,8 @@ pub struct RestoreSummary {
     pub bytes: u64,
     /// Entries left out by verdict; what lies beneath a directory is not counted.
     pub skipped: u64,
+    /// Entries removed because the snapshot does not hold them; what lay beneath a directory is not counted.
+    pub removed: u64,
     /// What could not be restored, or not well.
     pub errors: Vec<ItemError>,
 }
@@ -113,6 +119,7 @@ struct Job<'a> {
     passes: Option<&'a dyn Passes>,
     progress: &'a dyn Progress,
     cancel: &'a AtomicBool,
+    exact: bool,
     summary: Mutex<RestoreSummary>,
 }
 
@@ -131,6 +138,7 @@ impl<'a> Job<'a> {
             passes,
             progress,
             cancel: &options.cancel,
+            exact: options.exact,
             summary: Mutex::default(),
         })
     }

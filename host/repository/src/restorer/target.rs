@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 /// What names of unfinished things begin with.
 const TEMPORARY: &str = ".copal-tmp-";
 
-const DIRECTORY: OFlags = OFlags::RDONLY
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
@@ -75,14 +75,18 @@ pub(super) fn make_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Owne
         }
         error => format!("can't open the directory: {error}"),
     })?;
-    if let Ok(stat) = fstat(&fd)
+    let_owner_write(fd.as_fd());
+    Ok(fd)
+}
+
+/// Lets its owner write into a directory. If this fails, so does what comes next, and says what.
+pub(super) fn let_owner_write(directory: BorrowedFd<'_>) {
+    if let Ok(stat) = fstat(directory)
         && let mode = Mode::from_raw_mode(stat.st_mode)
         && !mode.contains(Mode::RWXU)
     {
-        // If this fails, so does what comes next, and says what.
-        let _ = fchmod(&fd, mode | Mode::RWXU);
+        let _ = fchmod(directory, mode | Mode::RWXU);
     }
-    Ok(fd)
 }
 
 /// Removes what a killed run left unfinished in `directory`.

@@ -2,11 +2,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+
+use rustix::fs::FileType;
 
 use super::Job;
 use super::batch::{Batch, First, Link};
+use super::exact::remove_others;
 use super::file::PendingFile;
 use super::target::{make_directory, put_in_place, remove_leftovers};
 use crate::error::Error;
@@ -16,6 +19,14 @@ use crate::metadata::{Applier, Item, create_special};
 use crate::pass::{Change, LazyPass, Trouble, Verdict, is_file_name};
 use crate::progress::join;
 use crate::walk::check_depth;
+
+/// What becomes of the entries of a directory.
+struct Decided {
+    /// Those that are restored, each with what to alter.
+    entries: Vec<(Node, Change)>,
+    /// Names of those that are not, so that what the target has in their place stays.
+    spared: BTreeSet<Vec<u8>>,
+}
 
 /// A directory whose entries are being restored.
 struct Level {
@@ -67,8 +78,8 @@ impl<'a> Walker<'a> {
     pub(super) fn enter_single(&mut self, node: Node) -> Result<(), Error> {
         let fd = self.job.target.open_directory(b"");
         let fd = fd.map_err(|error| Error::io(self.job.target_path, error.into()))?;
-        let entries = self.decide(b"", vec![node])?;
-        self.push(fd, Vec::new(), Arc::default(), None, entries);
+        let decided = self.decide(b"", vec![node])?;
+        self.push(fd, Vec::new(), Arc::default(), None, decided.entries);
         Ok(())
     }
 
@@ -110,15 +121,20 @@ impl<'a> Walker<'a> {
                 "the repository has no listing of it".to_owned(),
             )),
         };
-        let nodes = match tree {
-            Ok(tree) => tree.nodes,
+        let entries = match tree {
+            Ok(tree) => {
+                let decided = self.decide(&source, tree.nodes)?;
+                if self.job.exact {
+                    self.remove_others(fd.as_fd(), &path, &decided);
+                }
+                decided.entries
+            }
             Err(Trouble::End(error)) => return Err(error),
             Err(Trouble::Item(message)) => {
                 self.job.item_error(&path, message);
                 Vec::new()
             }
         };
-        let entries = self.decide(&source, nodes)?;
         self.job.summary(|summary| summary.directories += 1);
         self.push(fd, source, path, metadata, entries);
         Ok(())
@@ -151,11 +167,7 @@ impl<'a> Walker<'a> {
     }
 
     /// What becomes of `nodes`, all of the directory `source` of the snapshot. No name that it lets through leads anywhere else.
-    fn decide(
-        &mut self,
-        source: &[u8],
-        mut nodes: Vec<Node>,
-    ) -> Result<Vec<(Node, Change)>, Error> {
+    fn decide(&mut self, source: &[u8], mut nodes: Vec<Node>) -> Result<Decided, Error> {
         nodes.retain(|node| {
             let fit = is_file_name(&node.name);
             if !fit {
@@ -166,6 +178,7 @@ impl<'a> Walker<'a> {
         });
         let verdicts = self.pass.classify(source, &nodes)?;
         let mut names = BTreeSet::new();
+        let mut spared = BTreeSet::new();
         let mut entries = Vec::with_capacity(nodes.len());
         for (node, verdict) in nodes.into_iter().zip(verdicts) {
             let change = match verdict {
@@ -173,10 +186,12 @@ impl<'a> Walker<'a> {
                 Ok(Verdict::Change(change)) => change,
                 Ok(Verdict::Skip) => {
                     self.job.summary(|summary| summary.skipped += 1);
+                    spared.insert(node.name);
                     continue;
                 }
                 Err(message) => {
                     self.job.item_error(&join(source, &node.name), message);
+                    spared.insert(node.name);
                     continue;
                 }
             };
@@ -184,6 +199,7 @@ impl<'a> Walker<'a> {
             if !is_file_name(name) {
                 let message = format!("can't be renamed to `{}`", name.escape_ascii());
                 self.job.item_error(&join(source, &node.name), message);
+                spared.insert(node.name);
             } else if !names.insert(name.clone()) {
                 let message = "another entry of the directory has the same name";
                 self.job.item_error(&join(source, &node.name), message);
@@ -191,7 +207,36 @@ impl<'a> Walker<'a> {
                 entries.push((node, change));
             }
         }
-        Ok(entries)
+        Ok(Decided { entries, spared })
+    }
+
+    /// Removes from an open directory what is neither one of `decided`, of a kind that can be replaced in place, nor spared.
+    fn remove_others(&self, fd: BorrowedFd<'_>, path: &[u8], decided: &Decided) {
+        let entries = decided.entries.iter().map(|(node, change)| {
+            let name = change.name.as_ref().unwrap_or(&node.name);
+            (name.as_slice(), node.kind == NodeKind::Directory)
+        });
+        let directories: HashMap<_, _> = entries.collect();
+        let stays = |name: &[u8], kind| {
+            let same = directories
+                .get(name)
+                .is_some_and(|&directory| directory == (kind == FileType::Directory));
+            same || kind == FileType::Socket || decided.spared.contains(name)
+        };
+        match remove_others(fd, stays) {
+            Ok(removed) => {
+                self.job.summary(|summary| summary.removed += removed.count);
+                for (name, error) in removed.failed {
+                    let message = format!("is not in the snapshot and can't be removed: {error}");
+                    self.job.inexact(&join(path, &name), message);
+                }
+            }
+            Err(error) => {
+                let message =
+                    format!("can't list it to remove what is not in the snapshot: {error}");
+                self.job.inexact(path, message);
+            }
+        }
     }
 
     fn entry(&mut self, original: Node, change: Change) -> Result<(), Error> {

@@ -88,10 +88,18 @@ impl Place {
 
     /// Restores the root `home` into `target`.
     pub(crate) fn restore(&self, tree: TreeId, passes: Option<&dyn Passes>) -> RestoreSummary {
+        self.restore_with(tree, passes, &RestoreOptions::default())
+    }
+
+    pub(crate) fn restore_with(
+        &self,
+        tree: TreeId,
+        passes: Option<&dyn Passes>,
+        options: &RestoreOptions,
+    ) -> RestoreSummary {
         let node = self.find(&tree, b"home");
         let target = self.path("target");
-        let options = RestoreOptions::default();
-        restore_node(&self.repository, &node, &target, passes, &options, &Silent).unwrap()
+        restore_node(&self.repository, &node, &target, passes, options, &Silent).unwrap()
     }
 
     pub(crate) fn find(&self, tree: &TreeId, path: &[u8]) -> Node {

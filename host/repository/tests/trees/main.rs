@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 mod archive;
+mod compare;
+mod exact;
 mod fixture;
 mod members;
 mod restic;

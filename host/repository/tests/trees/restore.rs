@@ -179,6 +179,7 @@ fn a_restore_that_is_cancelled_leaves_no_half_file() {
     let cancel = Arc::new(AtomicBool::new(false));
     let options = RestoreOptions {
         cancel: Arc::clone(&cancel),
+        ..Default::default()
     };
     let subtree = place.find(&archived.tree, b"home").subtree.unwrap();
     let target = place.path("target");

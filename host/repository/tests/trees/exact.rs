@@ -1,0 +1,189 @@
+//! Restores that remove what the snapshot does not hold.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use copal_repository::TreeId;
+use copal_repository::format::BlobKind;
+use copal_repository::format::tree::{Node, NodeKind, Tree};
+use copal_repository::pass::{Change, PassError, Verdict};
+use copal_repository::progress::{ItemErrorKind, Silent};
+use copal_repository::restorer::{RestoreOptions, restore_node};
+use copal_repository::{WriterOptions, pass};
+use rustix::fs::{XattrFlags, lsetxattr};
+
+use crate::fixture::{Place, assert_same, describe, rich_tree};
+
+fn exact() -> RestoreOptions {
+    RestoreOptions {
+        exact: true,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_directory_is_put_back_exactly() {
+    let place = Place::new();
+    rich_tree(&place.path("source"));
+    let before = describe(&place.path("source"));
+    let archived = place.archive(None, None);
+    // What is changed, grows or is replaced by something of another kind.
+    fs::rename(place.path("source"), place.path("target")).unwrap();
+    let target = |name: &str| place.path("target").join(name);
+    fs::create_dir_all(target("more/and/more")).unwrap();
+    fs::write(target("more/and/file"), "new").unwrap();
+    fs::write(target("deep/a/new"), "new").unwrap();
+    fs::write(target("text"), "other").unwrap();
+    fs::remove_file(target("small")).unwrap();
+    fs::create_dir_all(target("small/full")).unwrap();
+    fs::remove_dir_all(target("many")).unwrap();
+    fs::write(target("many"), "a file").unwrap();
+    fs::remove_dir_all(target("setgid")).unwrap();
+    fs::create_dir(place.path("outside")).unwrap();
+    fs::write(place.path("outside/file"), "mine").unwrap();
+    symlink(place.path("outside"), target("setgid")).unwrap();
+    symlink(place.path("outside"), target("more/link")).unwrap();
+    symlink(place.path("outside"), target("new link")).unwrap();
+    let name = &b"user.copal.new"[..];
+    lsetxattr(target("empty"), name, b"new", XattrFlags::empty()).unwrap();
+
+    let summary = place.restore_with(archived.tree, None, &exact());
+    assert_eq!(summary.errors, []);
+    // `more`, `new link` and `deep/a/new`, and the three that stood in the way.
+    assert_eq!(summary.removed, 6);
+    assert_same(&before, &describe(&place.path("target")));
+    assert_eq!(fs::read(place.path("outside/file")).unwrap(), b"mine");
+
+    let again = place.restore_with(archived.tree, None, &exact());
+    assert_eq!((again.errors, again.removed), (vec![], 0));
+    assert_same(&before, &describe(&place.path("target")));
+}
+
+#[test]
+fn a_restore_that_is_not_exact_removes_nothing() {
+    let place = Place::new();
+    place.write("file", "x");
+    let archived = place.archive(None, None);
+    fs::create_dir_all(place.path("target/more")).unwrap();
+    let summary = place.restore(archived.tree, None);
+    assert_eq!((summary.errors, summary.removed), (vec![], 0));
+    assert!(place.path("target/more").exists());
+}
+
+#[test]
+fn a_root_that_is_a_file_spares_its_siblings() {
+    let place = Place::new();
+    place.write("file", "x");
+    let archived = place.archive(None, None);
+    let node = place.find(&archived.tree, b"home/file");
+    fs::create_dir(place.path("target")).unwrap();
+    fs::write(place.path("target/sibling"), "mine").unwrap();
+    let target = place.path("target/file");
+    let summary = restore_node(&place.repository, &node, &target, None, &exact(), &Silent);
+    assert_eq!(summary.unwrap().removed, 0);
+    assert_eq!(fs::read(place.path("target/sibling")).unwrap(), b"mine");
+}
+
+/// Leaves out what is named `skipped`, fails for all of `broken`, and renames `old`.
+struct Selective;
+
+impl pass::Passes for Selective {
+    fn start(&self) -> Result<Box<dyn pass::Pass>, PassError> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl pass::Pass for Selective {
+    fn classify(&mut self, directory: &[u8], nodes: &[Node]) -> Result<Vec<Verdict>, PassError> {
+        let renamed = Change {
+            name: Some(b"new".to_vec()),
+            ..Default::default()
+        };
+        let verdict = |node: &Node| match &*node.name {
+            b"skipped" => Verdict::Skip,
+            b"old" => Verdict::Change(renamed.clone()),
+            _ => Verdict::Keep,
+        };
+        match directory {
+            b"broken" => Err(PassError::Item("no verdict".into())),
+            _ => Ok(nodes.iter().map(verdict).collect()),
+        }
+    }
+
+    fn open(&mut self, _: &[u8], _: &Node) -> Result<(), PassError> {
+        Ok(())
+    }
+
+    fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, PassError> {
+        Ok(chunk.to_vec())
+    }
+
+    fn finish_file(&mut self) -> Result<Vec<u8>, PassError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn what_a_pass_leaves_out_and_sockets_stay() {
+    let place = Place::new();
+    for name in ["skipped/inside", "old", "broken/file", "kept"] {
+        place.write(name, "stored");
+    }
+    let archived = place.archive(None, None);
+    let target = place.path("target");
+    for directory in ["skipped", "broken"] {
+        fs::create_dir_all(target.join(directory)).unwrap();
+    }
+    for file in ["skipped/mine", "old", "broken/file", "broken/other"] {
+        fs::write(target.join(file), "mine").unwrap();
+    }
+    let _socket = UnixListener::bind(target.join("socket")).unwrap();
+    let summary = place.restore_with(archived.tree, Some(&Selective), &exact());
+    assert_eq!(summary.errors.len(), 1, "{:?}", summary.errors);
+    // `old`, which is `new` in the target, and `broken/other`.
+    assert_eq!(summary.removed, 2);
+    let mut left: Vec<_> = describe(&target).into_keys().collect();
+    left.sort();
+    let left: Vec<_> = left.iter().filter_map(|path| path.to_str()).collect();
+    let expected = [
+        "",
+        "broken",
+        "broken/file",
+        "kept",
+        "new",
+        "skipped",
+        "skipped/mine",
+        "socket",
+    ];
+    assert_eq!(left, expected);
+    assert_eq!(fs::read(target.join("broken/file")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_directory_whose_listing_is_lost_keeps_what_is_in_the_target() {
+    let place = Place::new();
+    let writer = place.repository.writer(WriterOptions::default()).unwrap();
+    let store = |nodes| {
+        let json = Tree { nodes }.encode();
+        TreeId::from(writer.store(BlobKind::Tree, &json).unwrap().id)
+    };
+    let lost = Node {
+        subtree: Some(TreeId([7; 32])),
+        ..Node::new("lost", NodeKind::Directory)
+    };
+    let home = Node {
+        subtree: Some(store(vec![lost])),
+        mode: 0o755,
+        ..Node::new("home", NodeKind::Directory)
+    };
+    let tree = store(vec![home]);
+    writer.finish().unwrap();
+    fs::create_dir_all(place.path("target/lost/inside")).unwrap();
+    fs::write(place.path("target/gone"), "").unwrap();
+    let summary = place.restore_with(tree, None, &exact());
+    assert_eq!(summary.errors.len(), 1, "{:?}", summary.errors);
+    assert_eq!(summary.errors[0].kind, ItemErrorKind::Lost);
+    assert_eq!(summary.removed, 1);
+    assert!(place.path("target/lost/inside").exists());
+}

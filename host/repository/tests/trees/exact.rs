@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use copal_repository::TreeId;
 use copal_repository::format::BlobKind;
@@ -186,4 +187,48 @@ fn a_directory_whose_listing_is_lost_keeps_what_is_in_the_target() {
     assert_eq!(summary.errors[0].kind, ItemErrorKind::Lost);
     assert_eq!(summary.removed, 1);
     assert!(place.path("target/lost/inside").exists());
+}
+
+/// Something mounted, for as long as this lives.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+fn what_is_mounted_beneath_the_target_stays() {
+    let place = Place::new();
+    place.write("file", "x");
+    let archived = place.archive(None, None);
+    let other = place.path("other");
+    let inside = place.path("target/more/mounted");
+    fs::create_dir_all(&inside).unwrap();
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("file"), "of another file system").unwrap();
+    // Even one that is in the same file system.
+    let mut mount = Command::new("mount");
+    mount.arg("--bind").arg(&other).arg(&inside);
+    let Ok(true) = mount.output().map(|output| output.status.success()) else {
+        eprintln!("passed over: nothing can be mounted here");
+        return;
+    };
+    let _mounted = Mounted(inside);
+    let summary = place.restore_with(archived.tree, None, &exact());
+    let [error] = &summary.errors[..] else {
+        panic!("{:?}", summary.errors)
+    };
+    assert_eq!(
+        (error.path.as_str(), error.kind),
+        ("more", ItemErrorKind::Inexact)
+    );
+    assert!(
+        error.message.contains("a file system is mounted"),
+        "{error}"
+    );
+    assert!(other.join("file").exists());
 }

@@ -100,7 +100,7 @@ fn describe(plan: &mut BackupPlan, history: &History) {
         ));
     }
     if let Some(flyway) = &history.flyway {
-        let versions = flyway
+        let mut versions = flyway
             .migrations
             .iter()
             .filter_map(|installed| installed.version.as_deref());

@@ -13,11 +13,12 @@ use crate::progress::display;
 /// What the name of the directory that lists a file's members adds to the file's.
 pub(super) const SUFFIX: &str = ".members";
 
-/// How much memory the list of one file's members may take, in bytes: some million members.
-const MOST_MEMORY: usize = 128 << 20;
+/// How much the members of one file may take, by a rough count of bytes: half a million with long paths. What is beyond that is
+/// neither listed nor cut.
+const MOST: usize = 256 << 20;
 
-/// What a member takes besides its path.
-const OVERHEAD: usize = size_of::<Listed>();
+/// What a name in a member's path takes besides its bytes: a part of a list here, and later perhaps a directory.
+const NAME: usize = 64;
 
 /// A member whose bytes are all cut.
 pub(super) struct Listed {
@@ -37,7 +38,8 @@ pub(super) struct Members {
     listed: Vec<Listed>,
     /// Where the last that is known of ends.
     end: u64,
-    memory: usize,
+    /// What all members take that were announced so far.
+    size: usize,
 }
 
 impl Members {
@@ -45,9 +47,9 @@ impl Members {
     pub(super) fn announce(&mut self, members: Vec<Member>, position: u64) -> Result<(), Error> {
         for member in members {
             let end = member.offset.checked_add(member.length);
-            let names = member.path.split(|&byte| byte == b'/').all(is_file_name);
+            let fit = names(&member.path).all(is_file_name);
             match end {
-                Some(end) if names && member.offset >= self.end.max(position) => self.end = end,
+                Some(end) if fit && member.offset >= self.end.max(position) => self.end = end,
                 _ => {
                     let path = display(&member.path);
                     let message = format!(
@@ -58,8 +60,14 @@ impl Members {
                     return Err(Error::Pass(message.into()));
                 }
             }
-            self.memory = self.memory.saturating_add(OVERHEAD + member.path.len());
-            self.ahead.push_back(member);
+            let size = member.path.len() + NAME * names(&member.path).count();
+            self.size = self.size.saturating_add(size);
+            if self.size <= MOST {
+                self.ahead.push_back(member);
+            }
+        }
+        if self.size > MOST {
+            (self.ahead, self.listed, self.open) = Default::default();
         }
         Ok(())
     }
@@ -76,26 +84,25 @@ impl Members {
     pub(super) fn cross(&mut self, chunks: usize) {
         match self.open.take() {
             None => self.open = self.ahead.pop_front().map(|member| (member, chunks)),
-            Some((member, first)) if self.memory <= MOST_MEMORY => self.listed.push(Listed {
+            Some((member, first)) => self.listed.push(Listed {
                 path: member.path,
                 size: member.length,
                 chunks: first..chunks,
             }),
-            Some(_) => self.listed = Vec::new(),
         }
     }
 
     /// All members of the file `name`, which has been read to its end, in the order of a walk through them; or why they can't be
     /// listed.
     pub(super) fn finish(mut self, name: &[u8]) -> Result<Vec<Listed>, String> {
+        if self.size > MOST {
+            return Err("they are too many".to_owned());
+        }
         if let Some(member) = self.open.map(|open| open.0).or(self.ahead.pop_front()) {
             return Err(format!(
                 "`{}` goes on past the end of the file",
                 display(&member.path)
             ));
-        }
-        if self.memory > MOST_MEMORY {
-            return Err("they are too many".to_owned());
         }
         if !self.listed.is_empty() && !is_file_name(&view_name(name)) {
             return Err("the name of the file is too long".to_owned());
@@ -192,4 +199,39 @@ pub(super) fn view(
         }
     }
     close(&mut open, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_without_end_take_no_more_memory_and_cut_nothing_more() {
+        let mut members = Members::default();
+        let mut offset = 0;
+        let mut chunks = 0;
+        while members.size <= MOST {
+            let batch = (0..30_000).map(|index| Member {
+                path: format!("{}{index}", "x/".repeat(100)).into(),
+                offset: offset + index,
+                length: 1,
+            });
+            members.announce(batch.collect(), offset).unwrap();
+            offset += 30_000;
+            while members.border().is_some() {
+                chunks += 1;
+                members.cross(chunks);
+            }
+        }
+        assert!(offset < 100_000, "{offset}");
+        assert_eq!(members.listed.len(), 0);
+        let late = Member {
+            path: b"late".to_vec(),
+            offset: 0,
+            length: 1,
+        };
+        assert!(members.announce(vec![late], offset).is_err());
+        assert_eq!(members.border(), None);
+        assert!(members.finish(b"x.tar").is_err());
+    }
 }

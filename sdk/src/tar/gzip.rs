@@ -40,6 +40,11 @@ impl<F: Filter> Gunzip<F> {
         }
     }
 
+    /// The filter that is handed what is in the file.
+    pub fn inner(&self) -> &F {
+        &self.decoder.get_ref().filter
+    }
+
     /// Decodes with `out` in the sink's place.
     fn decode(
         &mut self,

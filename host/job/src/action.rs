@@ -258,7 +258,7 @@ fn absent(dir: &Dir, path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file beside the old one, with the old one's owner, then renames it over the old one.
-fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
+pub(crate) fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         dir.create_dir_all(parent)?;
     }
@@ -301,7 +301,7 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(temporary))
 }
 
-fn copy_entry(from_dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
+pub(crate) fn copy_entry(from_dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         to_dir.create_dir_all(parent)?;
     }

@@ -29,6 +29,9 @@ pub enum Error {
     /// The operator's own streams do not fit the plan.
     #[error("{0}")]
     Streams(String),
+    /// What a drill asks for can't be had.
+    #[error("{0}")]
+    Drill(String),
     /// A command that the operator has run around the work failed.
     #[error("the hook `{hook}` failed: {source}")]
     Hook {
@@ -84,6 +87,9 @@ pub enum Error {
         /// The stage's word.
         stage: &'static str,
     },
+    /// The operator did not agree to a plan that changed.
+    #[error("the restore turned out other than it was shown, and was declined; nothing was restored")]
+    Declined,
     /// Something is missing, so the work did not go on.
     #[error("not all could be carried over, so nothing more was done: {}", lost(.0))]
     Incomplete(Vec<Missing>),
@@ -179,6 +185,7 @@ impl Error {
             Self::Settings(_) => "config",
             Self::Roots(_) => "roots",
             Self::Streams(_) => "streams",
+            Self::Drill(_) => "drill",
             Self::Hook { .. } => "hook",
             Self::Refused(_) => "refused",
             Self::Grants(_) => "grants",
@@ -189,6 +196,7 @@ impl Error {
             Self::Journals(_) => "journal",
             Self::Verify(_) => "verify",
             Self::Unfinished { .. } => "unfinished",
+            Self::Declined => "declined",
             Self::Incomplete(_) => "incomplete",
             Self::Unsafe(_) => "unsafe",
             Self::Snapshot { .. } => "snapshot",

@@ -17,7 +17,7 @@ use crate::places::Root;
 pub struct Begun {
     /// The job's id, unique on this machine.
     pub job: String,
-    /// `backup` or `restore`.
+    /// Such as `backup`, `restore` or `drill`.
     pub kind: String,
     /// The plugin, as `publisher/name`.
     pub plugin: String,

@@ -5,6 +5,7 @@ mod backup;
 mod context;
 mod convert;
 mod detect;
+mod drill;
 mod error;
 mod exclusive;
 mod feed;
@@ -34,6 +35,9 @@ pub use action::ActionError;
 pub use backup::{ApprovedBackup, BackupJob, BackupOutcome, INCOMPLETE_TAG, PlannedBackup};
 pub use context::Context;
 pub use detect::detect;
+pub use drill::{
+    Compared, DrillJob, Drilled, Evidence, Phase, Postgres, Purpose, Rehearsed, Verdict,
+};
 pub use error::{Error, UndoFailure, shell_quote};
 pub use hooks::{Around, Ended, Hooks};
 pub use journal::Begun;

@@ -1,5 +1,6 @@
 //! How a job tells what it is doing while it does it.
 
+use copal_repository::comparer::Comparison;
 use copal_repository::progress::Progress;
 use copal_sandbox::types::Finding;
 
@@ -33,6 +34,10 @@ pub trait Observer: Sync {
     /// A migration enters a stage, or is that far within it, in percent of the whole.
     fn stage(&self, stage: Stage, percent: u8) {
         let _ = (stage, percent);
+    }
+    /// In a rehearsal: how what was placed for a root agrees with the snapshot.
+    fn compared(&self, root: &str, comparison: &Comparison) {
+        let _ = (root, comparison);
     }
     /// Bytes and files as they go by.
     fn progress(&self) -> &dyn Progress;

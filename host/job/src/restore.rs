@@ -29,7 +29,7 @@ use load::Loaded;
 use run::Run;
 
 /// The root of a snapshot without a manifest: all of it, as plain files.
-const PLAIN: &str = "files";
+pub(crate) const PLAIN: &str = "files";
 
 /// A restore as the operator asks for it.
 #[derive(Clone)]

@@ -35,7 +35,9 @@ fn journals(context: &Context) -> Result<(Vec<Interrupted>, Vec<String>), Error>
 /// Thaws what jobs of this machine left that are no longer running, and removes their scratch folders. Running it again does no harm. One job
 /// that can't be taken back does not keep the others from it.
 pub fn resume(context: &Context, observer: &dyn Observer) -> Result<Vec<Resumed>, Error> {
-    let (jobs, damaged) = journals(context)?;
+    let (mut jobs, damaged) = journals(context)?;
+    // One that began within another comes first: the other may take away the place where it worked.
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.begun.time));
     let mut resumed = Vec::new();
     for interrupted in jobs {
         let job = interrupted.begun.clone();

@@ -227,6 +227,11 @@ impl<'a> Steps<'a> {
         std::mem::take(&mut self.not_undone)
     }
 
+    /// Ends the job without undoing anything: its journal and its scratch folder stay, for `copal resume`.
+    pub(crate) fn leave(mut self) {
+        self.journal = None;
+    }
+
     fn close(&mut self) {
         self.undo();
         if !self.not_undone.is_empty() {

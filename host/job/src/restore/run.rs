@@ -1,11 +1,13 @@
 //! A restore while it runs: placements, feeds, verification.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use copal_repository::format::tree::Node;
 use copal_repository::pass::Passes;
 use copal_repository::progress::ItemErrorKind;
 use copal_repository::restorer::{self, RestoreOptions};
-use copal_repository::SnapshotId;
+use copal_repository::{SnapshotId, comparer};
 use copal_sandbox::types::{Direction, Feed, Finding, PlacementContent, Severity, VerifyRequest};
 
 use super::{PlannedRestore, RestoreOutcome};
@@ -79,6 +81,7 @@ impl Run<'_> {
         let used = passes.as_ref().map(|passes| passes as &dyn Passes);
         let options = RestoreOptions {
             cancel: self.context.cancel.clone(),
+            ..RestoreOptions::default()
         };
         let progress = self.observer.progress();
         let restored = match (&used, node.subtree) {
@@ -110,7 +113,35 @@ impl Run<'_> {
         self.outcome
             .missing
             .extend(summary.errors.iter().map(Missing::from));
-        passes.map_or(Ok(()), |passes| self.note(passes.finish()?))
+        passes.map_or(Ok(()), |passes| self.note(passes.finish()?))?;
+        match job.rehearsal {
+            true => self.compare(name, node, &target.path),
+            false => Ok(()),
+        }
+    }
+
+    /// Holds what was placed against the snapshot, before the plugin's steps alter it.
+    fn compare(&self, name: &str, node: &Node, target: &Path) -> Result<(), Error> {
+        let PlannedRestore {
+            loaded, plan, job, ..
+        } = self.planned;
+        self.observer.phase(&format!("Comparing {name}"));
+        let passes = loaded
+            .plugin
+            .as_ref()
+            .map(|(plugin, _)| PluginPasses::new(plugin, Direction::Restore, &plan.state, name));
+        let comparison = comparer::compare(
+            &job.repository,
+            node,
+            target,
+            passes.as_ref().map(|passes| passes as &dyn Passes),
+            &self.context.cancel,
+            self.observer.progress(),
+        );
+        self.observer
+            .compared(name, &comparison.map_err(convert::engine_error)?);
+        // What the pass has to say was said when the files were placed.
+        passes.map_or(Ok(()), |passes| passes.finish().map(drop))
     }
 
     fn feed(&mut self, feed: &Feed) -> Result<(), Error> {

@@ -1,0 +1,361 @@
+//! Rehearsing a restore: into a scratch place, compared, verified, removed, and written down.
+
+mod evidence;
+mod page;
+mod postgres;
+mod recorder;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use copal_repository::walk;
+use copal_sandbox::Engine;
+use copal_sandbox::types::{Finding, Intent, PlacementContent};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+pub use self::evidence::{Evidence, Rehearsed, Verdict};
+pub use self::postgres::Postgres;
+use self::postgres::Server;
+use self::recorder::Recorder;
+pub use self::recorder::{Compared, Phase, Purpose};
+use crate::context::Context;
+use crate::error::{Error, UndoFailure};
+use crate::journal::Begun;
+use crate::manifest::{Manifest, PluginIdentity};
+use crate::observer::Observer;
+use crate::restore::{PLAIN, RestoreJob, RestoreOutcome};
+use crate::steps::Steps;
+use crate::{action, convert, scratch};
+
+/// How many things that went wrong with one root are named among the problems.
+const NAMED: usize = 5;
+
+/// A drill as the operator asks for it.
+pub struct DrillJob {
+    /// What the evidence calls it: the job's name.
+    pub name: String,
+    /// What is rehearsed. Its targets are directories that the plugin looks at and the snapshot does not hold: the plugin gets a copy of each.
+    /// Whatever the snapshot holds goes to the scratch place.
+    pub restore: RestoreJob,
+    /// A PostgreSQL server that lives as long as the drill.
+    pub postgres: Option<Postgres>,
+    /// Where the scratch place is made, instead of among Copal's own files and in the system's folder for temporary ones.
+    pub directory: Option<PathBuf>,
+    /// Whether the scratch place stays, for `copal resume` to remove.
+    pub keep: bool,
+    /// How long opening the repository took.
+    pub opened: Duration,
+}
+
+/// What a drill left.
+pub struct Drilled {
+    /// What it proved.
+    pub evidence: Evidence,
+    /// Why it did not get to its end, if it did not.
+    pub error: Option<Error>,
+}
+
+/// What becomes known while a drill goes on.
+#[derive(Default)]
+struct Known {
+    incomplete: bool,
+    plugin: Option<PluginIdentity>,
+    postgres: Option<String>,
+    intent: Option<Intent>,
+    config: Map<String, Value>,
+    findings: Vec<Finding>,
+    streams: Vec<String>,
+}
+
+impl DrillJob {
+    /// Rehearses. Nothing but the scratch place is filled, and nothing but what the grants allow is run.
+    ///
+    /// # Errors
+    /// It could not begin, or was interrupted, which proves nothing. Every other failure is part of what is given back.
+    pub fn run(
+        self,
+        engine: &Engine,
+        context: &Context,
+        observer: &dyn Observer,
+    ) -> Result<Drilled, Error> {
+        let begun = Timestamp::now();
+        let job = convert::job_id();
+        let own = format!("copal-drill-{job}");
+        let scratch = match &self.directory {
+            Some(directory) => directory.join(&own),
+            None => scratch::place(&context.state, &job),
+        };
+        let beside = self.directory.clone().unwrap_or_else(std::env::temp_dir);
+        let server = self
+            .postgres
+            .as_ref()
+            .map(|wanted| Server::new(wanted, beside.join(own + "-pg")));
+        let server = server.transpose()?;
+        let journal = Begun {
+            kind: "drill".into(),
+            plugin: self.name.clone(),
+            time: begun,
+            roots: Vec::new(),
+            scratch: scratch.clone(),
+            job,
+        };
+        let recorder = Recorder::new(observer, "Open the repository", self.opened);
+        let cancel = context.cancel.clone();
+        let mut steps = Steps::begin(
+            &context.state,
+            &journal,
+            &context.runtime,
+            cancel,
+            &recorder,
+        )?;
+        let mut known = Known::default();
+        let restored = self.rehearse(
+            server.as_ref(),
+            &scratch,
+            &mut steps,
+            &mut known,
+            engine,
+            context,
+            &recorder,
+        );
+        recorder.turn(Purpose::Remove);
+        // Whatever it was that failed then: an interrupt ends commands and calls in their own ways.
+        let interrupted = restored.is_err() && context.cancel.load(Ordering::Relaxed);
+        let (not_undone, kept) = if self.keep && !interrupted {
+            steps.leave();
+            (Vec::new(), Some(scratch.clone()))
+        } else {
+            recorder.phase("Remove the scratch place");
+            (steps.end(), None)
+        };
+        let mut left = not_undone;
+        if kept.is_none() && scratch.exists() {
+            left.push(UndoFailure {
+                title: "Remove the scratch place".into(),
+                problem: format!("{} is still there: remove it", scratch.display()),
+            });
+        }
+        if interrupted {
+            return Err(Error::interrupted().and_not_undone(left));
+        }
+        Ok(self.drilled(begun, context, known, restored, &left, kept, recorder))
+    }
+
+    /// Makes the scratch place and restores into it.
+    #[expect(clippy::too_many_arguments, reason = "what one drill is made of")]
+    fn rehearse(
+        &self,
+        server: Option<&Server<'_>>,
+        scratch: &Path,
+        steps: &mut Steps<'_>,
+        known: &mut Known,
+        engine: &Engine,
+        context: &Context,
+        recorder: &Recorder<'_>,
+    ) -> Result<RestoreOutcome, Error> {
+        let mut restore = RestoreJob {
+            rehearsal: true,
+            safety: false,
+            ..self.restore.clone()
+        };
+        if let Some(server) = server {
+            known.postgres = Some(server.version(&context.cancel)?);
+            steps.perform(&server.steps())?;
+            server.fill(&mut restore.settings);
+            restore.feeds.iter_mut().for_each(|feed| server.lead(feed));
+        }
+        let manifest = Manifest::read(&restore.repository, &restore.snapshot.1.tree)?;
+        known.incomplete = manifest.as_ref().is_some_and(|manifest| !manifest.complete);
+        restore.targets = self.targets(manifest.as_ref(), scratch)?;
+        recorder.turn(Purpose::Recover);
+        recorder.phase("Plan the restore");
+        let planned = restore.plan(engine, context)?;
+        known.plugin.clone_from(&planned.plugin);
+        known.intent = Some(planned.intent);
+        known.config.clone_from(&planned.config);
+        known.findings.clone_from(&planned.plan.findings);
+        let fed = planned
+            .plan
+            .placements
+            .iter()
+            .filter_map(|placement| match &placement.content {
+                PlacementContent::Feed(feed) => Some(feed.name.clone()),
+                PlacementContent::Tree(_) => None,
+            });
+        known.streams = fed.collect();
+        planned.approve()?.run(context, recorder)
+    }
+
+    /// A folder of the scratch place for each root that the snapshot holds, and copies of the directories that are only looked at.
+    fn targets(
+        &self,
+        manifest: Option<&Manifest>,
+        scratch: &Path,
+    ) -> Result<Vec<(Option<String>, PathBuf)>, Error> {
+        let RestoreJob {
+            repository,
+            snapshot,
+            targets: looked_at,
+            ..
+        } = &self.restore;
+        let place = |name: &str| scratch.join("targets").join(name);
+        let mut targets = Vec::new();
+        let names = match manifest {
+            Some(manifest) => manifest
+                .roots
+                .iter()
+                .map(|root| root.name.as_str())
+                .collect(),
+            None => vec![PLAIN],
+        };
+        for name in names {
+            if manifest.is_none()
+                || walk::find(repository, &snapshot.1.tree, name.as_bytes())?.is_some()
+            {
+                targets.push((Some(name.to_owned()), place(name)));
+            }
+        }
+        for (name, path) in looked_at {
+            let Some(name) = name else {
+                let problem = format!(
+                    "name the root that {} is: a drill restores into a scratch place",
+                    path.display()
+                );
+                return Err(Error::Drill(problem));
+            };
+            if targets.iter().any(|(held, _)| held.as_ref() == Some(name)) {
+                let problem = format!(
+                    "the snapshot holds the root `{name}`, and a drill restores that into a scratch place: take it out of the drill's roots"
+                );
+                return Err(Error::Drill(problem));
+            }
+            copy(path, &place(name)).map_err(|e| Error::state("copy for the drill", path, e))?;
+            targets.push((Some(name.clone()), place(name)));
+        }
+        Ok(targets)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what one drill is made of")]
+    fn drilled(
+        self,
+        begun: Timestamp,
+        context: &Context,
+        known: Known,
+        restored: Result<RestoreOutcome, Error>,
+        left: &[UndoFailure],
+        kept: Option<PathBuf>,
+        recorder: Recorder<'_>,
+    ) -> Drilled {
+        let record = recorder.finish();
+        let (outcome, error) = match restored {
+            Ok(outcome) => (Some(outcome), None),
+            Err(error) => (None, Some(error)),
+        };
+        let left = left
+            .iter()
+            .chain(outcome.iter().flat_map(|outcome| &outcome.not_undone));
+        let left = left.map(|failure| {
+            format!(
+                "`{}` could not be undone: {}",
+                failure.title, failure.problem
+            )
+        });
+        let mut problems: Vec<_> = error.iter().map(ToString::to_string).collect();
+        problems.extend(record.compared.iter().flat_map(different));
+        problems.extend(left);
+        let complete = !known.incomplete
+            && outcome
+                .as_ref()
+                .is_some_and(|outcome| outcome.missing.is_empty());
+        let verdict = match (problems.is_empty(), complete) {
+            (false, _) => Verdict::Failed,
+            (true, false) => Verdict::Incomplete,
+            (true, true) => Verdict::Passed,
+        };
+        let (id, snapshot) = &self.restore.snapshot;
+        let taken = Timestamp::new(snapshot.time.seconds, 0).unwrap_or_default();
+        let lost = record
+            .compared
+            .iter()
+            .any(|compared| compared.comparison.different > 0);
+        let (placed, verified) = (outcome.is_some(), outcome.is_some() && !lost);
+        let (missing, steps) = outcome
+            .map(|outcome| (outcome.missing, outcome.steps))
+            .unwrap_or_default();
+        let mut evidence = Evidence {
+            format: Evidence::FORMAT,
+            job: self.name,
+            verdict,
+            proven: Vec::new(),
+            problems,
+            recovery_seconds: 0.0,
+            begun,
+            ended: Timestamp::now(),
+            hostname: context.identity.hostname.clone(),
+            program: context.program.clone(),
+            repository: self.restore.repository.location().to_owned(),
+            snapshot: Rehearsed {
+                id: *id,
+                time: taken,
+                age_seconds: begun.as_second() - taken.as_second(),
+                hostname: snapshot.hostname.clone(),
+                paths: snapshot.paths.clone(),
+            },
+            plugin: known.plugin,
+            postgres: known.postgres,
+            intent: known.intent,
+            config: known.config,
+            compared: record.compared,
+            streams: known.streams,
+            findings: [known.findings, record.findings].concat(),
+            missing,
+            steps,
+            phases: record.phases,
+            kept,
+        };
+        evidence.conclude(placed, verified);
+        Drilled { evidence, error }
+    }
+}
+
+/// What does not agree with the snapshot, in one sentence.
+fn different(compared: &Compared) -> Option<String> {
+    let found = &compared.comparison;
+    if found.different == 0 {
+        return None;
+    }
+    let named = found.differences.iter().take(NAMED);
+    let named: Vec<_> = named
+        .map(|difference| format!("{} ({})", difference.path, difference.problem))
+        .collect();
+    let more = found.different.saturating_sub(named.len() as u64);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    let entries = evidence::count(found.different, "entry", "entries");
+    Some(format!(
+        "{entries} of `{}` are not what the snapshot holds: {}{more}.",
+        compared.root,
+        named.join(", ")
+    ))
+}
+
+/// Copies a directory with all in it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let (Some(parent), Some(name)) = (from.parent(), from.file_name()) else {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    };
+    let (Some(place), Some(new)) = (to.parent(), to.file_name()) else {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    };
+    std::fs::create_dir_all(place)?;
+    let from = Dir::open_ambient_dir(parent, ambient_authority())?;
+    let to = Dir::open_ambient_dir(place, ambient_authority())?;
+    action::copy_entry(&from, name.as_ref(), &to, new.as_ref())
+}

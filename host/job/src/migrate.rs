@@ -15,15 +15,15 @@ pub use self::record::{Entered, Record, Stage};
 use self::stages::Part;
 use crate::backup::{BackupJob, BackupOutcome, PlannedBackup};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, UndoFailure};
 use crate::observer::Observer;
 use crate::operator::OperatorFeed;
 use crate::places::Root;
 use crate::plan::{self, Needed};
 use crate::proposal::{Offer, Proposal, Terms, directories, propose};
 use crate::restore::{PlannedRestore, RestoreJob, RestoreOutcome};
-use crate::roots;
 use crate::rollback::RollbackJob;
+use crate::roots;
 use crate::settings::Settings;
 
 /// A migration as the operator asks for it.
@@ -84,6 +84,14 @@ pub struct MigrationOutcome {
     pub restore: RestoreOutcome,
     /// The stages, with the times at which they began.
     pub stages: Vec<Entered>,
+}
+
+impl MigrationOutcome {
+    /// Steps that could not be taken back, at the source and at the target.
+    pub fn not_undone(&self) -> impl Iterator<Item = &UndoFailure> {
+        let backup = self.backup.iter().flat_map(|backup| &backup.not_undone);
+        backup.chain(&self.restore.not_undone)
+    }
 }
 
 impl MigrationJob {
@@ -230,7 +238,10 @@ impl PlannedMigration {
             plan::approve(&backup.plan.findings, &backup.grants)?;
         }
         // What an earlier attempt left at the target is put back first, so what the plan says of it does not count.
-        let replaced = self.resumed.as_ref().is_some_and(|record| record.safety.is_some());
+        let replaced = self
+            .resumed
+            .as_ref()
+            .is_some_and(|record| record.safety.is_some());
         let findings = match replaced {
             true => &[],
             false => self.restore.plan.findings.as_slice(),
@@ -253,7 +264,7 @@ impl ApprovedMigration {
         engine: &Engine,
         context: &Context,
         observer: &dyn Observer,
-        agree: &mut dyn FnMut(&PlannedRestore) -> Result<(), Error>,
+        agree: &mut dyn FnMut(&PlannedRestore) -> bool,
     ) -> Result<MigrationOutcome, Error> {
         let PlannedMigration {
             backup,
@@ -266,8 +277,13 @@ impl ApprovedMigration {
             None => Record::new(
                 &context.state,
                 &job.name,
-                &backup.as_ref().map(|backup| backup.plugin.name.clone()).unwrap_or_default(),
-                backup.as_ref().map_or(&[], |backup| backup.roots.as_slice()),
+                &backup
+                    .as_ref()
+                    .map(|backup| backup.plugin.name.clone())
+                    .unwrap_or_default(),
+                backup
+                    .as_ref()
+                    .map_or(&[], |backup| backup.roots.as_slice()),
                 &restore.targets,
             ),
         };
@@ -300,7 +316,7 @@ impl Run<'_> {
     fn migrate(
         &mut self,
         backup: Option<PlannedBackup>,
-        agree: &mut dyn FnMut(&PlannedRestore) -> Result<(), Error>,
+        agree: &mut dyn FnMut(&PlannedRestore) -> bool,
     ) -> Result<(Option<BackupOutcome>, RestoreOutcome), Error> {
         let (snapshot, backup) = match (self.record.snapshot, backup) {
             (Some(snapshot), _) => (snapshot, None),
@@ -327,7 +343,14 @@ impl Run<'_> {
             Stage::Upload.percent(),
         );
         let approved = planned.approve()?;
-        let outcome = approved.run(&self.job.repository, self.context, &part)?;
+        let outcome = approved.run(&self.job.repository, self.context, &part);
+        if let Some(time) = part.reading_since() {
+            self.record.stages.push(Entered {
+                stage: Stage::Dump,
+                time,
+            });
+        }
+        let outcome = outcome?;
         if !outcome.complete {
             return Err(Error::Incomplete(outcome.missing));
         }
@@ -340,24 +363,31 @@ impl Run<'_> {
     fn upload(
         &mut self,
         snapshot: SnapshotId,
-        agree: &mut dyn FnMut(&PlannedRestore) -> Result<(), Error>,
+        agree: &mut dyn FnMut(&PlannedRestore) -> bool,
     ) -> Result<RestoreOutcome, Error> {
         self.record.enter(Stage::Upload)?;
-        let part = Part::new(self.observer, Stage::Upload, None, Stage::Done.percent() - 1);
+        let part = Part::new(
+            self.observer,
+            Stage::Upload,
+            None,
+            Stage::Done.percent() - 1,
+        );
         let saved = self.record.safety;
         if let Some(safety) = saved {
             self.put_back(safety, &part)?;
         }
         let job = self.job.restore_job(snapshot, saved.is_none())?;
         let planned = job.plan(self.engine, self.context)?;
-        if !same(&planned.plan, &self.shown) {
-            agree(&planned)?;
+        if !same(&planned.plan, &self.shown) && !agree(&planned) {
+            return Err(Error::Declined);
         }
         let record = &mut self.record;
-        let outcome = planned.approve()?.run_noting(self.context, &part, &mut |safety| {
-            record.safety = Some(safety);
-            record.save()
-        })?;
+        let outcome = planned
+            .approve()?
+            .run_noting(self.context, &part, &mut |safety| {
+                record.safety = Some(safety);
+                record.save()
+            })?;
         match outcome.complete {
             true => Ok(outcome),
             false => Err(Error::Incomplete(outcome.missing)),

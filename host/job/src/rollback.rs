@@ -1,6 +1,8 @@
 //! Putting back what a restore replaced, from the safety snapshot that was taken before it.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::restorer::{self, RestoreOptions};
@@ -20,7 +22,7 @@ use crate::restore::RestoreJob;
 use crate::safety::{Recipe, Safety, is_safety};
 use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
-use crate::{convert, feed};
+use crate::{convert, feed, roots};
 
 /// A rollback as the operator asks for it.
 #[derive(Clone)]
@@ -82,21 +84,40 @@ pub struct RollbackOutcome {
     pub not_undone: Vec<UndoFailure>,
 }
 
-/// The newest safety snapshot of this machine.
+/// The newest safety snapshot that this machine took, of these directories where they are given.
 ///
 /// # Errors
 /// The repository can't be read, or has none.
 pub fn latest_safety(
     repository: &Repository,
     hostname: &str,
+    directories: Option<&[PathBuf]>,
 ) -> Result<(SnapshotId, Snapshot), Error> {
+    let of_these = |snapshot: &Snapshot| {
+        directories.is_none_or(|directories| {
+            let paths = snapshot.paths.iter().map(Path::new);
+            let shown: Result<BTreeSet<PathBuf>, Error> = directories
+                .iter()
+                .map(|path| roots::absolute(path))
+                .collect();
+            shown.is_ok_and(|wanted| wanted == paths.map(Path::to_owned).collect())
+        })
+    };
     let mut snapshots = repository.snapshots()?;
-    snapshots.retain(|(_, snapshot)| is_safety(snapshot) && snapshot.hostname == hostname);
+    snapshots.retain(|(_, snapshot)| {
+        is_safety(snapshot) && snapshot.hostname == hostname && of_these(snapshot)
+    });
     snapshots.pop().ok_or_else(|| {
-        Error::Roots("the repository has no safety snapshot that this machine took".to_owned())
+        let of = if directories.is_some() {
+            " of these directories"
+        } else {
+            ""
+        };
+        Error::Roots(format!(
+            "the repository has no safety snapshot{of} that this machine took"
+        ))
     })
 }
-
 
 impl RollbackJob {
     /// Reads what was saved and how it goes back. Changes nothing.
@@ -240,7 +261,7 @@ impl PlannedRollback {
         steps.perform(&self.recipe.before)?;
         let options = RestoreOptions {
             cancel: context.cancel.clone(),
-            ..RestoreOptions::default()
+            exact: true,
         };
         for root in &self.targets {
             observer.phase(&format!("Putting back {}", root.path.display()));
@@ -255,7 +276,9 @@ impl PlannedRollback {
             let summary = summary.map_err(convert::engine_error)?;
             outcome.files += summary.files;
             outcome.bytes += summary.bytes;
-            outcome.missing.extend(summary.errors.iter().map(Missing::from));
+            outcome
+                .missing
+                .extend(summary.errors.iter().map(Missing::from));
         }
         for root in &self.removed {
             observer.phase(&format!("Removing {}", root.path.display()));

@@ -13,7 +13,7 @@ use crate::session::Session;
 
 pub(crate) fn run(args: &DumpArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let (id, snapshot) = repository.snapshot(&args.snapshot)?;
+    let (id, snapshot) = copal_job::snapshot(&repository, &args.snapshot)?;
     let node = find(&repository, &id, &snapshot.tree, &args.path)?;
     let mut out = std::io::stdout().lock();
     walk::dump(&repository, &node, &mut out).map_err(Failure::of_output)?;

@@ -32,7 +32,7 @@ struct Row<'a> {
 
 pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let (id, snapshot) = repository.snapshot(&args.snapshot)?;
+    let (id, snapshot) = copal_job::snapshot(&repository, &args.snapshot)?;
     let start = args
         .path
         .as_deref()

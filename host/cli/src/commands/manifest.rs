@@ -12,7 +12,7 @@ use crate::{Outcome, output};
 /// Prints the manifest as JSON in any case: that is what it is.
 pub(crate) fn run(args: &SnapshotArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let (id, snapshot) = repository.snapshot(&args.snapshot)?;
+    let (id, snapshot) = copal_job::snapshot(&repository, &args.snapshot)?;
     let manifest = Manifest::read(&repository, &snapshot.tree)?.ok_or_else(|| {
         let message = format!(
             "snapshot {} has no manifest: Copal did not write it",

@@ -2,12 +2,14 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use copal_job::{Observer, StepState};
+use copal_job::{Observer, Stage, StepState};
 use copal_repository::progress::Progress;
 use copal_sandbox::types::{Finding, Severity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 
 use super::report::finding_lines;
 use super::text::printable;
@@ -17,11 +19,23 @@ pub(crate) struct Console {
     bar: ProgressBar,
     files: AtomicU64,
     silent: bool,
+    /// Whether a machine reads the stages of a migration, as one JSON document a line.
+    machine: bool,
+    stage: Mutex<Option<Stage>>,
 }
 
 impl Console {
     /// A bar on a terminal; only lines elsewhere; nothing but errors where `silent`.
     pub(crate) fn new(silent: bool) -> Self {
+        Self::make(silent, false)
+    }
+
+    /// One that tells a machine the stages of a migration.
+    pub(crate) fn for_machines() -> Self {
+        Self::make(true, true)
+    }
+
+    fn make(silent: bool, machine: bool) -> Self {
         let shown = !silent && std::io::stderr().is_terminal();
         let target = if shown {
             ProgressDrawTarget::stderr()
@@ -30,7 +44,7 @@ impl Console {
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template(
-            "{elapsed_precise} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg}",
+            "{prefix}{elapsed_precise} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {msg}",
         ) {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -41,6 +55,8 @@ impl Console {
             bar,
             files: AtomicU64::new(0),
             silent,
+            machine,
+            stage: Mutex::default(),
         }
     }
 
@@ -77,6 +93,21 @@ impl Observer for Console {
         };
         if !self.silent || matches!(state, StepState::Failed | StepState::UndoFailed) {
             self.say(&format!("{title}: {word}"));
+        }
+    }
+
+    fn stage(&self, stage: Stage, percent: u8) {
+        if self.machine {
+            let line = json!({"stage": stage.word(), "percent": percent});
+            // Where the standard error is gone, the work goes on all the same.
+            writeln!(std::io::stderr(), "{line}").ok();
+        } else if self.bar.is_hidden() {
+            let entered = self.stage.lock().unwrap_or_else(PoisonError::into_inner).replace(stage);
+            if entered != Some(stage) {
+                self.phase(&format!("{}: {percent} %", stage.word()));
+            }
+        } else {
+            self.bar.set_prefix(format!("{} {percent} % ", stage.word()));
         }
     }
 

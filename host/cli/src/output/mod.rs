@@ -1,6 +1,7 @@
 //! What the program prints: tables and plans for people, one JSON document for machines.
 
 mod console;
+mod drill;
 mod plan;
 mod report;
 mod text;
@@ -9,13 +10,17 @@ use std::io::{IsTerminal as _, Write as _};
 
 use comfy_table::Table;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::console::Console;
-pub(crate) use self::plan::{backup as backup_plan, restore as restore_plan};
-pub(crate) use self::report::{backup, problems, restore, resumed};
-pub(crate) use self::text::{printable, stored_time, time};
+pub(crate) use self::drill::drill;
+pub(crate) use self::plan::{
+    backup as backup_plan, migration as migration_plan, restore as restore_plan,
+    rollback as rollback_plan,
+};
+pub(crate) use self::report::{backup, migration, problems, restore, resumed, rollback};
+pub(crate) use self::text::{printable, printable_lines, stored_time, time};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -85,19 +90,22 @@ pub(crate) fn table_text(table: &Table) -> String {
         .collect()
 }
 
+/// A failure as a machine reads it.
+pub(crate) fn failure_document(failure: &Failure) -> Value {
+    json!({
+        "kind": failure.kind(),
+        "message": failure.to_string(),
+        "advice": failure.advice(),
+        "exit_code": failure.exit_code(),
+    })
+}
+
 /// Says on the standard error why the command failed.
 pub(crate) fn failure(failure: &Failure, as_json: bool) {
-    let advice = failure.advice();
     let text = if as_json {
-        let error = json!({"error": {
-            "kind": failure.kind(),
-            "message": failure.to_string(),
-            "advice": advice,
-            "exit_code": failure.exit_code(),
-        }});
-        error.to_string()
+        json!({"error": failure_document(failure)}).to_string()
     } else {
-        let advice = advice
+        let advice = failure.advice()
             .map(|advice| format!("\n{advice}"))
             .unwrap_or_default();
         text::printable_lines(&format!("copal: {failure}{advice}"))

@@ -1,11 +1,12 @@
 //! A plan as a person reads it before anything happens.
 
 use copal_job::{
-    Needed, PlannedBackup, PlannedRestore, PluginIdentity, Root, intent_word, shell_quote, shown,
+    Needed, PlannedBackup, PlannedMigration, PlannedRestore, PlannedRollback, PluginIdentity, Root,
+    intent_word, shell_quote, shown,
 };
 use copal_sandbox::types::{
     Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
-    SourceContent, Step, Window,
+    RestorePlan, SourceContent, Step, Window,
 };
 
 use serde_json::{Map, Value};
@@ -57,27 +58,71 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
         "Restore snapshot {}{what}",
         planned.snapshot.short()
     ));
-    page.roots(&planned.targets);
-    page.settings(&planned.config);
-    page.findings(&planned.plan.findings);
-    page.steps("Before restoring", &planned.plan.before);
-    page.heading("Restores");
-    for placement in &planned.plan.placements {
-        match &placement.content {
-            PlacementContent::Tree(root) => {
-                let target = planned.targets.iter().find(|target| target.name == *root);
-                let target = target
-                    .map(|target| target.path.display().to_string())
-                    .unwrap_or_default();
-                page.line(1, &format!("{root}/ to {target}"));
-            }
-            PlacementContent::Feed(feed) => {
-                page.line(1, &format!("streams/{}", feed.name));
-                page.command("into", &feed.command);
-            }
+    page.restore(
+        &planned.targets,
+        &planned.config,
+        &planned.plan,
+        &planned.grants,
+    );
+    page.text
+}
+
+/// The plans of a migration.
+pub(crate) fn migration(planned: &PlannedMigration) -> String {
+    let mut text = String::new();
+    if let Some(record) = &planned.resumed {
+        let mut page = Page::new("Go on with a migration that was cut off".to_owned());
+        for stage in &record.stages {
+            page.line(1, &format!("{} {}", super::time(stage.time), stage.stage.word()));
         }
+        if let Some(problem) = &record.problem {
+            page.line(1, problem);
+        }
+        if let Some(safety) = &record.safety {
+            let first = "What the target held is put back first, from the safety snapshot";
+            page.line(1, &format!("{first} {}.", safety.short()));
+        }
+        text += &page.text;
+        text += "\n";
     }
-    page.steps("Afterwards", &planned.plan.after);
+    if let Some(backup) = &planned.backup {
+        text += &self::backup(backup);
+        text += "\n";
+    }
+    let restore = &planned.restore;
+    let title = format!("Then restore it to {}", intent_word(restore.intent));
+    let mut page = Page::new(title);
+    page.restore(
+        &restore.targets,
+        &restore.config,
+        &restore.plan,
+        &restore.grants,
+    );
+    text + &page.text
+}
+
+/// The plan of a rollback.
+pub(crate) fn rollback(planned: &PlannedRollback) -> String {
+    let mut page = Page::new(format!(
+        "Put back what was there before snapshot {} was restored, from the safety snapshot {} of {}",
+        planned.restored.short(),
+        planned.snapshot.short(),
+        super::time(planned.time),
+    ));
+    page.steps("Before putting back", planned.before());
+    page.heading("Puts back");
+    for root in &planned.targets {
+        let place = root.path.display();
+        page.line(1, &format!("{}/ at {place}, and removes all else there", root.name));
+    }
+    for root in &planned.removed {
+        let place = root.path.display();
+        page.line(1, &format!("nothing at {place}: it was not there, and is removed"));
+    }
+    for safeguard in planned.safeguards() {
+        page.line(1, &safeguard.name);
+        page.command("into", &safeguard.put_back);
+    }
     page.grants(&planned.grants);
     page.text
 }
@@ -107,6 +152,38 @@ impl Page {
         self.text.push_str(&"  ".repeat(depth));
         self.text.push_str(&printable(text));
         self.text.push('\n');
+    }
+
+    /// What happens at the targets of a restore.
+    fn restore(
+        &mut self,
+        targets: &[Root],
+        config: &Map<String, Value>,
+        plan: &RestorePlan,
+        grants: &[Needed],
+    ) {
+        self.roots(targets);
+        self.settings(config);
+        self.findings(&plan.findings);
+        self.steps("Before restoring", &plan.before);
+        self.heading("Restores");
+        for placement in &plan.placements {
+            match &placement.content {
+                PlacementContent::Tree(root) => {
+                    let target = targets.iter().find(|target| target.name == *root);
+                    let target = target
+                        .map(|target| target.path.display().to_string())
+                        .unwrap_or_default();
+                    self.line(1, &format!("{root}/ to {target}"));
+                }
+                PlacementContent::Feed(feed) => {
+                    self.line(1, &format!("streams/{}", feed.name));
+                    self.command("into", &feed.command);
+                }
+            }
+        }
+        self.steps("Afterwards", &plan.after);
+        self.grants(grants);
     }
 
     fn heading(&mut self, text: &str) {

@@ -1,6 +1,8 @@
 //! What was done, as a person reads it afterwards.
 
-use copal_job::{BackupOutcome, Missing, RestoreOutcome, Resumed, UndoFailure};
+use copal_job::{
+    BackupOutcome, MigrationOutcome, Missing, RestoreOutcome, Resumed, RollbackOutcome, UndoFailure,
+};
 use copal_sandbox::types::{Finding, Severity};
 
 use super::text::{bytes, printable};
@@ -47,6 +49,38 @@ pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
             target.name,
             target.path.display()
         ));
+        text.push('\n');
+    }
+    text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))
+}
+
+/// What a migration left.
+pub(crate) fn migration(outcome: &MigrationOutcome) -> String {
+    let backup = outcome.backup.as_ref().map(backup).unwrap_or_default();
+    let mut text = backup + &restore(&outcome.restore);
+    if let Some(safety) = &outcome.restore.safety {
+        text += &format!(
+            "safety snapshot {0}: `copal rollback {0}` puts back what the target held\n",
+            safety.short()
+        );
+    }
+    text
+}
+
+/// What a rollback left.
+pub(crate) fn rollback(outcome: &RollbackOutcome) -> String {
+    let mut text = String::new();
+    let state = if outcome.missing.is_empty() {
+        "put back"
+    } else {
+        "NOT COMPLETELY put back"
+    };
+    for root in &outcome.targets {
+        text += &printable(&format!("{state} {} at {}", root.name, root.path.display()));
+        text.push('\n');
+    }
+    for root in &outcome.removed {
+        text += &printable(&format!("removed {}", root.path.display()));
         text.push('\n');
     }
     text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))

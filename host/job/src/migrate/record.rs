@@ -137,10 +137,18 @@ impl Record {
     pub(super) fn save(&self) -> Result<(), Error> {
         let write = || -> io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
             let new = self.path.with_extension("new");
             let mut options = OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
             file.write_all(&serde_json::to_vec_pretty(self)?)?;
             file.sync_all()?;
             std::fs::rename(&new, &self.path)?;
@@ -167,7 +175,13 @@ fn place(state: &Path, name: &str) -> PathBuf {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let file: String = name
         .chars()
-        .map(|c| if plain(c) { c.to_string() } else { format!("%{:x}", u32::from(c)) })
+        .map(|c| {
+            if plain(c) {
+                c.to_string()
+            } else {
+                format!("%{:x}", u32::from(c))
+            }
+        })
         .collect();
     state.join("migrations").join(format!("{file}.json"))
 }

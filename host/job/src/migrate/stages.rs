@@ -1,9 +1,11 @@
 //! The stages of a migration as they go by, with how far it is.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use copal_repository::progress::{ItemError, Progress};
 use copal_sandbox::types::Finding;
+use jiff::Timestamp;
 
 use super::record::Stage;
 use crate::observer::{Observer, StepState};
@@ -14,7 +16,7 @@ pub(super) struct Part<'a> {
     stage: Stage,
     /// The stage that begins with the first thing that is read.
     reading: Option<Stage>,
-    begun: AtomicBool,
+    begun: OnceLock<Timestamp>,
     /// The percent that the part ends with.
     end: u8,
     told: AtomicU8,
@@ -35,7 +37,7 @@ impl<'a> Part<'a> {
             observer,
             stage,
             reading,
-            begun: AtomicBool::new(reading.is_none()),
+            begun: OnceLock::new(),
             end,
             told: AtomicU8::new(stage.percent()),
             total: AtomicU64::new(0),
@@ -43,9 +45,14 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// When the first thing was read.
+    pub(super) fn reading_since(&self) -> Option<Timestamp> {
+        self.begun.get().copied()
+    }
+
     fn now(&self) -> Stage {
         match self.reading {
-            Some(reading) if self.begun.load(Ordering::Relaxed) => reading,
+            Some(reading) if self.begun.get().is_some() => reading,
             _ => self.stage,
         }
     }
@@ -61,7 +68,7 @@ impl<'a> Part<'a> {
 impl Observer for Part<'_> {
     fn phase(&self, text: &str) {
         if let Some(reading) = self.reading
-            && !self.begun.swap(true, Ordering::Relaxed)
+            && self.begun.set(Timestamp::now()).is_ok()
         {
             self.tell(reading.percent());
         }
@@ -92,8 +99,7 @@ impl Progress for Part<'_> {
         let total = self.total.load(Ordering::Relaxed);
         let begin = self.now().percent();
         let room = u64::from(self.end.saturating_sub(begin));
-        if total > 0 {
-            let part = passed.min(total).saturating_mul(room) / total;
+        if let Some(part) = (passed.min(total) * room).checked_div(total) {
             self.tell(begin + u8::try_from(part).unwrap_or(0));
         }
         self.observer.progress().advance(files, bytes);

@@ -13,6 +13,7 @@
 
 pub mod applications;
 pub mod environment;
+pub mod gitlab;
 pub mod interoperation;
 pub mod jpom;
 pub mod plugins;

@@ -60,6 +60,8 @@ pub(crate) fn added(content: &[u8], path: &str, bytes: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_size(bytes.len() as u64);
     header.set_mode(0o600);
+    header.set_uid(0);
+    header.set_gid(0);
     let mut more = tar::Builder::new(Vec::new());
     more.append_data(&mut header, path, bytes).unwrap();
     [&whole[..whole.len() - 1_024], &more.into_inner().unwrap()].concat()

@@ -12,10 +12,13 @@
 #![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 
 pub mod applications;
+pub mod cloudfoundry;
 pub mod environment;
 pub mod gitlab;
 pub mod interoperation;
 pub mod jpom;
+pub mod liquibase;
+pub mod metabase;
 pub mod plugins;
 pub mod postgres;
 pub mod programs;

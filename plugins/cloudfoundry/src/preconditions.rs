@@ -1,0 +1,428 @@
+//! What is checked before anything is restored.
+
+use copal_sdk::{Failure, Finding, Intent, RestorePlan, RestoreRequest, Tree};
+
+use crate::Loading;
+use crate::backup::{labelled, refuse_other};
+use crate::config::{Buildpacks, Config};
+use crate::database::{Database, Owner};
+use crate::encryption::{self, Trial};
+use crate::facts::{self, KeyCheck};
+use crate::survey::{Survey, Table};
+
+/// The largest survey of a snapshot that is read.
+const SURVEY_LIMIT: usize = 64 << 20;
+/// How many names a finding lists.
+const NAMED: usize = 8;
+
+/// One database, as the snapshot has it and as the target has it.
+pub(crate) struct Pair<'a> {
+    pub(crate) database: Database<'a>,
+    pub(crate) source: Survey,
+    target: Survey,
+    pub(crate) loading: Loading,
+}
+
+/// The survey of a database that a snapshot holds.
+pub(crate) fn stored_survey(streams: &dyn Tree, owner: Owner) -> Result<Survey, Failure> {
+    let bytes = streams.read_all(owner.survey(), SURVEY_LIMIT)?;
+    Survey::parse(&bytes, &format!("the snapshot's {}", owner.name()))
+}
+
+impl<'a> Pair<'a> {
+    pub(crate) fn new(
+        request: &RestoreRequest<'a, Config>,
+        database: Database<'a>,
+    ) -> Result<Self, Failure> {
+        let source = stored_survey(request.snapshot.require("streams")?, database.owner)?;
+        let target = database.look(request.probe)?;
+        Ok(Self {
+            database,
+            source,
+            target,
+            loading: Loading::default(),
+        })
+    }
+
+    /// Whether the target's database has no table at all, so that its schema comes from the snapshot.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.target.tables().is_empty()
+    }
+
+    /// The tables that are loaded.
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = &Table> {
+        let loaded = |table: &&Table| {
+            self.is_bare()
+                || (self.loading.replaced.contains(&table.name)
+                    && !self.loading.left_out.contains(&table.name))
+        };
+        self.source.tables().iter().filter(loaded)
+    }
+
+    /// Checks the database itself and how its schema differs, and settles what of the dump is loaded.
+    pub(crate) fn prepare(
+        &mut self,
+        request: &RestoreRequest<'_, Config>,
+        plan: &mut RestorePlan,
+    ) -> Result<(), Failure> {
+        let shown = self.database.shown();
+        if !self.target.superuser {
+            plan.findings.push(
+                Finding::error(
+                    "cloudfoundry.target.superuser",
+                    format!("The role that connects to {shown} is no superuser, and only one may load rows whose foreign keys form a circle."),
+                )
+                .remedy("Set `user` to a superuser, such as vcap."),
+            );
+        }
+        if self.is_bare() {
+            plan.findings.push(match request.intent == Intent::Migrate && !request.rehearsal {
+                true => Finding::error("cloudfoundry.target.not-installed", format!("The target's {shown} has no tables."))
+                    .remedy("Install the target first: a migration moves rows into a schema of the target's own release. `--intent recover` restores the schema too."),
+                false => Finding::info("cloudfoundry.schema.restored", format!("The target's {shown} is empty, so its schema is restored from the snapshot.")),
+            });
+            return Ok(());
+        }
+        if request.rehearsal {
+            plan.findings.push(
+                Finding::error(
+                    "cloudfoundry.drill.in-use",
+                    format!("The database {shown} holds tables, and a drill replaces nothing."),
+                )
+                .remedy("Let the drill make its own PostgreSQL server, with empty databases."),
+            );
+            return Ok(());
+        }
+        refuse_other(&self.database, &self.target)?;
+        self.compare_schemas(&request.config, plan);
+        self.compare_migrations(plan);
+        self.refuse_occupied(request, plan);
+        Ok(())
+    }
+
+    fn compare_schemas(&mut self, config: &Config, plan: &mut RestorePlan) {
+        let name = self.database.owner.name();
+        let mut error = |code: &str, message: String, remedy: &str| {
+            plan.findings
+                .push(Finding::error(code, message).remedy(remedy));
+        };
+        let kept = |table: &str| {
+            let kept = self.database.kept().iter();
+            kept.into_iter()
+                .any(|kept| kept.strip_prefix("public.").unwrap_or(kept) == table)
+        };
+        let target_buildpacks = self.database.owner == Owner::CloudController
+            && config.buildpacks() == Buildpacks::Target;
+        let loading = &mut self.loading;
+        loading
+            .left_out
+            .extend(self.database.kept().iter().cloned());
+        for table in self.source.tables() {
+            let filled = table.filled == Some(true);
+            if kept(&table.name) {
+                continue;
+            }
+            if target_buildpacks && table.name == "buildpacks" {
+                loading.left_out.insert(table.name.clone());
+                continue;
+            }
+            let Some(there) = self.target.table(&table.name) else {
+                if filled {
+                    error(
+                        "cloudfoundry.schema.table",
+                        format!(
+                            "The snapshot's {name} has rows in `{}`, a table that the target does not have.",
+                            table.name
+                        ),
+                        "Restore into a release that has it, or name it in `keep_ccdb` or `keep_uaadb` if its rows may be lost.",
+                    );
+                }
+                loading.left_out.insert(table.name.clone());
+                continue;
+            };
+            let lacking = missing(table, there, |_| true);
+            if filled && !lacking.is_empty() {
+                error(
+                    "cloudfoundry.schema.column",
+                    format!(
+                        "The snapshot's {name} has values in `{}` ({}), columns that the target does not have.",
+                        table.name,
+                        some(&lacking)
+                    ),
+                    "Restore into a release that has them.",
+                );
+            }
+            let required = missing(there, table, |column| column.required);
+            if filled && !required.is_empty() {
+                error(
+                    "cloudfoundry.schema.required",
+                    format!(
+                        "The target's {name} asks for values in `{}` ({}) that the snapshot does not have.",
+                        table.name,
+                        some(&required)
+                    ),
+                    "Restore into the release between the two, and update that.",
+                );
+            }
+            if !lacking.is_empty() {
+                loading.left_out.insert(table.name.clone());
+            }
+            loading.replaced.insert(table.name.clone());
+        }
+        let sequences = self.source.sequences().iter();
+        let gone: Vec<_> = sequences
+            .filter(|sequence| !self.target.sequences().contains(sequence))
+            .cloned()
+            .collect();
+        if !gone.is_empty() {
+            plan.findings.push(Finding::info(
+                "cloudfoundry.schema.sequence",
+                format!(
+                    "The target's {name} does not have the sequences {}; they are not set.",
+                    some(&gone)
+                ),
+            ));
+        }
+        self.loading.missing_sequences.extend(gone);
+        self.note_newer(plan);
+    }
+
+    /// Says what the target has that the snapshot does not fill.
+    fn note_newer(&self, plan: &mut RestorePlan) {
+        let mut newer = Vec::new();
+        for table in self.target.tables() {
+            match self.source.table(&table.name) {
+                None => newer.push(table.name.clone()),
+                Some(source) => newer.extend(missing(table, source, |_| true)),
+            }
+        }
+        if !newer.is_empty() {
+            plan.findings.push(Finding::info(
+                "cloudfoundry.schema.newer",
+                format!(
+                    "The target's {} has tables and columns that the snapshot knows nothing of, and that stay as they are or at their defaults: {}.",
+                    self.database.owner.name(),
+                    some(&newer)
+                ),
+            ));
+        }
+    }
+
+    fn compare_migrations(&self, plan: &mut RestorePlan) {
+        let target = self.target.migrations();
+        let unknown: Vec<_> = self
+            .source
+            .migrations()
+            .iter()
+            .filter(|migration| !target.contains(migration))
+            .cloned()
+            .collect();
+        if unknown.is_empty() || target.is_empty() {
+            return;
+        }
+        let name = self.database.owner.name();
+        let message = format!(
+            "The snapshot's {name} has been migrated further than the target's, or otherwise: {} of its migrations are unknown there ({}).",
+            unknown.len(),
+            some(&unknown)
+        );
+        // UAA's releases renumber their migrations; tables and columns decide.
+        plan.findings.push(match self.database.owner {
+            Owner::CloudController => Finding::error("cloudfoundry.schema.ahead", message)
+                .remedy("Restore into the same release or a later one."),
+            Owner::Uaa => Finding::warning("cloudfoundry.schema.differs", message)
+                .remedy("See that the target's UAA is of the same release or a later one."),
+        });
+    }
+
+    fn refuse_occupied(&self, request: &RestoreRequest<'_, Config>, plan: &mut RestorePlan) {
+        let (Some(source), Some(target)) = (self.source.occupants(), self.target.occupants())
+        else {
+            return;
+        };
+        let what = match self.database.owner {
+            Owner::CloudController => "apps",
+            Owner::Uaa => "users besides its administrator",
+        };
+        if target.count == 0 {
+            return;
+        }
+        if source == target {
+            plan.findings.push(Finding::info(
+                "cloudfoundry.target.repeated",
+                format!("The target has the snapshot's {what} already, and gets them again."),
+            ));
+        } else if request.config.replace || request.intent == Intent::Recover {
+            plan.findings.push(Finding::warning(
+                "cloudfoundry.target.replaced",
+                format!(
+                    "The target has {} {what}, which are replaced.",
+                    target.count
+                ),
+            ));
+        } else {
+            plan.findings.push(
+                Finding::error(
+                    "cloudfoundry.target.in-use",
+                    format!("The target has {} {what}, so it is not freshly installed.", target.count),
+                )
+                .remedy("Migrate into a fresh installation. If what this one holds may go, set `replace=true`."),
+            );
+        }
+    }
+}
+
+/// The columns of `table` that `other` does not have, as `TABLE.COLUMN`.
+fn missing(
+    table: &Table,
+    other: &Table,
+    counts: impl Fn(&crate::survey::Column) -> bool,
+) -> Vec<String> {
+    let columns = table.columns.iter().filter(|column| {
+        counts(column) && !other.columns.iter().any(|there| there.name == column.name)
+    });
+    columns
+        .map(|column| format!("{}.{}", table.name, column.name))
+        .collect()
+}
+
+/// The first few of some names.
+pub(crate) fn some(names: &[String]) -> String {
+    let first = names.get(..NAMED).unwrap_or(names).join(", ");
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => first,
+        Some(more) => format!("{first} and {more} more"),
+    }
+}
+
+/// Checks that the target is the same foundation to its users: the same domain.
+pub(crate) fn domain(
+    request: &RestoreRequest<'_, Config>,
+    cc: &Pair<'_>,
+    plan: &mut RestorePlan,
+) -> Result<(), Failure> {
+    if cc.is_bare() {
+        return Ok(());
+    }
+    let (source, target) = (cc.source.domains(), cc.target.domains());
+    let named: Option<String> = match &request.config.system_domain {
+        Some(domain) => Some(domain.clone()),
+        None => request.facts.get(facts::SYSTEM_DOMAIN)?,
+    };
+    let same = match &named {
+        Some(domain) => source.contains(domain) && target.contains(domain),
+        None => source.iter().any(|domain| target.contains(domain)),
+    };
+    if !same {
+        let named = named
+            .map(|domain| format!("; the system domain is {domain}"))
+            .unwrap_or_default();
+        plan.findings.push(
+            Finding::error(
+                "cloudfoundry.domain.differs",
+                format!("The snapshot's shared domains are {}, the target's {}{named}.", source.join(", "), target.join(", ")),
+            )
+            .remedy("Deploy the target with the source's system domain: routes, tokens and the blobstore's buckets are named after it."),
+        );
+        return Ok(());
+    }
+    let lost: Vec<_> = target
+        .iter()
+        .filter(|domain| !source.contains(domain))
+        .cloned()
+        .collect();
+    if !lost.is_empty() {
+        plan.findings.push(
+            Finding::warning("cloudfoundry.domain.lost", format!("The target's shared domains {} are not in the snapshot, and go.", some(&lost)))
+                .remedy("Make them again with `cf create-shared-domain` where the target's release needs them."),
+        );
+    }
+    Ok(())
+}
+
+/// Checks that the target opens what the source has encrypted.
+pub(crate) fn key(
+    request: &RestoreRequest<'_, Config>,
+    cc: &Pair<'_>,
+    plan: &mut RestorePlan,
+) -> Result<(), Failure> {
+    plan.findings.extend(labelled(&cc.source));
+    let Some(key) = &request.config.db_encryption_key else {
+        if request.facts.get(facts::ENCRYPTED)? == Some(true) {
+            let message = "The snapshot holds encrypted values, and nothing proves that the target has their key.";
+            let found = match request.intent == Intent::Migrate && !request.rehearsal {
+                true => Finding::error("cloudfoundry.key.needed", message),
+                false => Finding::warning("cloudfoundry.key.needed", message),
+            };
+            plan.findings.push(found.remedy(
+                "Set `db_encryption_key` to the target's, which is tried and stored nowhere.",
+            ));
+        }
+        return Ok(());
+    };
+    let check: Option<KeyCheck> = request.facts.get(facts::KEY_CHECK)?;
+    let proven = check.map(|check| encryption::check_value(&key.0, &check.salt) == check.value);
+    if proven == Some(false) || encryption::try_key(&key.0, &cc.source) == Trial::Fails {
+        plan.findings.push(
+            Finding::error("cloudfoundry.key.differs", "`db_encryption_key` does not open what the source has encrypted: apps would lose their environment, brokers their passwords.")
+                .remedy("Deploy the target with the source's db_encryption_key."),
+        );
+    }
+    match encryption::try_key(&key.0, &cc.target) {
+        Trial::Opens => {}
+        Trial::Fails => plan.findings.push(
+            Finding::error("cloudfoundry.key.target", "`db_encryption_key` is not the target's: it does not open what the target has encrypted.")
+                .remedy("Deploy the target with the source's db_encryption_key, and give that."),
+        ),
+        Trial::Nothing => plan.findings.push(
+            Finding::info("cloudfoundry.key.untried", "The target has encrypted nothing yet, so that `db_encryption_key` is its own is taken on trust."),
+        ),
+    }
+    Ok(())
+}
+
+/// Checks that there is an administrator on both sides.
+pub(crate) fn admin(uaa: &Pair<'_>, plan: &mut RestorePlan) {
+    if uaa.source.admins().is_empty() {
+        plan.findings.push(
+            Finding::error("cloudfoundry.admin.source", "The snapshot's UAA has no user `admin` of its own, so nobody could administer the target.")
+                .remedy("Make one in the source, and back it up again."),
+        );
+    } else if uaa.target.admins().is_empty() && !uaa.is_bare() {
+        plan.findings.push(
+            Finding::error("cloudfoundry.admin.target", "The target's UAA has no user `admin` of its own, so it is not installed completely.")
+                .remedy("Deploy the target with the source's administrator and password, and start it once."),
+        );
+    }
+}
+
+/// Names the buildpacks that the target does not have, where its own are kept.
+pub(crate) fn buildpacks(
+    request: &RestoreRequest<'_, Config>,
+    cc: &Pair<'_>,
+    plan: &mut RestorePlan,
+) {
+    if request.config.buildpacks() == Buildpacks::Source || cc.is_bare() {
+        return;
+    }
+    let there = cc.target.buildpacks();
+    let lost: Vec<_> = cc
+        .source
+        .buildpacks()
+        .iter()
+        .filter(|name| !there.contains(name))
+        .cloned()
+        .collect();
+    if !lost.is_empty() {
+        plan.findings.push(
+            Finding::warning(
+                "cloudfoundry.buildpacks.lost",
+                format!(
+                    "The target keeps its own buildpacks, and does not have {}.",
+                    some(&lost)
+                ),
+            )
+            .remedy("Upload them with `cf create-buildpack`, or set `buildpacks=source`."),
+        );
+    }
+}

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
 #[derive(Debug, Parser)]
@@ -42,6 +42,14 @@ pub(crate) struct Global {
         value_name = "COMMAND"
     )]
     pub(crate) password_command: Option<String>,
+    /// The file of the jobs; without it copal.toml here, in ~/.config/copal or in /etc/copal
+    #[arg(long, global = true, env = "COPAL_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The job of copal.toml that this is about: its repository and, for the work itself, all that it says
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) job: Option<String>,
+    #[arg(skip)]
+    pub(crate) said: Said,
     /// How long one call of a plugin may compute
     #[arg(
         long,
@@ -63,17 +71,30 @@ pub(crate) struct Global {
     pub(crate) verbose: u8,
 }
 
+/// What was said on the command line rather than in the environment: it goes before a job's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) repository: bool,
+    pub(crate) password: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a repository
     Init,
     /// Back an application up
-    Backup(BackupArgs),
+    Backup(BackupAll),
     /// Restore or migrate an application, or clone it beside the old one
     Restore(RestoreArgs),
-    /// Show what a backup or a restore would do, and change nothing
+    /// Bring an application to another place: back up here and restore there, as one piece of work
+    Migrate(MigrateArgs),
+    /// Make a place what it was before a restore, from the safety snapshot that was taken then
+    Rollback(RollbackArgs),
+    /// Show what a backup, a restore or a migration would do, and change nothing
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// Rehearse a restore in a scratch place, compare and verify it, remove it, and write down what was proven and how long it took
+    Drill(DrillArgs),
     /// Take back what an interrupted job left: start stopped applications again
     Resume,
     /// List the snapshots
@@ -91,6 +112,19 @@ pub(crate) enum Command {
     /// Look at plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Look at copal.toml
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Name every mistake, with line and column
+    Check,
+    /// Print the file's JSON Schema, for editors
+    Schema,
+    /// Print what a job comes to, without secrets
+    Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +133,8 @@ pub(crate) enum PlanCommand {
     Backup(BackupArgs),
     /// Show what `copal restore` with the same arguments would do
     Restore(RestoreArgs),
+    /// Show what `copal migrate` with the same arguments would do
+    Migrate(MigrateArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,12 +162,22 @@ pub(crate) struct JobArgs {
     pub(crate) yes: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct BackupAll {
+    #[command(flatten)]
+    pub(crate) args: BackupArgs,
+    /// Back up every job of copal.toml, one after the other
+    #[arg(long, conflicts_with_all = ["first", "roots", "set", "set_file", "grant", "dry_run"])]
+    pub(crate) all: bool,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BackupArgs {
-    /// The plugin: a name such as jpom or files, or the path of a component
-    pub(crate) plugin: String,
-    /// The directories of the application; one without a name is the plugin's first root
-    #[arg(value_name = "[NAME=]PATH", required = true, value_parser = root)]
+    /// The plugin: a name such as jpom or files, or the path of a component. With --job the job says it, and all arguments are directories
+    #[arg(value_name = "PLUGIN")]
+    pub(crate) first: Option<String>,
+    /// The directories of the application; one without a name is the plugin's first root. They go before the job's
+    #[arg(value_name = "[NAME=]PATH", value_parser = root)]
     pub(crate) roots: Vec<(Option<String>, PathBuf)>,
     #[command(flatten)]
     pub(crate) job: JobArgs,
@@ -145,10 +191,10 @@ pub(crate) struct BackupArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RestoreArgs {
-    /// The snapshot: its id or the beginning of it, or `latest`
-    pub(crate) snapshot: String,
-    /// Where to; a directory without a name receives the snapshot's only root
-    #[arg(long, value_name = "[NAME=]DIR", required = true, value_parser = root)]
+    /// The snapshot: its id or the beginning of it, or `latest`. With --job it may be left out: the job's latest
+    pub(crate) snapshot: Option<String>,
+    /// Where to; a directory without a name receives the snapshot's only root. It goes before the job's
+    #[arg(long, value_name = "[NAME=]DIR", value_parser = root)]
     pub(crate) to: Vec<(Option<String>, PathBuf)>,
     /// Why: for the same place, for a new place, or beside the old one. Without it the plugin's first
     #[arg(long, value_enum)]
@@ -158,9 +204,71 @@ pub(crate) struct RestoreArgs {
     /// Use this plugin instead of the one inside the snapshot
     #[arg(long, value_name = "PLUGIN")]
     pub(crate) plugin: Option<String>,
+    /// Save what the targets hold first, so that `copal rollback` can put it back
+    #[arg(long)]
+    pub(crate) safety: bool,
     /// Show the plan and stop
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) from: BackupArgs,
+    /// Where to; it goes before the job's
+    #[arg(long, value_name = "[NAME=]DIR", value_parser = root)]
+    pub(crate) to: Vec<(Option<String>, PathBuf)>,
+    /// A setting of the plugin at the new place; those of --set hold at the old one alone
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) to_set: Vec<(String, String)>,
+    /// A setting at the new place whose value is the content of a file: for secrets
+    #[arg(long, value_name = "KEY=FILE", value_parser = pair)]
+    pub(crate) to_set_file: Vec<(String, String)>,
+    /// Why: for a new place (the default), for the same place, or beside the old one
+    #[arg(long, value_enum)]
+    pub(crate) intent: Option<IntentArg>,
+    /// Go on with a migration that was cut off, failed or was cancelled
+    #[arg(long, conflicts_with = "restart")]
+    pub(crate) resume: bool,
+    /// Begin again, whatever an earlier migration left undone; its snapshots stay
+    #[arg(long)]
+    pub(crate) restart: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The safety snapshot: its id or the beginning of it; without it the newest of this machine, or of the job's targets
+    pub(crate) snapshot: Option<String>,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Show the plan and stop
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrillArgs {
+    /// The job of copal.toml, with its section `drill`; goes before --job
+    #[arg(value_name = "JOB")]
+    pub(crate) name: Option<String>,
+    /// The snapshot: its id or the beginning of it, or `latest`. Of a job it may be left out: the job's latest
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub(crate) snapshot: Option<String>,
+    /// Where the evidence is written to: JOB-TIME.json and, for people, JOB-TIME.html
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Why: for the same place, for a new place, or beside the old one. Without it the plugin's first
+    #[arg(long, value_enum)]
+    pub(crate) intent: Option<IntentArg>,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Use this plugin instead of the one inside the snapshot
+    #[arg(long, value_name = "PLUGIN")]
+    pub(crate) plugin: Option<String>,
+    /// Leave the scratch place for a look; `copal resume` removes it
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -208,7 +316,8 @@ pub(crate) struct PluginInfoArgs {
 }
 
 /// Why a restore happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize, JsonSchema)]
+#[schemars(rename = "Intent")]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum IntentArg {
     /// The same identity at the same place
@@ -237,7 +346,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// `NAME=PATH` where NAME could be a root's name, else a path.
-fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
+pub(crate) fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match text.split_once('=') {
         Some((name, path)) if name.chars().all(is_name) => match (name, path) {

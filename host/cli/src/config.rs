@@ -16,7 +16,8 @@ use serde_json::Value;
 
 pub(crate) use self::format::SCHEMA;
 pub(crate) use self::problem::{Level, Problem};
-pub(crate) use self::types::{Drill, Hooks, Job, Place, Postgres, Repository, Restore};
+pub(crate) use self::reference::Reference;
+pub(crate) use self::types::{Drill, Hooks, Job, Place, Repository, Restore};
 
 use self::document::Document;
 use crate::failure::Failure;
@@ -116,6 +117,8 @@ impl Config {
                 config.problems.push(problem);
             }
         }
+        let secrets = config.secrets();
+        config.problems.extend(secrets);
         config
     }
 
@@ -197,9 +200,12 @@ impl Config {
         }
     }
 
-    /// The names of the jobs whose form is right.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.jobs.keys().map(String::as_str)
+    /// The names of all jobs, also of those with mistakes.
+    pub(crate) fn all_names(&self) -> Vec<String> {
+        let jobs = self.document.value.get("jobs").and_then(Value::as_object);
+        jobs.into_iter()
+            .flat_map(|jobs| jobs.keys().cloned())
+            .collect()
     }
 
     /// The job of that name.
@@ -221,10 +227,10 @@ impl Config {
                 .advise("`copal config check` looks further."));
         }
         self.jobs.get(name).cloned().ok_or_else(|| {
-            let near = copal_job::nearest(name, self.names());
-            let hint = match near {
+            let names = self.all_names();
+            let hint = match copal_job::nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", self.names().collect::<Vec<_>>().join(", ")),
+                None => format!("it has {}", names.join(", ")),
             };
             let message = format!("{} has no job `{name}`: {hint}", self.path.display());
             Failure::usage("no-job", message)

@@ -9,10 +9,14 @@ use copal_repository::{Error as RepositoryError, ErrorKind};
 pub(crate) const FAILED: u8 = 1;
 /// Exit code: something was not saved or not restored; the output names it.
 pub(crate) const INCOMPLETE: u8 = 3;
+const WRONG_USAGE: u8 = 2;
 const NO_REPOSITORY: u8 = 10;
 const LOCKED: u8 = 11;
 const WRONG_PASSWORD: u8 = 12;
 const INTERRUPTED: u8 = 130;
+
+/// The kind of a failure that the command line is to blame for.
+const ARGUMENTS: &str = "arguments";
 
 /// A failure of a command.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,15 @@ impl From<serde_json::Error> for Failure {
 }
 
 impl Failure {
+    /// Arguments that do not belong together.
+    pub(crate) fn arguments(message: impl Into<String>, advice: &str) -> Self {
+        Self::Usage {
+            kind: ARGUMENTS,
+            message: message.into(),
+            advice: (!advice.is_empty()).then(|| advice.to_owned()),
+        }
+    }
+
     pub(crate) fn usage(kind: &'static str, message: impl Into<String>) -> Self {
         Self::Usage {
             kind,
@@ -103,6 +116,9 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Job(error) => job_code(error),
+            Self::Usage {
+                kind: ARGUMENTS, ..
+            } => WRONG_USAGE,
             Self::Usage { .. } | Self::Output(_) => FAILED,
         }
     }

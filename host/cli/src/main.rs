@@ -11,14 +11,21 @@ mod session;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::args::Cli;
+use crate::args::{Cli, Said};
 use crate::failure::Failure;
 use crate::session::Session;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let said = |option: &str| matches.value_source(option) == Some(ValueSource::CommandLine);
+    cli.global.said = Said {
+        repository: said("repo"),
+        password: said("password_file") || said("password_command"),
+    };
     output::start_logging(cli.global.verbose);
     let json = cli.global.json;
     let done = Session::new(cli.global).and_then(|session| commands::run(cli.command, &session));

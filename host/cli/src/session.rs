@@ -8,10 +8,12 @@ use std::time::Duration;
 use copal_job::Context;
 use copal_repository::{Identity, InitOptions, Repository};
 use copal_sandbox::{Engine, EngineOptions, Plugin};
+use copal_storage::Store;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Global;
+use crate::config::{Config, Job, Reference, Repository as Repo};
 use crate::failure::Failure;
 use crate::{bundled, password};
 
@@ -81,21 +83,40 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the operator asked the work to end.
+    pub(crate) fn interrupted(&self) -> bool {
+        self.context.cancel.load(Ordering::Relaxed)
+    }
+
+    /// The file of the jobs.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        Config::open(self.global.config.as_deref())
+    }
+
+    /// The job that `--job` names, if it does.
+    pub(crate) fn job(&self) -> Result<Option<Job>, Failure> {
+        let name = self.global.job.as_deref();
+        name.map(|name| self.config()?.job(name)).transpose()
+    }
+
     /// Opens the repository.
     pub(crate) fn repository(&self) -> Result<Repository, Failure> {
-        let store = copal_storage::open(self.url()?).map_err(copal_repository::Error::from)?;
+        self.repository_of(self.job()?.as_ref())
+    }
+
+    /// Opens the repository of a job, where there is one.
+    pub(crate) fn repository_of(&self, job: Option<&Job>) -> Result<Repository, Failure> {
+        let store = self.store(job)?;
+        let password = password::read(&self.global, own_password(job), false)?;
         let handle = self.context.runtime.clone();
-        Ok(Repository::open(
-            store,
-            handle,
-            &password::read(&self.global, false)?,
-        )?)
+        Ok(Repository::open(store, handle, &password)?)
     }
 
     /// Creates the repository.
     pub(crate) fn init(&self) -> Result<Repository, Failure> {
-        let store = copal_storage::open(self.url()?).map_err(copal_repository::Error::from)?;
-        let password = password::read(&self.global, true)?;
+        let job = self.job()?;
+        let store = self.store(job.as_ref())?;
+        let password = password::read(&self.global, own_password(job.as_ref()), true)?;
         Ok(Repository::init(
             store,
             self.context.runtime.clone(),
@@ -104,16 +125,28 @@ impl Session {
         )?)
     }
 
-    fn url(&self) -> Result<&str, Failure> {
-        self.global
-            .repo
-            .as_deref()
-            .filter(|url| !url.is_empty())
-            .ok_or_else(|| {
-                Failure::usage("usage", "no repository is named")
-                    .advise("Give -r URL, or set COPAL_REPOSITORY.")
-            })
+    /// Where the repository is: the command line goes before the job, and the job before the environment.
+    fn store(&self, job: Option<&Job>) -> Result<Store, Failure> {
+        let own = job.map(|job| &job.repository);
+        let url = match own.and_then(|own| own.url.as_ref()) {
+            Some(url) if !self.global.said.repository => Some(url.reveal()?),
+            _ => self.global.repo.clone(),
+        };
+        let url = url.filter(|url| !url.is_empty()).ok_or_else(|| {
+            let advice = match job {
+                Some(_) => "Give the job a `repository`, or give -r URL.",
+                None => "Give -r URL, or set COPAL_REPOSITORY.",
+            };
+            Failure::usage("usage", "no repository is named").advise(advice)
+        })?;
+        let variables = own.map(Repo::variables).transpose()?.unwrap_or_default();
+        let store = copal_storage::open_with(&url, &variables);
+        Ok(store.map_err(copal_repository::Error::from)?)
     }
+}
+
+fn own_password(job: Option<&Job>) -> Option<&Reference> {
+    job.and_then(|job| job.repository.password.as_ref())
 }
 
 /// A folder of Copal's own: from its variable, else within the user's.

@@ -6,7 +6,6 @@ use copal_sandbox::types::Fragment;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::observer::Observer;
 use crate::operator::command;
 use crate::places::Places;
 use crate::process;
@@ -52,20 +51,20 @@ impl Hooks {
             .all(|commands| commands.is_empty())
     }
 
-    /// Does the work between its hooks. Each is told `COPAL_JOB`, `COPAL_OPERATION` and, after the work, `COPAL_STATUS` (`succeeded`,
+    /// Does the work between its hooks; `say` hears the name of each that begins. Each is told `COPAL_JOB`, `COPAL_OPERATION` and, after the work, `COPAL_STATUS` (`succeeded`,
     /// `incomplete` or `failed`) and `COPAL_SNAPSHOT`, empty where there is none.
     pub fn around<T, E: From<Error>>(
         &self,
         job: &str,
         operation: &str,
         context: &Context,
-        observer: &dyn Observer,
+        say: &dyn Fn(&str),
         work: impl FnOnce() -> Result<T, E>,
         ended: impl FnOnce(&T) -> Ended,
     ) -> Around<T, E> {
         let about = [("COPAL_JOB", job), ("COPAL_OPERATION", operation)];
         let run = |hook, argv: &[String], more: &[(&str, &str)], cancel: &Arc<_>| {
-            observer.phase(&format!("Running the hook {hook}"));
+            say(hook);
             let variables = about.iter().chain(more);
             let variables = variables
                 .map(|(name, value)| ((*name).to_owned(), Fragment::Plain((*value).to_owned())));
@@ -107,22 +106,8 @@ mod tests {
     use std::path::Path;
 
     use copal_repository::Identity;
-    use copal_repository::progress::Progress;
-    use copal_sandbox::types::Finding;
 
     use super::*;
-    use crate::StepState;
-
-    struct Silent;
-
-    impl Observer for Silent {
-        fn phase(&self, _: &str) {}
-        fn step(&self, _: &str, _: StepState) {}
-        fn finding(&self, _: &Finding) {}
-        fn progress(&self) -> &dyn Progress {
-            &copal_repository::progress::Silent
-        }
-    }
 
     /// Hooks that each add a line with what they are told to a file.
     fn hooks(file: &Path) -> Hooks {
@@ -159,7 +144,7 @@ mod tests {
             identity: Identity::of_this_process(),
             program: String::new(),
         };
-        let around = hooks.around("j", "backup", &context, &Silent, || work, Clone::clone);
+        let around = hooks.around("j", "backup", &context, &|_| (), || work, Clone::clone);
         let lines = std::fs::read_to_string(file).unwrap_or_default();
         (
             lines.lines().map(str::to_owned).collect(),

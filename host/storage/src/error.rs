@@ -15,6 +15,11 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// No service reads a variable of this name.
+    #[error(
+        "no storage service reads `{0}`; they read `AWS_…`, `GOOGLE_…` and `AZURE_…`, spelled as in their own tools"
+    )]
+    Variable(String),
     /// The service cannot be used with the settings and credentials given.
     #[error("{location} cannot be opened: {}; set {needs}", first_line(source))]
     Settings {

@@ -15,4 +15,4 @@ mod store;
 
 pub use error::Error;
 pub use object_store;
-pub use store::{Store, open};
+pub use store::{Store, is_known, open, open_with};

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -92,6 +93,17 @@ impl fmt::Debug for Store {
 /// # Errors
 /// The address or the settings in the environment lead nowhere.
 pub fn open(location: &str) -> Result<Store, Error> {
+    open_with(location, &[])
+}
+
+/// Opens the place at `location` as [`open`] does, with variables that go before those of the environment, such as `AWS_ACCESS_KEY_ID`.
+///
+/// # Errors
+/// As [`open`], and where no service knows a variable.
+pub fn open_with(location: &str, variables: &[(String, String)]) -> Result<Store, Error> {
+    if let Some((name, _)) = variables.iter().find(|(name, _)| !is_known(name)) {
+        return Err(Error::Variable(name.clone()));
+    }
     let location = Location::parse(location)?;
     let shown = location.to_string();
     let settings = |needs| {
@@ -123,9 +135,11 @@ pub fn open(location: &str) -> Result<Store, Error> {
             bucket,
             prefix,
         } => {
-            let mut builder = AmazonS3Builder::from_env()
-                .with_bucket_name(bucket)
-                .with_retry(RETRY);
+            let mut builder = AmazonS3Builder::from_env();
+            for (key, value) in keys::<AmazonS3ConfigKey>(variables) {
+                builder = builder.with_config(key, value);
+            }
+            builder = builder.with_bucket_name(bucket).with_retry(RETRY);
             if let Some(endpoint) = endpoint {
                 builder = builder
                     .with_allow_http(endpoint.starts_with("http:"))
@@ -135,9 +149,11 @@ pub fn open(location: &str) -> Result<Store, Error> {
             prefixed(builder.build().map_err(settings(needs))?, &prefix)
         }
         Location::Google { bucket, prefix } => {
-            let builder = GoogleCloudStorageBuilder::from_env()
-                .with_bucket_name(bucket)
-                .with_retry(RETRY);
+            let mut builder = GoogleCloudStorageBuilder::from_env();
+            for (key, value) in keys::<GoogleConfigKey>(variables) {
+                builder = builder.with_config(key, value);
+            }
+            builder = builder.with_bucket_name(bucket).with_retry(RETRY);
             prefixed(
                 builder
                     .build()
@@ -146,9 +162,11 @@ pub fn open(location: &str) -> Result<Store, Error> {
             )
         }
         Location::Azure { container, prefix } => {
-            let builder = MicrosoftAzureBuilder::from_env()
-                .with_container_name(container)
-                .with_retry(RETRY);
+            let mut builder = MicrosoftAzureBuilder::from_env();
+            for (key, value) in keys::<AzureConfigKey>(variables) {
+                builder = builder.with_config(key, value);
+            }
+            builder = builder.with_container_name(container).with_retry(RETRY);
             let needs = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY";
             prefixed(builder.build().map_err(settings(needs))?, &prefix)
         }
@@ -176,6 +194,27 @@ pub fn open(location: &str) -> Result<Store, Error> {
         location: shown.into(),
         directory,
     })
+}
+
+/// What the variables set of one service, which knows them in lower case.
+fn keys<K: FromStr>(variables: &[(String, String)]) -> impl Iterator<Item = (K, &str)> {
+    let keys = variables.iter();
+    keys.filter_map(|(name, value)| Some((key(name)?, value.as_str())))
+}
+
+fn key<K: FromStr>(name: &str) -> Option<K> {
+    name.to_ascii_lowercase().parse().ok()
+}
+
+/// Whether one of the services reads a variable of this name.
+pub fn is_known(name: &str) -> bool {
+    let upper = !name.contains(|c: char| c.is_ascii_lowercase());
+    let known = [
+        name.starts_with("AWS_") && key::<AmazonS3ConfigKey>(name).is_some(),
+        name.starts_with("GOOGLE_") && key::<GoogleConfigKey>(name).is_some(),
+        name.starts_with("AZURE_") && key::<AzureConfigKey>(name).is_some(),
+    ];
+    upper && known.contains(&true)
 }
 
 fn prefixed(store: impl ObjectStore, prefix: &str) -> Arc<dyn ObjectStore> {
@@ -216,6 +255,21 @@ mod tests {
         assert_eq!(url.as_str(), "https://dav.example.org/x");
         assert_eq!(header.unwrap(), "Basic bWVAaG9tZTpwOnc=");
         assert!(basic_authorization(url).1.is_none());
+    }
+
+    #[test]
+    fn variables_that_are_given_reach_their_service_and_strange_ones_are_refused() {
+        let given = |name: &str| vec![(name.to_owned(), "x".to_owned())];
+        let names = ["AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "GOOGLE_SERVICE_ACCOUNT"];
+        assert!(names.into_iter().all(is_known));
+        for strange in ["AWS_NO_SUCH", "aws_region", "PATH"] {
+            let error = open_with("memory:", &given(strange)).unwrap_err();
+            assert!(error.to_string().contains(strange), "{error}");
+        }
+        // A key that is no base64 is refused where it arrives.
+        let mut azure = given("AZURE_STORAGE_ACCOUNT_NAME");
+        azure.push(("AZURE_STORAGE_ACCOUNT_KEY".to_owned(), "*".to_owned()));
+        assert!(open_with("az://container", &azure).is_err());
     }
 
     #[tokio::test]

@@ -1,18 +1,38 @@
 //! `copal backup` and `copal plan backup`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use copal_job::{BackupJob, PlannedBackup};
+use copal_job::{BackupJob, BackupOutcome, Ended, PlannedBackup};
+use copal_repository::SnapshotId;
+use copal_sandbox::Plugin;
+use serde::Serialize;
+use serde_json::json;
 
-use super::job;
-use crate::args::BackupArgs;
-use crate::failure::Failure;
+use super::{job, retention};
+use crate::args::{self, BackupAll, BackupArgs};
+use crate::config::Job;
+use crate::failure::{FAILED, Failure, INCOMPLETE};
 use crate::output::Console;
 use crate::session::Session;
 use crate::{Outcome, output};
 
+/// What a backup left.
+#[derive(Serialize)]
+struct Done {
+    #[serde(flatten)]
+    outcome: BackupOutcome,
+    /// The job's snapshots that its retention let go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    forgotten: Vec<SnapshotId>,
+    /// What failed when the snapshot was there already.
+    #[serde(skip)]
+    afterwards: Option<Failure>,
+}
+
 pub(crate) fn plan(args: &BackupArgs, session: &Session) -> Outcome {
-    let planned = make(args, false, session)?;
+    let asked = request(args, session.job()?.as_ref(), session)?;
+    let planned = make(&asked, false, session)?;
     if session.global.json {
         output::json(&planned)?;
     }
@@ -20,47 +40,210 @@ pub(crate) fn plan(args: &BackupArgs, session: &Session) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn run(args: &BackupArgs, session: &Session) -> Outcome {
+pub(crate) fn run(backup: &BackupAll, session: &Session) -> Outcome {
+    let args = &backup.args;
     if args.dry_run {
         return plan(args, session);
     }
     job::warn_of_interrupted(session)?;
-    let repository = session.repository()?;
-    let ask = job::can_ask(&args.job, session);
-    let planned = make(args, ask, session)?;
-    let acts = !planned.plan.quiesce.is_empty();
-    let approved = planned.approve()?;
-    if acts && ask {
-        job::confirm()?;
+    if backup.all {
+        return all(args, session);
     }
-    session.interrupts_end_work()?;
-    let console = Console::new(session.global.quiet || session.global.json);
-    let outcome = approved.run(&repository, &session.context, &console)?;
-    drop(console);
+    let done = perform(args, session.job()?.as_ref(), session)?;
     let printed = match session.global.json {
-        true => output::json(&outcome),
-        false => output::print(&output::backup(&outcome)),
+        true => output::json(&done),
+        false => output::print(&text(&done)),
     };
-    job::end(&outcome.not_undone, &outcome.missing, printed, session)
+    let outcome = &done.outcome;
+    let ended = job::end(&outcome.not_undone, &outcome.missing, printed, session);
+    match done.afterwards {
+        Some(failure) => Err(failure),
+        None => ended,
+    }
 }
 
-fn make(args: &BackupArgs, ask: bool, session: &Session) -> Result<PlannedBackup, Failure> {
-    let plugin = session.plugin(&session.engine()?, &args.plugin)?;
-    let settings = job::settings(&args.job)?;
+/// Backs every job up. One that fails does not keep the others from being backed up.
+fn all(args: &BackupArgs, session: &Session) -> Outcome {
+    if session.global.job.is_some() {
+        return Err(Failure::arguments("give one of --job and --all", ""));
+    }
+    let config = session.config()?;
+    let mut documents = Vec::new();
+    let mut code = 0;
+    for name in config.all_names() {
+        if !session.global.json && !session.global.quiet {
+            output::print(&format!("\nJob {name}"))?;
+        }
+        let done = config
+            .job(&name)
+            .and_then(|job| perform(args, Some(&job), session));
+        let failure = match &done {
+            Ok(done) => done.afterwards.as_ref(),
+            Err(failure) => Some(failure),
+        };
+        let ended = match (&done, failure) {
+            (_, Some(failure)) if !session.global.json => {
+                output::failure(failure, false);
+                FAILED
+            }
+            (_, Some(_)) | (Err(_), _) => FAILED,
+            (Ok(done), None) if !done.outcome.not_undone.is_empty() => FAILED,
+            (Ok(done), None) if !done.outcome.complete => INCOMPLETE,
+            (Ok(_), None) => 0,
+        };
+        // 1 says more than 3: failed rather than incomplete.
+        code = if [code, ended].contains(&FAILED) {
+            FAILED
+        } else {
+            code.max(ended)
+        };
+        if session.global.json {
+            let error = failure.map(output::failure_document);
+            documents.push(json!({"job": name, "outcome": done.as_ref().ok(), "error": error}));
+        } else if let Ok(done) = &done {
+            output::print(&text(done))?;
+            output::complain(&output::problems(
+                &done.outcome.missing,
+                &done.outcome.not_undone,
+            ));
+        }
+        if session.interrupted() {
+            break;
+        }
+    }
+    if session.global.json {
+        output::json(&documents)?;
+    }
+    Ok(ExitCode::from(code))
+}
+
+fn text(done: &Done) -> String {
+    let forgotten = match done.forgotten.len() {
+        0 => String::new(),
+        count => format!("{count} snapshots forgotten\n"),
+    };
+    output::backup(&done.outcome) + &forgotten
+}
+
+/// Backs up between the job's hooks, then lets go what its retention does not keep.
+fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Done, Failure> {
+    let work = || -> Result<Done, Failure> {
+        let asked = request(args, job, session)?;
+        let repository = session.repository_of(job)?;
+        let ask = job::can_ask(&args.job, session);
+        let planned = make(&asked, ask, session)?;
+        let acts = !planned.plan.quiesce.is_empty();
+        let approved = planned.approve()?;
+        if acts && ask {
+            job::confirm()?;
+        }
+        session.interrupts_end_work()?;
+        let console = Console::new(session.global.quiet || session.global.json);
+        let outcome = approved.run(&repository, &session.context, &console)?;
+        drop(console);
+        let kept = match job {
+            Some(job) if outcome.complete => retention::apply(job, &repository),
+            _ => Ok(Vec::new()),
+        };
+        let (forgotten, afterwards) = match kept {
+            Ok(forgotten) => (forgotten, None),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        Ok(Done {
+            outcome,
+            forgotten,
+            afterwards,
+        })
+    };
+    let Some(job) = job else {
+        return work();
+    };
+    let ended = |done: &Done| Ended {
+        complete: done.outcome.complete
+            && done.outcome.not_undone.is_empty()
+            && done.afterwards.is_none(),
+        snapshot: Some(done.outcome.snapshot.to_string()),
+    };
+    let (mut done, hooks) =
+        job::between_hooks(&job.hooks, &job.name, "backup", session, work, ended)?;
+    done.afterwards = done.afterwards.or(hooks);
+    Ok(done)
+}
+
+fn make(asked: &BackupJob, ask: bool, session: &Session) -> Result<PlannedBackup, Failure> {
     job::plan(
-        &args.job.grant,
+        &asked.grants.iter().cloned().collect::<Vec<_>>(),
         ask,
         |grants| {
             let job = BackupJob {
-                plugin: plugin.clone(),
-                roots: args.roots.clone(),
-                settings: settings.clone(),
                 grants: grants.iter().cloned().collect(),
-                tags: args.tag.clone(),
+                ..asked.clone()
             };
             job.plan(&session.context)
         },
         |planned| job::missing(&planned.plan.findings, &planned.grants),
         |planned| output::plan(|| output::backup_plan(planned), session),
     )
+}
+
+/// What the arguments ask for, on top of what the job says.
+pub(super) fn request(
+    args: &BackupArgs,
+    job: Option<&Job>,
+    session: &Session,
+) -> Result<BackupJob, Failure> {
+    let engine = session.engine()?;
+    let words = job::settings(&args.job)?;
+    let given = &args.job.grant;
+    let Some(job) = job else {
+        let advice = "Give PLUGIN and a PATH, or --job NAME.";
+        let plugin = args.first.as_deref();
+        let plugin = plugin.ok_or_else(|| Failure::arguments("no plugin is named", advice))?;
+        return Ok(BackupJob {
+            plugin: session.plugin(&engine, plugin)?,
+            roots: args.roots.clone(),
+            settings: words.into(),
+            streams: Vec::new(),
+            grants: given.iter().cloned().collect(),
+            tags: args.tag.clone(),
+        });
+    };
+    let plugin = session.plugin(&engine, &job.plugin)?;
+    // The job names the plugin, so what stands in its place is a root.
+    let first = args.first.as_deref().map(args::root).transpose();
+    let first = first.map_err(|problem| Failure::arguments(problem, ""))?;
+    let said = first
+        .into_iter()
+        .chain(args.roots.iter().cloned())
+        .collect();
+    let tags = std::iter::once(job.tag()).chain(job.tags.iter().chain(&args.tag).cloned());
+    Ok(BackupJob {
+        roots: roots(job, said, &plugin)?,
+        settings: job.settings()?.and_words(words),
+        streams: job.own_streams()?,
+        grants: job.grants.iter().chain(given).cloned().collect(),
+        tags: tags.collect(),
+        plugin,
+    })
+}
+
+/// The job's roots, with those of the command line in place of the ones that have the same name.
+fn roots(
+    job: &Job,
+    said: Vec<(Option<String>, PathBuf)>,
+    plugin: &Plugin,
+) -> Result<Vec<(Option<String>, PathBuf)>, Failure> {
+    let first = plugin
+        .describe()?
+        .roots
+        .first()
+        .map(|spec| spec.name.clone());
+    let said: Vec<_> = said
+        .into_iter()
+        .map(|(name, path)| (name.or_else(|| first.clone()), path))
+        .collect();
+    let mut roots = job.sources();
+    roots.retain(|(name, _)| said.iter().all(|(other, _)| name != other));
+    roots.extend(said);
+    Ok(roots)
 }

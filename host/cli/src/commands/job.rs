@@ -3,11 +3,14 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use copal_job::{Error, Missing, Needed, UndoFailure};
+use copal_job::{Ended, Error, Missing, Needed, UndoFailure};
+use copal_repository::format::snapshot::Snapshot;
+use copal_repository::{Repository, SnapshotId};
 use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Severity};
 
 use crate::args::JobArgs;
+use crate::config::{Hooks, Job};
 use crate::failure::{FAILED, Failure, INCOMPLETE};
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -39,7 +42,7 @@ pub(super) fn warn_of_interrupted(session: &Session) -> Result<(), Failure> {
     for job in jobs {
         let begun = output::time(job.time);
         tracing::warn!(
-            "a {} of {} begun {begun} was cut off: `copal resume` takes back what it left",
+            "a {} of {} begun {begun} was cut off or kept its place: `copal resume` takes back what it left",
             job.kind,
             job.plugin
         );
@@ -113,6 +116,25 @@ fn allow(grants: &[Grant]) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// Asks whether to go on with `what`, which alters what is there already. Where there is nobody to ask, only `--yes` will do.
+pub(super) fn agree(
+    args: &JobArgs,
+    what: &str,
+    look: &str,
+    session: &Session,
+) -> Result<(), Failure> {
+    if can_ask(args, session) {
+        return confirm();
+    }
+    if args.yes {
+        return Ok(());
+    }
+    let message =
+        format!("{what} would alter what is there already, and there is no terminal to ask on");
+    let advice = format!("Look at it with {look}, then add --yes.");
+    Err(Failure::usage("declined", message).advise(advice))
+}
+
 /// Asks whether to go on.
 pub(super) fn confirm() -> Result<(), Failure> {
     if ask("Go on?")? {
@@ -129,6 +151,74 @@ fn ask(question: &str) -> Result<bool, Failure> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Does the work between a job's hooks. Besides what the work gives, it gives what failed after it; where the work itself fails, that is only
+/// logged.
+pub(super) fn between_hooks<T>(
+    hooks: &Hooks,
+    job: &str,
+    operation: &str,
+    session: &Session,
+    work: impl FnOnce() -> Result<T, Failure>,
+    ended: impl FnOnce(&T) -> Ended,
+) -> Result<(T, Option<Failure>), Failure> {
+    let hooks = copal_job::Hooks::from(hooks.clone());
+    if hooks.is_empty() {
+        return Ok((work()?, None));
+    }
+    // An interrupt must not keep the last of them from running.
+    session.interrupts_end_work()?;
+    let say = |hook: &str| {
+        if !session.global.quiet && !session.global.json {
+            output::complain(&format!("Running the hook {hook}\n"));
+        }
+    };
+    let around = hooks.around(job, operation, &session.context, &say, work, ended);
+    let mut failed = around.hooks.into_iter();
+    let first = match &around.work {
+        Ok(_) => failed.next(),
+        Err(_) => None,
+    };
+    for failure in failed {
+        tracing::error!("{failure}");
+    }
+    Ok((around.work?, first.map(Failure::from)))
+}
+
+/// The snapshots of a job, oldest first, without those that were taken before a restore.
+pub(super) fn snapshots(
+    repository: &Repository,
+    job: &Job,
+) -> Result<Vec<(SnapshotId, Snapshot)>, Failure> {
+    let mut snapshots = repository.snapshots()?;
+    snapshots.retain(|(_, snapshot)| {
+        snapshot.tags.contains(&job.tag()) && !copal_job::is_safety(snapshot)
+    });
+    Ok(snapshots)
+}
+
+/// The snapshot that is named; of a job, `latest` is the job's latest, and meant where none is named.
+pub(super) fn snapshot(
+    repository: &Repository,
+    job: Option<&Job>,
+    named: Option<&str>,
+) -> Result<(SnapshotId, Snapshot), Failure> {
+    match (job, named) {
+        (Some(job), None | Some("latest")) => snapshots(repository, job)?.pop().ok_or_else(|| {
+            let message = format!("the job `{}` has no snapshot in this repository", job.name);
+            let advice = "`copal snapshots` lists what there is; name one of them.";
+            Failure::usage("not-found", message).advise(advice)
+        }),
+        (_, Some(named)) => Ok(copal_job::snapshot(repository, named)?),
+        (None, None) => Err(no_snapshot()),
+    }
+}
+
+/// Neither a snapshot nor a job is named.
+pub(super) fn no_snapshot() -> Failure {
+    let advice = "Give its id or `latest`, or --job NAME.";
+    Failure::arguments("no snapshot is named", advice)
 }
 
 /// Says what went wrong, and gives the exit code that tells how a job ended, also where nobody reads what was `printed`.

@@ -2,19 +2,24 @@
 
 mod backup;
 mod check;
+mod config;
 mod detect;
+mod drill;
 mod dump;
 mod init;
 mod job;
 mod ls;
 mod manifest;
+mod migrate;
 mod plugin;
 mod restore;
 mod resume;
+mod retention;
+mod rollback;
 mod snapshots;
 
 use crate::Outcome;
-use crate::args::{Command, PlanCommand, PluginCommand};
+use crate::args::{Command, ConfigCommand, PlanCommand, PluginCommand};
 use crate::session::Session;
 
 /// Runs the command.
@@ -25,6 +30,10 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome {
         Command::Restore(args) => restore::run(&args, session),
         Command::Plan(PlanCommand::Backup(args)) => backup::plan(&args, session),
         Command::Plan(PlanCommand::Restore(args)) => restore::plan(&args, session),
+        Command::Plan(PlanCommand::Migrate(args)) => migrate::plan(&args, session),
+        Command::Migrate(args) => migrate::run(&args, session),
+        Command::Rollback(args) => rollback::run(&args, session),
+        Command::Drill(args) => drill::run(&args, session),
         Command::Resume => resume::run(session),
         Command::Snapshots => snapshots::run(session),
         Command::Ls(args) => ls::run(&args, session),
@@ -34,5 +43,8 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome {
         Command::Detect(args) => detect::run(&args, session),
         Command::Plugin(PluginCommand::List) => plugin::list(session),
         Command::Plugin(PluginCommand::Info(args)) => plugin::info(&args, session),
+        Command::Config(ConfigCommand::Check) => config::check(session),
+        Command::Config(ConfigCommand::Schema) => config::schema(),
+        Command::Config(ConfigCommand::Show) => config::show(session),
     }
 }

@@ -1,18 +1,22 @@
 //! `copal restore` and `copal plan restore`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use copal_job::{PlannedRestore, RestoreJob};
+use copal_job::{Ended, PlannedRestore, RestoreJob, RestoreOutcome};
+use copal_repository::Repository;
+use copal_sandbox::Engine;
 
 use super::job;
 use crate::args::RestoreArgs;
+use crate::config::{Job, Restore};
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::session::Session;
 use crate::{Outcome, output};
 
 pub(crate) fn plan(args: &RestoreArgs, session: &Session) -> Outcome {
-    let planned = make(args, false, session)?;
+    let planned = make(args, session.job()?.as_ref(), false, session)?;
     if session.global.json {
         output::json(&planned)?;
     }
@@ -25,8 +29,37 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
         return plan(args, session);
     }
     job::warn_of_interrupted(session)?;
+    let job = session.job()?;
+    let work = || perform(args, job.as_ref(), session);
+    let ended = |outcome: &RestoreOutcome| Ended {
+        complete: outcome.complete && outcome.not_undone.is_empty(),
+        snapshot: Some(outcome.snapshot.to_string()),
+    };
+    let (outcome, failed) = match &job {
+        Some(job) => {
+            let place = job.restore.clone().unwrap_or_default().place;
+            job::between_hooks(&place.hooks, &job.name, "restore", session, work, ended)?
+        }
+        None => (work()?, None),
+    };
+    let printed = match session.global.json {
+        true => output::json(&outcome),
+        false => output::print(&output::restore(&outcome)),
+    };
+    let ended = job::end(&outcome.not_undone, &outcome.missing, printed, session);
+    match failed {
+        Some(failure) => Err(failure),
+        None => ended,
+    }
+}
+
+fn perform(
+    args: &RestoreArgs,
+    job: Option<&Job>,
+    session: &Session,
+) -> Result<RestoreOutcome, Failure> {
     let ask = job::can_ask(&args.job, session);
-    let planned = make(args, ask, session)?;
+    let planned = make(args, job, ask, session)?;
     let alters = planned.alters();
     let approved = planned.approve()?;
     if alters && ask {
@@ -39,42 +72,80 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
     }
     session.interrupts_end_work()?;
     let console = Console::new(session.global.quiet || session.global.json);
-    let outcome = approved.run(&session.context, &console)?;
-    drop(console);
-    let printed = match session.global.json {
-        true => output::json(&outcome),
-        false => output::print(&output::restore(&outcome)),
-    };
-    job::end(&outcome.not_undone, &outcome.missing, printed, session)
+    Ok(approved.run(&session.context, &console)?)
 }
 
-fn make(args: &RestoreArgs, ask: bool, session: &Session) -> Result<PlannedRestore, Failure> {
+fn make(
+    args: &RestoreArgs,
+    job: Option<&Job>,
+    ask: bool,
+    session: &Session,
+) -> Result<PlannedRestore, Failure> {
+    if job.is_none() && args.snapshot.is_none() {
+        return Err(job::no_snapshot());
+    }
     let engine = session.engine()?;
-    let repository = session.repository()?;
-    let snapshot = repository.snapshot(&args.snapshot)?;
-    let plugin = args
-        .plugin
-        .as_deref()
-        .map(|plugin| session.plugin(&engine, plugin))
-        .transpose()?;
-    let settings = job::settings(&args.job)?;
+    let repository = session.repository_of(job)?;
+    let asked = request(args, job, repository, &engine, session)?;
     job::plan(
-        &args.job.grant,
+        &asked.grants.iter().cloned().collect::<Vec<_>>(),
         ask,
         |grants| {
             let job = RestoreJob {
-                repository: repository.clone(),
-                snapshot: snapshot.clone(),
-                plugin: plugin.clone(),
-                targets: args.to.clone(),
-                intent: args.intent.map(Into::into),
-                settings: settings.clone(),
                 grants: grants.iter().cloned().collect(),
-                rehearsal: false,
+                ..asked.clone()
             };
             job.plan(&engine, &session.context)
         },
         |planned| job::missing(&planned.plan.findings, &planned.grants),
         |planned| output::plan(|| output::restore_plan(planned), session),
     )
+}
+
+/// What the arguments ask for, on top of what the job says of a restore.
+fn request(
+    args: &RestoreArgs,
+    job: Option<&Job>,
+    repository: Repository,
+    engine: &Engine,
+    session: &Session,
+) -> Result<RestoreJob, Failure> {
+    let Restore { place, snapshot } = job.and_then(|job| job.restore.clone()).unwrap_or_default();
+    let plugin = args.plugin.as_deref();
+    Ok(RestoreJob {
+        snapshot: job::snapshot(
+            &repository,
+            job,
+            args.snapshot.as_deref().or(snapshot.as_deref()),
+        )?,
+        repository,
+        plugin: plugin
+            .map(|plugin| session.plugin(engine, plugin))
+            .transpose()?,
+        targets: targets(place.targets(), &args.to),
+        intent: args.intent.or(place.intent).map(Into::into),
+        settings: place.settings()?.and_words(job::settings(&args.job)?),
+        feeds: place.feeds()?,
+        grants: place
+            .grants
+            .iter()
+            .chain(&args.job.grant)
+            .cloned()
+            .collect(),
+        rehearsal: false,
+        safety: args.safety,
+    })
+}
+
+/// The job's targets, with those of the command line in place of the ones that have the same name; a bare one stands alone.
+pub(super) fn targets(
+    mut own: Vec<(Option<String>, PathBuf)>,
+    said: &[(Option<String>, PathBuf)],
+) -> Vec<(Option<String>, PathBuf)> {
+    own.retain(|(name, _)| {
+        said.iter()
+            .all(|(other, _)| other.is_some() && name != other)
+    });
+    own.extend_from_slice(said);
+    own
 }

@@ -1,48 +1,62 @@
-//! What a file says, held against the plugins, files and variables of this machine.
+//! What a file says, held against the plugins, files and variables of this machine. It is read as it stands, so that what has a mistake of form
+//! is looked at too.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use copal_job::{Schema, beneath, nearest};
-use copal_sandbox::types::{Description, Intent, RootSpec};
+use copal_sandbox::types::{Description, Intent};
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use super::reference::{Reference, Text};
-use super::types::{Job, Place, Repository};
+use super::job::{PLACES, plugin_of};
+use super::reference::Reference;
 use super::{Config, Level, Problem, format};
-use crate::args::IntentArg;
 use crate::session::Session;
 
 /// What stands for a value that the file only refers to.
 const ELSEWHERE: &str = "***";
 
+/// What a secret in the file must be instead.
+const REFER: &str =
+    "must not stand in the file: give { env = … }, { file = … } or { command = […] }";
+
 impl Config {
+    /// Secrets that stand in the file, as far as they show without asking plugins.
+    pub(super) fn secrets(&self) -> Vec<Problem> {
+        let mut check = Check {
+            config: self,
+            problems: Vec::new(),
+        };
+        check.secrets(&self.document.value, "");
+        check.problems
+    }
+
     /// Everything that is wrong, in the order of the file.
     pub(crate) fn check(&self, session: &Session) -> Vec<Problem> {
         let mut check = Check {
             config: self,
             problems: self.problems.clone(),
         };
-        check.references(&self.document.value, "");
-        check.repository(&self.repository, "/repository");
-        // Started only where it is needed: it is costly.
-        let engine = (!self.jobs.is_empty()).then(|| session.engine());
-        for (name, job) in &self.jobs {
+        let file = &self.document.value;
+        check.references(file, "");
+        // Making it is costly, and without jobs it is not needed.
+        let jobs = table(&file["jobs"]);
+        let engine = jobs.iter().next().map(|_| session.engine());
+        for (name, job) in jobs {
             let pointer = beneath("/jobs", name);
-            check.repository(&job.repository, &format!("{pointer}/repository"));
             check.streams(job, &pointer);
-            let plugin = match &engine {
-                Some(Ok(engine)) => session.plugin(engine, &job.plugin),
-                _ => continue,
+            let (Some(Ok(engine)), Some(plugin)) = (&engine, job["plugin"].as_str()) else {
+                continue;
             };
-            let described = plugin.and_then(|plugin| Ok(plugin.describe()?.clone()));
-            match described {
+            let plugin = session.plugin(engine, &plugin_of(plugin, &self.directory));
+            match plugin.and_then(|plugin| Ok(plugin.describe()?.clone())) {
                 Ok(description) => check.against(job, &description, &pointer),
-                Err(failure) => check.error(&format!("{pointer}/plugin"), failure.to_string()),
+                Err(failure) => check.say(&format!("{pointer}/plugin"), failure.to_string()),
             }
         }
         if let Some(Err(failure)) = engine {
-            check.error("", failure.to_string());
+            check.say("", failure.to_string());
         }
         let mut problems = check.problems;
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -57,18 +71,22 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn error(&mut self, pointer: &str, message: impl Into<String>) {
-        let problem = self.config.problem(Level::Error, pointer, false, message);
-        self.problems.push(problem);
+    /// Notes a value that is wrong.
+    fn say(&mut self, pointer: &str, message: impl Into<String>) {
+        self.note(Level::Error, pointer, false, message);
     }
 
-    fn key_error(&mut self, pointer: &str, message: impl Into<String>) {
-        let problem = self.config.problem(Level::Error, pointer, true, message);
-        self.problems.push(problem);
+    /// Notes a key that is wrong.
+    fn say_of_key(&mut self, pointer: &str, message: impl Into<String>) {
+        self.note(Level::Error, pointer, true, message);
     }
 
-    fn warning(&mut self, pointer: &str, message: impl Into<String>) {
-        let problem = self.config.problem(Level::Warning, pointer, false, message);
+    fn warn(&mut self, pointer: &str, message: impl Into<String>) {
+        self.note(Level::Warning, pointer, false, message);
+    }
+
+    fn note(&mut self, level: Level, pointer: &str, of_key: bool, message: impl Into<String>) {
+        let problem = self.config.problem(level, pointer, of_key, message);
         self.problems.push(problem);
     }
 
@@ -77,74 +95,61 @@ impl Check<'_> {
         if let Some(mut reference) = Reference::of(value) {
             reference.rebase(&self.config.directory);
             if let Some(problem) = reference.problem() {
-                self.warning(pointer, problem);
+                self.warn(pointer, problem);
             }
             return;
         }
-        match value {
-            Value::Object(members) => {
-                for (key, value) in members {
-                    self.references(value, &beneath(pointer, key));
-                }
-            }
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.references(item, &format!("{pointer}/{index}"));
-                }
-            }
-            _ => {}
+        for (place, value) in within(value, pointer) {
+            self.references(value, &place);
         }
     }
 
-    fn repository(&mut self, repository: &Repository, pointer: &str) {
-        self.environment(&repository.environment, &format!("{pointer}/environment"));
-        if let Some(Text::Plain(url)) = &repository.url
-            && let Some((_, rest)) = url.split_once("://")
-            && rest
-                .rsplit_once('@')
-                .is_some_and(|(user, _)| user.contains(':'))
-        {
-            let message = "the address holds a password, which must not stand in the file: give { env = … }, { file = … } or { command = […] }";
-            self.error(&format!("{pointer}/url"), message);
-        }
-    }
-
-    /// Refuses secrets that stand in the file, as far as the variables' names tell.
-    fn environment(&mut self, environment: &BTreeMap<String, Text>, pointer: &str) {
-        for (name, value) in environment {
-            if matches!(value, Text::Plain(_)) && names_secret(name) {
-                let message = format!(
-                    "`{name}` is a secret and must not stand in the file: give {{ env = … }}, {{ file = … }} or {{ command = […] }}"
-                );
-                self.error(&beneath(pointer, name), message);
+    /// Secrets in a repository's URL, and among variables as far as their names tell.
+    fn secrets(&mut self, value: &Value, pointer: &str) {
+        for (name, value) in table(&value["environment"]) {
+            if value.is_string() && names_secret(name) {
+                let place = beneath(&format!("{pointer}/environment"), name);
+                self.say(&place, format!("`{name}` is a secret and {REFER}"));
             }
         }
+        let url = value["repository"]["url"].as_str();
+        let rest = url.and_then(|url| url.split_once("://"));
+        let user = rest.and_then(|(_, rest)| rest.rsplit_once('@'));
+        if user.is_some_and(|(user, _)| user.contains(':')) {
+            let place = format!("{pointer}/repository/url");
+            self.say(
+                &place,
+                format!("the address holds a password, which {REFER}"),
+            );
+        }
+        for (place, value) in within(value, pointer) {
+            self.secrets(value, &place);
+        }
     }
 
-    fn streams(&mut self, job: &Job, pointer: &str) {
+    /// The operator's own streams, and the commands that take them.
+    fn streams(&mut self, job: &Value, pointer: &str) {
         let mut names = BTreeSet::new();
-        for (index, stream) in job.streams.iter().enumerate() {
-            let place = format!("{pointer}/streams/{index}");
-            self.environment(&stream.environment, &format!("{place}/environment"));
-            if !names.insert(stream.name.as_str()) {
-                self.error(
-                    &format!("{place}/name"),
-                    format!("there are two streams `{}`", stream.name),
-                );
+        for (index, stream) in job["streams"].as_array().into_iter().flatten().enumerate() {
+            if let Some(name) = stream["name"].as_str()
+                && !names.insert(name)
+            {
+                let place = format!("{pointer}/streams/{index}/name");
+                self.say(&place, format!("there are two streams `{name}`"));
             }
         }
-        for (section, place) in job.places() {
-            for (name, feed) in &place.streams {
-                let at = beneath(&format!("{pointer}/{section}/streams"), name);
-                self.environment(&feed.environment, &format!("{at}/environment"));
+        for section in PLACES {
+            for name in table(&job[section]["streams"]).keys() {
                 if !names.contains(name.as_str()) {
                     let near = nearest(name, names.iter().copied());
-                    let hint = near
-                        .map(|near| format!("; did you mean `{near}`?"))
-                        .unwrap_or_default();
-                    self.key_error(
-                        &at,
-                        format!("the job has no stream `{name}` of its own{hint}"),
+                    let hint = near.map(|near| format!("; did you mean `{near}`?"));
+                    let message = format!(
+                        "the job has no stream `{name}` of its own{}",
+                        hint.unwrap_or_default()
+                    );
+                    self.say_of_key(
+                        &beneath(&format!("{pointer}/{section}/streams"), name),
+                        message,
                     );
                 }
             }
@@ -152,113 +157,121 @@ impl Check<'_> {
     }
 
     /// Holds a job against what its plugin says of itself.
-    fn against(&mut self, job: &Job, description: &Description, pointer: &str) {
-        self.roots(&job.roots, description, pointer);
-        for (name, path) in &job.roots {
-            if !path.is_dir() {
+    fn against(&mut self, job: &Value, description: &Description, pointer: &str) {
+        let schema = match Schema::parse(&description.config_schema) {
+            Ok(schema) => schema,
+            Err(error) => return self.say(&format!("{pointer}/plugin"), error.to_string()),
+        };
+        self.roots(&job["roots"], description, pointer);
+        for (name, path) in table(&job["roots"]) {
+            let path = path.as_str().map(|path| self.config.directory.join(path));
+            if let Some(path) = path.filter(|path| !path.is_dir()) {
                 let message = format!("there is no directory {}", path.display());
-                self.warning(&beneath(&format!("{pointer}/roots"), name), message);
+                self.warn(&beneath(&format!("{pointer}/roots"), name), message);
             }
         }
-        self.settings(&job.config, description, &format!("{pointer}/config"));
-        for (section, place) in job.places() {
+        self.settings(&job["config"], &schema, &format!("{pointer}/config"));
+        for section in PLACES
+            .into_iter()
+            .filter(|section| job[section].is_object())
+        {
+            let place = &job[section];
             let pointer = format!("{pointer}/{section}");
-            self.place(place, description, &pointer);
-            if section == "migrate"
-                && place.intent.is_none()
-                && !description.intents.contains(&Intent::Migrate)
+            self.roots(&place["roots"], description, &pointer);
+            self.settings(&place["config"], &schema, &format!("{pointer}/config"));
+            let default = (section == "migrate").then_some("migrate");
+            if let Some(word) = place["intent"].as_str().or(default)
+                && let Ok(intent) = Intent::deserialize(&Value::from(word))
+                && !description.intents.contains(&intent)
             {
-                self.error(
-                    &pointer,
-                    format!("{} can't migrate: name another `intent`", description.name),
+                let known = description
+                    .intents
+                    .iter()
+                    .map(|known| copal_job::intent_word(*known));
+                let known = known.collect::<Vec<_>>().join(", ");
+                let message = format!(
+                    "{} does not know the intent `{word}`; it knows {known}",
+                    description.name
+                );
+                self.say(&format!("{pointer}/intent"), message);
+            }
+        }
+    }
+
+    fn roots(&mut self, roots: &Value, description: &Description, pointer: &str) {
+        let known = || description.roots.iter().map(|spec| spec.name.as_str());
+        for name in table(roots).keys() {
+            let place = beneath(&format!("{pointer}/roots"), name);
+            let spec = description.roots.iter().find(|spec| spec.name == *name);
+            let conflicts = spec
+                .map(|spec| spec.conflicts.as_slice())
+                .unwrap_or_default();
+            // Said once, of the later of the two.
+            let other = conflicts
+                .iter()
+                .find(|other| *other < name && roots.get(other).is_some());
+            if let Some(other) = other {
+                self.say_of_key(
+                    &place,
+                    format!("`{name}` and `{other}` hold the same data: give one of them"),
+                );
+            }
+            if spec.is_none() && !description.any_roots {
+                let hint = match nearest(name, known()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it works on {}", known().collect::<Vec<_>>().join(", ")),
+                };
+                self.say_of_key(
+                    &place,
+                    format!("{} has no root `{name}`; {hint}", description.name),
                 );
             }
         }
     }
 
-    fn place(&mut self, place: &Place, description: &Description, pointer: &str) {
-        self.roots(&place.roots, description, pointer);
-        self.settings(&place.config, description, &format!("{pointer}/config"));
-        if let Some(intent) = place.intent.map(IntentArg::into)
-            && !description.intents.contains(&intent)
-        {
-            let known = description
-                .intents
-                .iter()
-                .map(|intent| copal_job::intent_word(*intent));
-            let message = format!(
-                "{} knows {}",
-                description.name,
-                known.collect::<Vec<_>>().join(", ")
-            );
-            self.error(&format!("{pointer}/intent"), message);
-        }
-    }
-
-    fn roots(
-        &mut self,
-        roots: &BTreeMap<String, PathBuf>,
-        description: &Description,
-        pointer: &str,
-    ) {
-        let known = || description.roots.iter().map(|spec| spec.name.as_str());
-        for name in roots.keys() {
-            let place = beneath(&format!("{pointer}/roots"), name);
-            let spec = description.roots.iter().find(|spec| spec.name == *name);
-            match spec {
-                Some(RootSpec { conflicts, .. }) => {
-                    // Said once, of the later of the two.
-                    if let Some(other) = conflicts
-                        .iter()
-                        .find(|other| *other < name && roots.contains_key(*other))
-                    {
-                        self.key_error(
-                            &place,
-                            format!("`{name}` and `{other}` hold the same data: give one of them"),
-                        );
-                    }
-                }
-                None if description.any_roots => {}
-                None => {
-                    let hint = match nearest(name, known()) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("it works on {}", known().collect::<Vec<_>>().join(", ")),
-                    };
-                    self.key_error(
-                        &place,
-                        format!("{} has no root `{name}`; {hint}", description.name),
-                    );
-                }
-            }
-        }
-    }
-
-    fn settings(&mut self, config: &Map<String, Value>, description: &Description, pointer: &str) {
-        let schema = match Schema::parse(&description.config_schema) {
-            Ok(schema) => schema,
-            Err(error) => return self.error(pointer, error.to_string()),
-        };
+    fn settings(&mut self, config: &Value, schema: &Schema, pointer: &str) {
         let mut elsewhere = BTreeSet::new();
-        let mut values = Value::Object(config.clone());
+        let mut values = Value::Object(table(config).clone());
         stand_in(&mut values, String::new(), &mut elsewhere);
         for mismatch in schema.mismatches(&values, &format::judge) {
             // What will stand there is not known yet.
             if !elsewhere.contains(&mismatch.pointer) {
                 let place = format!("{pointer}{}", mismatch.pointer);
-                let problem =
-                    self.config
-                        .problem(Level::Error, &place, mismatch.is_key, mismatch.problem);
-                self.problems.push(problem);
+                self.note(Level::Error, &place, mismatch.is_key, mismatch.problem);
             }
         }
-        for secret in schema.write_only(config) {
-            let within =
+        for secret in schema.write_only(table(config)) {
+            let refers =
                 |other: &String| secret == *other || secret.starts_with(&format!("{other}/"));
-            if !elsewhere.iter().any(within) {
-                let message = "this is a secret and must not stand in the file: give { env = … }, { file = … } or { command = […] }";
-                self.error(&format!("{pointer}{secret}"), message);
+            if !elsewhere.iter().any(refers) {
+                self.say(
+                    &format!("{pointer}{secret}"),
+                    format!("this is a secret and {REFER}"),
+                );
             }
         }
+    }
+}
+
+/// The table, or an empty one where there is none.
+fn table(value: &Value) -> &Map<String, Value> {
+    static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    value.as_object().unwrap_or(&EMPTY)
+}
+
+/// What lies directly within a value, by pointers.
+fn within<'v>(value: &'v Value, pointer: &str) -> Vec<(String, &'v Value)> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, value)| (beneath(pointer, key), value))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (format!("{pointer}/{index}"), item))
+            .collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -287,10 +300,9 @@ fn stand_in(value: &mut Value, pointer: String, elsewhere: &mut BTreeSet<String>
 /// Whether a variable's name says that its value is a secret.
 fn names_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    ["SECRET", "TOKEN", "PASSWORD", "PASSPHRASE"]
-        .iter()
-        .any(|word| name.contains(word) && !name.ends_with("_FILE"))
-        || ["_PWD", "ACCESS_KEY", "ACCOUNT_KEY", "SAS_KEY"]
-            .iter()
-            .any(|word| name.ends_with(word))
+    let words = ["SECRET", "TOKEN", "PASSWORD", "PASSPHRASE"];
+    let endings = ["_PWD", "ACCESS_KEY", "ACCOUNT_KEY", "SAS_KEY"];
+    !name.ends_with("_FILE")
+        && (words.iter().any(|word| name.contains(word))
+            || endings.iter().any(|end| name.ends_with(end)))
 }

@@ -51,6 +51,10 @@ pub(super) fn judge(format: &str, text: &str) -> Result<(), String> {
             !text.trim().is_empty() && !text.contains(','),
             "a tag: a text without commas",
         ),
+        "copal-storage" => fits(
+            copal_storage::is_known(text),
+            "a variable that a storage service reads: those begin with `AWS_`, `GOOGLE_` or `AZURE_`, as in their own tools",
+        ),
         "copal-variable" => {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let fine = text.chars().all(plain) && text.starts_with(|c: char| !c.is_ascii_digit());
@@ -92,9 +96,24 @@ fn strict(schema: &mut schemars::Schema) {
     if rules.contains_key("properties") {
         rules.entry("additionalProperties").or_insert(false.into());
     }
-    // Defaults are said where they matter, and an empty table is no help.
-    let said = [Value::Null, json!({}), json!([]), json!(0), json!("")];
-    rules.retain(|keyword, value| keyword != "default" || !said.contains(value));
+    // Only what a person would not guess is a default to show, and the width of a number is none of theirs.
+    let guessed = |value: &Value| match value {
+        Value::Null | Value::Object(_) => true,
+        value => [json!([]), json!(0), json!("")].contains(value),
+    };
+    rules.retain(|keyword, value| match keyword.as_str() {
+        "default" => !guessed(value),
+        "format" => !value
+            .as_str()
+            .is_some_and(|format| format.starts_with("uint")),
+        _ => true,
+    });
+    if let Some(Value::String(text)) = rules.get_mut("description") {
+        let paragraphs = text
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "));
+        *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
     if let Some(Value::Array(types)) = rules.get_mut("type") {
         types.retain(|name| name != "null");
         if let [only] = types.as_slice() {

@@ -3,14 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use copal_job::{OperatorFeed, OperatorStream, Settings, beneath};
+use copal_job::{OperatorFeed, OperatorStream, Schema, Settings, beneath};
 use copal_sandbox::types::Fragment;
 use serde_json::{Map, Value};
 
 use super::reference::{Reference, Text};
-use super::types::{Hooks, Job, Place, Repository};
+use super::types::{Hooks, Job, Place, Postgres, Repository};
 use crate::bundled;
 use crate::failure::Failure;
+
+/// The sections of a job that say where it is restored to.
+pub(super) const PLACES: [&str; 3] = ["restore", "migrate", "drill"];
+
+/// A plugin as it is looked for: what is no name is a path, relative to the file's directory.
+pub(super) fn plugin_of(plugin: &str, directory: &Path) -> String {
+    let is_path = plugin.contains('/') || plugin.ends_with(".wasm");
+    if is_path && !bundled::is_name(plugin) {
+        directory.join(plugin).to_string_lossy().into_owned()
+    } else {
+        plugin.to_owned()
+    }
+}
 
 impl Job {
     /// The tag of the job's snapshots.
@@ -44,15 +57,26 @@ impl Job {
         own.collect()
     }
 
-    /// The places that it is restored to, by the names of their sections.
-    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, &Place)> {
-        let restore = self
-            .restore
-            .iter()
-            .map(|restore| ("restore", &restore.place));
-        let migrate = self.migrate.iter().map(|place| ("migrate", place));
-        let drill = self.drill.iter().map(|drill| ("drill", &drill.place));
-        restore.chain(migrate).chain(drill)
+    /// Takes out what stands in the job and must not: the values that the plugin's schema marks `writeOnly`.
+    pub(crate) fn without_secrets(mut self, schema: &Schema) -> Self {
+        let restore = self.restore.iter_mut().map(|restore| &mut restore.place);
+        let drill = self.drill.iter_mut().map(|drill| &mut drill.place);
+        let places = restore.chain(&mut self.migrate).chain(drill);
+        let configs = places.map(|place| &mut place.config);
+        for config in configs.chain([&mut self.config]) {
+            for pointer in schema.write_only(config) {
+                let mut values = Value::Object(std::mem::take(config));
+                if let Some(value) = values.pointer_mut(&pointer)
+                    && Reference::of(value).is_none()
+                {
+                    *value = "***".into();
+                }
+                if let Value::Object(values) = values {
+                    *config = values;
+                }
+            }
+        }
+        self
     }
 
     /// Gives the job what its own table does not say, and makes its paths absolute.
@@ -60,9 +84,7 @@ impl Job {
         self.name = name;
         self.repository.inherit(repository);
         self.repository.rebase(directory);
-        if !bundled::is_name(&self.plugin) {
-            self.plugin = directory.join(&self.plugin).to_string_lossy().into_owned();
-        }
+        self.plugin = plugin_of(&self.plugin, directory);
         rebase_roots(&mut self.roots, directory);
         rebase_values(self.config.values_mut(), directory);
         for stream in &mut self.streams {
@@ -78,7 +100,8 @@ impl Job {
                 .postgres
                 .iter_mut()
                 .filter_map(|postgres| postgres.bin.as_mut());
-            for path in drill.evidence.iter_mut().chain(bin) {
+            let own = drill.evidence.iter_mut().chain(&mut drill.directory);
+            for path in own.chain(bin) {
                 *path = directory.join(&*path);
             }
         }
@@ -176,6 +199,25 @@ impl From<Hooks> for copal_job::Hooks {
             after,
             failed,
             finally,
+            timeout,
+        }
+    }
+}
+
+impl From<Postgres> for copal_job::Postgres {
+    fn from(postgres: Postgres) -> Self {
+        let Postgres {
+            databases,
+            prepare,
+            bin,
+            user,
+            timeout,
+        } = postgres;
+        Self {
+            databases,
+            prepare,
+            bin,
+            user,
             timeout,
         }
     }

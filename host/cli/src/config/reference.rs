@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 
 use copal_sandbox::types::Fragment;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// A value that stands elsewhere, such as `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["pass", "show", "copal"] }`.
+/// The three keys, of which one is given.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[schemars(rename = "Reference", extend("minProperties" = 1, "maxProperties" = 1))]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 #[serde(default, deny_unknown_fields)]
 struct Written {
     /// The variable of Copal's environment that holds the value.
@@ -26,9 +26,9 @@ struct Written {
     command: Option<Vec<String>>,
 }
 
-/// Where a value stands.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "Written")]
+/// A value that stands elsewhere, such as `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["pass", "show", "copal"] }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "Written", rename_all = "lowercase")]
 pub(crate) enum Reference {
     /// In a variable of Copal's environment.
     Env(String),
@@ -140,7 +140,7 @@ impl Reference {
 }
 
 /// A text, or where it stands.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Text {
     /// The text itself.

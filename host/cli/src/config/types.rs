@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use copal_repository::forget::RetentionPolicy;
 use copal_sandbox::{Grant, types};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::format::{GrantText, TagText};
@@ -14,7 +14,7 @@ use super::reference::{Reference, Text};
 use crate::args::IntentArg;
 
 /// Copal's jobs: what is backed up, where to, and how it is restored, migrated and rehearsed.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[schemars(title = "copal.toml")]
 #[serde(default)]
 pub(crate) struct File {
@@ -26,7 +26,7 @@ pub(crate) struct File {
 }
 
 /// Where snapshots are kept.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Repository {
     /// A path, or a URL with `s3://`, `gs://`, `az://` or `https://` (WebDAV).
@@ -34,12 +34,12 @@ pub(crate) struct Repository {
     /// The repository's password.
     pub(crate) password: Option<Reference>,
     /// What reaches the storage service, spelled as its environment variables: `AWS_…`, `GOOGLE_…`, `AZURE_…`.
-    #[schemars(extend("propertyNames" = {"format": "copal-variable"}))]
+    #[schemars(extend("propertyNames" = {"format": "copal-storage"}))]
     pub(crate) environment: BTreeMap<String, Text>,
 }
 
 /// One application at one place.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Job {
     /// The plugin that knows the application: a name such as `jpom`, or the path of a component.
     #[schemars(length(min = 1))]
@@ -82,12 +82,12 @@ pub(crate) struct Job {
     #[serde(default)]
     pub(crate) drill: Option<Drill>,
     /// The job's name; not part of its table.
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
     pub(crate) name: String,
 }
 
 /// A place that a snapshot is restored to. Nothing is taken over from the backup: its settings and grants speak of another place.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Place {
     /// The directories to fill, by the plugin's names for them.
@@ -108,7 +108,7 @@ pub(crate) struct Place {
 }
 
 /// How `copal restore --job` puts a snapshot back.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Restore {
     #[serde(flatten)]
@@ -117,33 +117,56 @@ pub(crate) struct Restore {
     pub(crate) snapshot: Option<String>,
 }
 
-/// How `copal drill` rehearses a restore. Without `roots` it fills a scratch folder, which is removed afterwards.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+/// How `copal drill` rehearses a restore: into a scratch place, which is removed afterwards. `roots` are directories that the plugin looks at
+/// and the snapshot does not hold; it gets a copy of each.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Drill {
     #[serde(flatten)]
     pub(crate) place: Place,
     /// A PostgreSQL server that lives as long as the drill.
     pub(crate) postgres: Option<Postgres>,
-    /// The directory that the evidence is written to.
+    /// The directory that the evidence is written to; without it `evidence` among Copal's own files.
     pub(crate) evidence: Option<PathBuf>,
+    /// Where the scratch place is made; without it among Copal's own files, and the server in the system's folder for temporary files.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// A PostgreSQL server that lives as long as the drill.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Postgres {
     /// The databases to make in it.
     pub(crate) databases: Vec<String>,
-    /// Commands run once it is up, such as `["psql", "-d", "ccdb", "-f", "schema.sql"]`. They find the server by `PGHOST` and its like.
+    /// Commands run once it is up, such as `["psql", "-d", "ccdb", "-f", "schema.sql"]`. They find the server by `PGHOST`, `PGPORT` and
+    /// `PGUSER`; so do the commands that streams are fed to. In the drill's `config`, `{postgres.host}`, `{postgres.port}` and
+    /// `{postgres.user}` stand for the server's.
     #[schemars(inner(inner(length(min = 1)), length(min = 1)))]
     pub(crate) prepare: Vec<Vec<String>>,
     /// Where PostgreSQL's programs are, such as `/usr/lib/postgresql/15/bin`. Without it they are looked for.
     pub(crate) bin: Option<PathBuf>,
+    /// The user that the server runs as where Copal runs as root; without it `postgres`.
+    #[schemars(length(min = 1))]
+    pub(crate) user: Option<String>,
+    /// Seconds after which each command is ended.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub(crate) timeout: u32,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            databases: Vec::new(),
+            prepare: Vec::new(),
+            bin: None,
+            user: None,
+            timeout: stream_timeout(),
+        }
+    }
 }
 
 /// A command whose output is stored as a file of the snapshot, beneath `streams/`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Stream {
     /// The file's name, such as `extra.sql`.
     #[schemars(extend("format" = "copal-stream"))]
@@ -165,7 +188,7 @@ pub(crate) struct Stream {
 }
 
 /// A command that reads a stream on its standard input.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Feed {
     /// The program and its arguments, such as `["psql", "extra"]`. There is no shell.
     #[schemars(length(min = 1))]
@@ -181,7 +204,7 @@ pub(crate) struct Feed {
 }
 
 /// When a stream is read.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Window {
     /// While the application is stopped or held.
@@ -202,7 +225,7 @@ impl From<Window> for types::Window {
 
 /// Lists of commands, each the program and its arguments. They are told `COPAL_JOB` and `COPAL_OPERATION`, and after the work
 /// `COPAL_STATUS` (`succeeded`, `incomplete` or `failed`) and `COPAL_SNAPSHOT`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Hooks {
     /// Run first, before the plan is made. Where one fails, the job is not done.

@@ -143,7 +143,8 @@ impl Fit<'_> {
         };
         let description = schema.get("description").and_then(Value::as_str);
         if let Some(example) = description.and_then(|text| text.split_once("such as ")) {
-            problem += &format!(", such as {}", example.1.trim_end_matches('.'));
+            let example = example.1.split(". ").next().unwrap_or_default();
+            problem += &format!(", such as {}", example.trim_end_matches('.'));
         }
         wrong(pointer, problem)
     }

@@ -1,0 +1,32 @@
+//! What becomes of a job's earlier snapshots once there is a new one.
+
+use copal_repository::format::Timestamp;
+use copal_repository::{LockMode, Repository, SnapshotId};
+
+use super::job;
+use crate::config::Job;
+use crate::failure::Failure;
+
+/// Removes the job's snapshots that its retention does not keep, and names them.
+///
+/// Those that are incomplete are counted apart: they take no place of a good one.
+pub(super) fn apply(job: &Job, repository: &Repository) -> Result<Vec<SnapshotId>, Failure> {
+    let Some(policy) = &job.retention else {
+        return Ok(Vec::new());
+    };
+    let lock = repository.lock(LockMode::Exclusive)?;
+    let incomplete = |tags: &[String]| tags.iter().any(|tag| tag == copal_job::INCOMPLETE_TAG);
+    let snapshots = job::snapshots(repository, job)?;
+    let groups: (Vec<_>, Vec<_>) = snapshots
+        .into_iter()
+        .partition(|(_, snapshot)| incomplete(&snapshot.tags));
+    let now = Timestamp::now();
+    let decisions = [groups.0, groups.1].map(|group| policy.apply(&group, now));
+    let forgotten = decisions
+        .iter()
+        .flatten()
+        .filter(|decision| !decision.is_kept());
+    let forgotten: Vec<_> = forgotten.map(|decision| decision.id).collect();
+    repository.forget(&forgotten, &lock)?;
+    Ok(forgotten)
+}

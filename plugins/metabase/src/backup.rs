@@ -86,6 +86,8 @@ fn of_postgres(
             .lines()
             .next()
             .unwrap_or("it has no table databasechangelog");
+        plan.sources
+            .push(Source::stream(SQL_STREAM, postgres.dump()));
         plan.findings.push(
             Finding::error("metabase.database.unread", format!("The database {} can't be read as a Metabase's: {said}.", postgres.title()))
                 .remedy("Check `db_host`, `db_port`, `db_dbname`, `db_user` and `db_pass` against the variables MB_DB_… of Metabase."),
@@ -330,4 +332,8 @@ fn record(
     );
     fact(facts::ENCRYPTED, json!(inspection.map(|_| check.is_some())));
     fact(facts::KEY_CHECK, json!(check));
+    fact(
+        facts::SITE,
+        json!(inspection.and_then(|answers| answers.site.as_ref())),
+    );
 }

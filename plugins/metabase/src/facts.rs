@@ -14,3 +14,5 @@ pub(crate) const ENCRYPTED: &str = "encrypted";
 pub(crate) const KEY_CHECK: &str = "encryptionKeyCheck";
 /// The database's path in the root `data`.
 pub(crate) const H2_PATH: &str = "h2Path";
+/// `site-uuid`: which Metabase it is.
+pub(crate) const SITE: &str = "siteUuid";

@@ -51,7 +51,7 @@ impl Plugin for Metabase {
         .capability("run:sleep *", "To wait until every node has noticed the read-only mode")
         .capability("run:java -jar * version", "To ask `jar` for its version")
         .capability(
-            "run:MB_DB_TYPE= MB_DB_HOST= MB_DB_PORT= MB_DB_DBNAME= MB_DB_USER= MB_DB_PASS= java --add-opens java.base/java.nio=ALL-UNNAMED -jar * *-h2 *",
+            "run:MB_DB_DBNAME= MB_DB_HOST= MB_DB_PASS= MB_DB_PORT= MB_DB_TYPE= MB_DB_USER= MB_ENCRYPTION_SECRET_KEY= java --add-opens java.base/java.nio=ALL-UNNAMED -jar * *-h2 *",
             "To have Metabase dump its application database to H2, or load one from H2",
         )
         .capability("run:cat {scratch}/metabase.db.mv.db", "To store the dump that Metabase made")

@@ -128,12 +128,13 @@ pub(crate) fn refuse_users(
     plan: &mut RestorePlan,
     saved: Option<&Inspection>,
     there: &Inspection,
-) {
+) -> Result<(), Failure> {
     let users = there.users.unwrap_or(0);
-    let same =
-        there.site.is_some() && saved.and_then(|saved| saved.site.as_ref()) == there.site.as_ref();
+    let fact: Option<Option<String>> = request.facts.get(facts::SITE)?;
+    let site = saved.map_or(fact.flatten(), |saved| saved.site.clone());
+    let same = site.is_some() && site == there.site;
     if users == 0 || request.rehearsal || (request.intent == Intent::Recover && same) {
-        return;
+        return Ok(());
     }
     let (code, message) = if request.intent == Intent::Recover {
         (
@@ -151,6 +152,7 @@ pub(crate) fn refuse_users(
     plan.findings.push(Finding::error(code, message).remedy(
         "Restore into an empty database, or into that of a Metabase that nobody has set up yet.",
     ));
+    Ok(())
 }
 
 /// Refuses a database that is newer than the Metabase that is to run on it.
@@ -160,8 +162,8 @@ pub(crate) fn refuse_downgrade(
     saved: Option<&Inspection>,
     there: Option<&Inspection>,
 ) -> Result<(), Failure> {
-    let fact: Option<u32> = request.facts.get(facts::CHANGESET)?;
-    let Some(needed) = saved.and_then(|saved| saved.changeset).or(fact) else {
+    let fact: Option<Option<u32>> = request.facts.get(facts::CHANGESET)?;
+    let Some(needed) = saved.and_then(|saved| saved.changeset).or(fact.flatten()) else {
         plan.findings.push(
             Finding::warning(
                 "metabase.version.unknown",

@@ -39,7 +39,7 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
         None => target_h2(request, &mut plan)?,
     };
     if let Some(there) = &there {
-        refuse_users(request, &mut plan, recorded.as_ref(), there);
+        refuse_users(request, &mut plan, recorded.as_ref(), there)?;
     }
     refuse_downgrade(request, &mut plan, recorded.as_ref(), there.as_ref())?;
     refuse_key(request, &mut plan, recorded.as_ref())?;

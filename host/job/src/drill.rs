@@ -13,15 +13,15 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use copal_repository::walk;
 use copal_sandbox::Engine;
-use copal_sandbox::types::{Finding, Intent, PlacementContent};
+use copal_sandbox::types::{Finding, Intent, Placement, PlacementContent};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 pub use self::evidence::{Evidence, Rehearsed, Verdict};
 pub use self::postgres::Postgres;
 use self::postgres::Server;
-use self::recorder::Recorder;
 pub use self::recorder::{Compared, Phase, Purpose};
+use self::recorder::{Record, Recorder};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::journal::Begun;
@@ -29,7 +29,7 @@ use crate::manifest::{Manifest, PluginIdentity};
 use crate::observer::Observer;
 use crate::restore::{PLAIN, RestoreJob, RestoreOutcome};
 use crate::steps::Steps;
-use crate::{action, convert, scratch};
+use crate::{action, convert, exclusive, scratch};
 
 /// How many things that went wrong with one root are named among the problems.
 const NAMED: usize = 5;
@@ -59,16 +59,36 @@ pub struct Drilled {
     pub error: Option<Error>,
 }
 
+/// A drill while it goes on.
+struct Course<'a> {
+    job: &'a DrillJob,
+    engine: &'a Engine,
+    context: &'a Context,
+    recorder: &'a Recorder<'a>,
+    server: Option<Server<'a>>,
+    scratch: PathBuf,
+    known: Known,
+}
+
 /// What becomes known while a drill goes on.
 #[derive(Default)]
 struct Known {
+    begun: Timestamp,
+    /// The folders of the scratch place.
+    targets: Vec<PathBuf>,
+    /// Whether the snapshot lacks something.
     incomplete: bool,
     plugin: Option<PluginIdentity>,
     postgres: Option<String>,
     intent: Option<Intent>,
     config: Map<String, Value>,
+    /// Those of the plan.
     findings: Vec<Finding>,
     streams: Vec<String>,
+    /// Where the scratch place stays.
+    kept: Option<PathBuf>,
+    /// What could not be removed.
+    left: Vec<String>,
 }
 
 impl DrillJob {
@@ -82,127 +102,121 @@ impl DrillJob {
         context: &Context,
         observer: &dyn Observer,
     ) -> Result<Drilled, Error> {
-        let begun = Timestamp::now();
         let job = convert::job_id();
         let own = format!("copal-drill-{job}");
+        let beside = self.directory.clone().unwrap_or_else(std::env::temp_dir);
+        let server = self.postgres.as_ref();
+        let server = server.map(|wanted| Server::new(wanted, beside.join(format!("{own}-pg"))));
         let scratch = match &self.directory {
-            Some(directory) => directory.join(&own),
+            Some(directory) => directory.join(own),
             None => scratch::place(&context.state, &job),
         };
-        let beside = self.directory.clone().unwrap_or_else(std::env::temp_dir);
-        let server = self
-            .postgres
-            .as_ref()
-            .map(|wanted| Server::new(wanted, beside.join(own + "-pg")));
-        let server = server.transpose()?;
-        let journal = Begun {
+        let begun = Begun {
             kind: "drill".into(),
             plugin: self.name.clone(),
-            time: begun,
+            time: Timestamp::now(),
             roots: Vec::new(),
             scratch: scratch.clone(),
             job,
         };
         let recorder = Recorder::new(observer, "Open the repository", self.opened);
-        let cancel = context.cancel.clone();
-        let mut steps = Steps::begin(
-            &context.state,
-            &journal,
-            &context.runtime,
-            cancel,
-            &recorder,
-        )?;
-        let mut known = Known::default();
-        let restored = self.rehearse(
-            server.as_ref(),
-            &scratch,
-            &mut steps,
-            &mut known,
+        let mut course = Course {
+            job: &self,
             engine,
             context,
-            &recorder,
-        );
-        recorder.turn(Purpose::Remove);
+            recorder: &recorder,
+            server: server.transpose()?,
+            scratch,
+            known: Known {
+                begun: begun.time,
+                ..Known::default()
+            },
+        };
+        let cancel = context.cancel.clone();
+        let mut steps = Steps::begin(&context.state, &begun, &context.runtime, cancel, &recorder)?;
+        let restored = course
+            .rehearse(&mut steps)
+            .map_err(|e| any_drill(e, &begun.job));
         // Whatever it was that failed then: an interrupt ends commands and calls in their own ways.
         let interrupted = restored.is_err() && context.cancel.load(Ordering::Relaxed);
-        let (not_undone, kept) = if self.keep && !interrupted {
-            steps.leave();
-            (Vec::new(), Some(scratch.clone()))
-        } else {
-            recorder.phase("Remove the scratch place");
-            (steps.end(), None)
-        };
-        let mut left = not_undone;
-        if kept.is_none() && scratch.exists() {
-            left.push(UndoFailure {
-                title: "Remove the scratch place".into(),
-                problem: format!("{} is still there: remove it", scratch.display()),
-            });
-        }
+        let not_undone = course.end(steps, self.keep && !interrupted);
+        let known = course.known;
         if interrupted {
-            return Err(Error::interrupted().and_not_undone(left));
+            return Err(Error::interrupted().and_not_undone(not_undone));
         }
-        Ok(self.drilled(begun, context, known, restored, &left, kept, recorder))
+        Ok(self.drilled(known, restored, recorder.finish(), context))
     }
+}
 
+impl Course<'_> {
     /// Makes the scratch place and restores into it.
-    #[expect(clippy::too_many_arguments, reason = "what one drill is made of")]
-    fn rehearse(
-        &self,
-        server: Option<&Server<'_>>,
-        scratch: &Path,
-        steps: &mut Steps<'_>,
-        known: &mut Known,
-        engine: &Engine,
-        context: &Context,
-        recorder: &Recorder<'_>,
-    ) -> Result<RestoreOutcome, Error> {
+    fn rehearse(&mut self, steps: &mut Steps<'_>) -> Result<RestoreOutcome, Error> {
         let mut restore = RestoreJob {
             rehearsal: true,
             safety: false,
-            ..self.restore.clone()
+            ..self.job.restore.clone()
         };
-        if let Some(server) = server {
-            known.postgres = Some(server.version(&context.cancel)?);
+        if let Some(server) = &self.server {
+            self.known.postgres = Some(server.version(&self.context.cancel)?);
             steps.perform(&server.steps())?;
             server.fill(&mut restore.settings);
             restore.feeds.iter_mut().for_each(|feed| server.lead(feed));
         }
         let manifest = Manifest::read(&restore.repository, &restore.snapshot.1.tree)?;
-        known.incomplete = manifest.as_ref().is_some_and(|manifest| !manifest.complete);
-        restore.targets = self.targets(manifest.as_ref(), scratch)?;
-        recorder.turn(Purpose::Recover);
-        recorder.phase("Plan the restore");
-        let planned = restore.plan(engine, context)?;
+        restore.targets = self.targets(manifest.as_ref())?;
+        let places = restore.targets.iter().map(|(_, place)| place.clone());
+        self.known.targets = places.collect();
+        self.recorder.turn(Purpose::Recover);
+        self.recorder.phase("Plan the restore");
+        let planned = restore.plan(self.engine, self.context)?;
+        let fed = |placement: &Placement| match &placement.content {
+            PlacementContent::Feed(feed) => Some(feed.name.clone()),
+            PlacementContent::Tree(_) => None,
+        };
+        let known = &mut self.known;
+        known.incomplete = manifest.is_some_and(|manifest| !manifest.complete);
         known.plugin.clone_from(&planned.plugin);
         known.intent = Some(planned.intent);
         known.config.clone_from(&planned.config);
         known.findings.clone_from(&planned.plan.findings);
-        let fed = planned
-            .plan
-            .placements
-            .iter()
-            .filter_map(|placement| match &placement.content {
-                PlacementContent::Feed(feed) => Some(feed.name.clone()),
-                PlacementContent::Tree(_) => None,
-            });
-        known.streams = fed.collect();
-        planned.approve()?.run(context, recorder)
+        known.streams = planned.plan.placements.iter().filter_map(fed).collect();
+        planned.approve()?.run(self.context, self.recorder)
+    }
+
+    /// Removes the scratch place, or leaves it. Gives what could not be taken back.
+    fn end(&mut self, steps: Steps<'_>, keep: bool) -> Vec<UndoFailure> {
+        self.recorder.turn(Purpose::Remove);
+        if keep {
+            steps.leave();
+            self.known.kept = Some(self.scratch.clone());
+            return Vec::new();
+        }
+        self.recorder.phase("Remove the scratch place");
+        let not_undone = steps.end();
+        for place in &self.known.targets {
+            exclusive::forget(&self.context.state, place);
+        }
+        self.known.left = not_undone.iter().map(not_undone_sentence).collect();
+        if self.scratch.exists() {
+            let scratch = self.scratch.display();
+            let problem = format!("the scratch place {scratch} could not be removed");
+            self.known.left.push(problem);
+        }
+        not_undone
     }
 
     /// A folder of the scratch place for each root that the snapshot holds, and copies of the directories that are only looked at.
     fn targets(
         &self,
         manifest: Option<&Manifest>,
-        scratch: &Path,
     ) -> Result<Vec<(Option<String>, PathBuf)>, Error> {
         let RestoreJob {
             repository,
             snapshot,
             targets: looked_at,
             ..
-        } = &self.restore;
-        let place = |name: &str| scratch.join("targets").join(name);
+        } = &self.job.restore;
+        let place = |name: &str| self.scratch.join("targets").join(name);
         let mut targets = Vec::new();
         let names = match manifest {
             Some(manifest) => manifest
@@ -238,35 +252,26 @@ impl DrillJob {
         }
         Ok(targets)
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "what one drill is made of")]
+impl DrillJob {
+    /// Draws the conclusion.
     fn drilled(
         self,
-        begun: Timestamp,
-        context: &Context,
         known: Known,
         restored: Result<RestoreOutcome, Error>,
-        left: &[UndoFailure],
-        kept: Option<PathBuf>,
-        recorder: Recorder<'_>,
+        record: Record,
+        context: &Context,
     ) -> Drilled {
-        let record = recorder.finish();
         let (outcome, error) = match restored {
             Ok(outcome) => (Some(outcome), None),
             Err(error) => (None, Some(error)),
         };
-        let left = left
-            .iter()
-            .chain(outcome.iter().flat_map(|outcome| &outcome.not_undone));
-        let left = left.map(|failure| {
-            format!(
-                "`{}` could not be undone: {}",
-                failure.title, failure.problem
-            )
-        });
         let mut problems: Vec<_> = error.iter().map(ToString::to_string).collect();
         problems.extend(record.compared.iter().flat_map(different));
-        problems.extend(left);
+        problems.extend(known.left);
+        let not_undone = outcome.iter().flat_map(|outcome| &outcome.not_undone);
+        problems.extend(not_undone.map(not_undone_sentence));
         let complete = !known.incomplete
             && outcome
                 .as_ref()
@@ -282,7 +287,7 @@ impl DrillJob {
             .compared
             .iter()
             .any(|compared| compared.comparison.different > 0);
-        let (placed, verified) = (outcome.is_some(), outcome.is_some() && !lost);
+        let whole = outcome.is_some() && !lost;
         let (missing, steps) = outcome
             .map(|outcome| (outcome.missing, outcome.steps))
             .unwrap_or_default();
@@ -292,8 +297,8 @@ impl DrillJob {
             verdict,
             proven: Vec::new(),
             problems,
-            recovery_seconds: 0.0,
-            begun,
+            recovery_seconds: None,
+            begun: known.begun,
             ended: Timestamp::now(),
             hostname: context.identity.hostname.clone(),
             program: context.program.clone(),
@@ -301,7 +306,7 @@ impl DrillJob {
             snapshot: Rehearsed {
                 id: *id,
                 time: taken,
-                age_seconds: begun.as_second() - taken.as_second(),
+                age_seconds: known.begun.as_second() - taken.as_second(),
                 hostname: snapshot.hostname.clone(),
                 paths: snapshot.paths.clone(),
             },
@@ -315,11 +320,28 @@ impl DrillJob {
             missing,
             steps,
             phases: record.phases,
-            kept,
+            kept: known.kept,
         };
-        evidence.conclude(placed, verified);
+        evidence.conclude(whole);
         Drilled { evidence, error }
     }
+}
+
+/// Has missing grants named so that they hold for the next drill too, whose scratch place has another name.
+fn any_drill(error: Error, job: &str) -> Error {
+    match error {
+        Error::Grants(grants) => {
+            Error::Grants(grants.iter().map(|grant| grant.with_any(job)).collect())
+        }
+        error => error,
+    }
+}
+
+fn not_undone_sentence(failure: &UndoFailure) -> String {
+    format!(
+        "`{}` could not be undone: {}",
+        failure.title, failure.problem
+    )
 }
 
 /// What does not agree with the snapshot, in one sentence.

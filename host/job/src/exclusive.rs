@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
@@ -21,13 +21,7 @@ pub(crate) fn claim(state: &Path, roots: &[Root]) -> Result<Vec<File>, Error> {
         .create(&folder)
         .map_err(failed)?;
     let claim = |root: &Root| {
-        let digest = Sha256::digest(root.path.as_os_str().as_bytes());
-        let name: String = digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let path = folder.join(name);
+        let path = place(&folder, &root.path);
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -41,6 +35,24 @@ pub(crate) fn claim(state: &Path, roots: &[Root]) -> Result<Vec<File>, Error> {
         }
     };
     roots.iter().map(claim).collect()
+}
+
+/// Removes the lock of a directory that is gone for good and whose name nobody uses again.
+pub(crate) fn forget(state: &Path, root: &Path) {
+    if let Err(error) = std::fs::remove_file(place(&state.join("locks"), root)) {
+        tracing::debug!("no lock of {} to remove: {error}", root.display());
+    }
+}
+
+/// The lock of a directory.
+fn place(folder: &Path, root: &Path) -> PathBuf {
+    let digest = Sha256::digest(root.as_os_str().as_bytes());
+    let name: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    folder.join(name)
 }
 
 #[cfg(test)]

@@ -72,6 +72,16 @@ impl Grant {
         Self::exact(Kind::Write, names(root, path))
     }
 
+    /// The same grant with any text in the place of this one.
+    #[must_use]
+    pub fn with_any(&self, text: &str) -> Self {
+        let words = self.words.iter().map(|word| word.with_any(text));
+        Self {
+            kind: self.kind,
+            words: words.collect(),
+        }
+    }
+
     fn exact<'a>(kind: Kind, words: impl IntoIterator<Item = &'a str>) -> Self {
         let words = words.into_iter().map(Pattern::exact).collect();
         Self { kind, words }
@@ -236,6 +246,11 @@ struct Pattern(Vec<String>);
 impl Pattern {
     fn exact(word: &str) -> Self {
         Self(vec![word.to_owned()])
+    }
+
+    fn with_any(&self, text: &str) -> Self {
+        let parts = self.0.iter().flat_map(|part| part.split(text));
+        Self(parts.map(str::to_owned).collect())
     }
 
     fn names_nothing(&self) -> bool {

@@ -57,8 +57,8 @@ pub struct Evidence {
     pub proven: Vec<String>,
     /// What went wrong, in sentences.
     pub problems: Vec<String>,
-    /// How long a recovery takes: opening the repository, planning, placing, the steps around it and verifying.
-    pub recovery_seconds: f64,
+    /// How long a recovery takes: opening the repository, planning, placing, the steps around it and verifying. None where the drill failed.
+    pub recovery_seconds: Option<f64>,
     /// When the drill began.
     pub begun: Timestamp,
     /// When it ended.
@@ -124,8 +124,8 @@ impl Evidence {
         name.map(|c| if fits(c) { c } else { '-' }).collect()
     }
 
-    /// Says in sentences what was proven; how far the drill got is what they depend on.
-    pub(super) fn conclude(&mut self, placed: bool, verified: bool) {
+    /// Says in sentences what was proven. `whole` is whether all was placed, fed and verified.
+    pub(super) fn conclude(&mut self, whole: bool) {
         let mut proven = Vec::new();
         for Compared { root, comparison } in &self.compared {
             if comparison.different > 0 {
@@ -146,10 +146,10 @@ impl Evidence {
             }
             proven.push(sentence);
         }
-        for stream in self.streams.iter().filter(|_| placed) {
+        for stream in self.streams.iter().filter(|_| whole) {
             proven.push(format!("The stream `{stream}` was read to its end, and the command that it was fed to took it."));
         }
-        if let (Some(plugin), true) = (&self.plugin, verified) {
+        if let (Some(plugin), true) = (&self.plugin, whole) {
             let warnings = self
                 .findings
                 .iter()
@@ -165,11 +165,14 @@ impl Evidence {
             proven.push("The scratch place was removed.".to_owned());
         }
         self.proven = proven;
+        if self.verdict == Verdict::Failed {
+            return;
+        }
         let recovery = self
             .phases
             .iter()
             .filter(|phase| phase.purpose == Purpose::Recover);
-        self.recovery_seconds = recovery.map(|phase| phase.seconds).sum();
+        self.recovery_seconds = Some(recovery.map(|phase| phase.seconds).sum());
     }
 }
 

@@ -74,7 +74,7 @@ impl Page {
         self.heading(heading);
         self.0 += "<ul>\n";
         for line in lines {
-            self.add(format_args!("<li>{}</li>\n", escape(line)));
+            self.add(format_args!("<li>{}</li>\n", sentence(line)));
         }
         self.0 += "</ul>\n";
     }
@@ -82,9 +82,12 @@ impl Page {
     fn phases(&mut self, evidence: &Evidence) {
         self.heading("How long a recovery takes");
         let total: f64 = evidence.phases.iter().map(|phase| phase.seconds).sum();
+        let recovery = match evidence.recovery_seconds {
+            Some(seconds) => duration(seconds),
+            None => "not known".to_owned(),
+        };
         self.add(format_args!(
-            "<p class=\"time\">{}</p>\n<p>on this machine, to a scratch place; the whole drill took {}.</p>\n",
-            duration(evidence.recovery_seconds),
+            "<p class=\"time\">{recovery}</p>\n<p>on this machine, to a scratch place; the whole drill took {}.</p>\n",
             duration(total),
         ));
         self.table(&["", "Part", "Time"]);
@@ -159,11 +162,11 @@ impl Page {
                 .as_deref()
                 .map(|path| format!(" [{path}]"))
                 .unwrap_or_default();
-            let remedy = finding.remedy.as_deref().map(escape);
+            let remedy = finding.remedy.as_deref().map(sentence);
             let remedy = remedy.map(|remedy| format!("<br><span class=\"remedy\">{remedy}</span>"));
             self.add(format_args!(
                 "<tr><td>{severity}</td><td>{}{}</td><td><code>{}</code></td></tr>\n",
-                escape(&format!("{}{path}", finding.message)),
+                sentence(&format!("{}{path}", finding.message)),
                 remedy.unwrap_or_default(),
                 escape(&finding.code),
             ));
@@ -272,6 +275,19 @@ impl Page {
     }
 }
 
+/// A sentence in HTML, with what stands between backticks set as code.
+fn sentence(text: &str) -> String {
+    let mut parts = text.split('`');
+    let mut html = parts.next().map(escape).unwrap_or_default();
+    while let Some(code) = parts.next() {
+        html += &match parts.next() {
+            Some(rest) => format!("<code>{}</code>{}", escape(code), escape(rest)),
+            None => format!("`{}", escape(code)),
+        };
+    }
+    html
+}
+
 /// Text that stands for itself in HTML, without what could reorder or hide what surrounds it.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -297,7 +313,9 @@ fn time(time: Timestamp) -> String {
 
 /// A time span in its two largest units.
 pub(super) fn duration(seconds: f64) -> String {
-    if seconds < 59.95 {
+    if seconds < 9.995 {
+        return format!("{seconds:.2} s");
+    } else if seconds < 59.95 {
         return format!("{seconds:.1} s");
     }
     let whole = seconds.round() as u64;
@@ -344,9 +362,17 @@ mod tests {
     }
 
     #[test]
+    fn only_what_stands_between_two_backticks_is_code() {
+        assert_eq!(
+            sentence("`<a>` and `b` or `c"),
+            "<code>&lt;a&gt;</code> and <code>b</code> or `c"
+        );
+    }
+
+    #[test]
     fn spans_and_sizes_are_told_as_a_person_would() {
         let spans = [
-            (0.04, "0.0 s"),
+            (0.04, "0.04 s"),
             (59.94, "59.9 s"),
             (59.96, "1 min 0 s"),
             (3_599.6, "1 h 0 min"),

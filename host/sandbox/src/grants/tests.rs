@@ -32,6 +32,16 @@ fn a_command_is_covered_word_by_word() {
 }
 
 #[test]
+fn a_grant_with_any_text_in_a_place_covers_the_same_command_elsewhere() {
+    let command = |id: &str| words(&["psql", "-d", &format!("host=/tmp/{id}/s port=1"), id]);
+    let grant = Grant::for_command(&command("f00d")).with_any("f00d");
+    let grant: Grant = grant.to_string().parse().unwrap();
+    let grants: Grants = [grant].into_iter().collect();
+    assert!(grants.allows_command(&command("f00d")) && grants.allows_command(&command("beef")));
+    assert!(!grants.allows_command(&words(&["psql", "-d", "host=/srv/f00d/s port=1", "f00d"])));
+}
+
+#[test]
 fn a_wildcard_lets_no_option_through() {
     let grants = grants(&["run:docker stop *", "run:java -*"]);
     assert!(grants.allows_command(&words(&["docker", "stop", "jpom"])));

@@ -8,22 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use copal_sdk::h2::Url;
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use copal_sdk::yaml::{self, Limits, Node};
 
 /// The largest file that is read; Jpom's own has 5 KB.
 pub(crate) const LARGEST: u64 = 1 << 20;
 
 /// How deep placeholders may refer to one another.
 const DEEPEST: usize = 8;
-
-/// Why the file can't be understood.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("it is not UTF-8 text")]
-    Encoding,
-    #[error("it is not valid YAML: {0}")]
-    Yaml(#[from] saphyr_parser::ScanError),
-}
 
 /// A value of the file, with its placeholders filled.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -78,9 +69,8 @@ impl Settings {
     }
 
     /// Reads the settings from the bytes of the file.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::Encoding)?;
-        let properties = properties(text.trim_start_matches('\u{feff}'))?;
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, yaml::Error> {
+        let properties = properties(bytes)?;
         let get = |name: &str| {
             let text = properties.get(&canonical(name));
             text.map_or_else(Value::default, |text| fill(text, &properties, 0))
@@ -108,88 +98,38 @@ fn canonical(name: &str) -> String {
     kept.flat_map(char::to_lowercase).collect()
 }
 
-/// What the reader is inside of.
-enum Frame {
-    /// A mapping: the length of the path before its current key, and whether a key was read and its value comes next.
-    Mapping { base: usize, keyed: bool },
-    /// A list, whose elements hold nothing that is asked for.
-    List,
-}
-
 /// Flattens all documents into properties; a document for one profile alone is left out.
-fn properties(text: &str) -> Result<Properties, Error> {
+fn properties(bytes: &[u8]) -> Result<Properties, yaml::Error> {
     let mut all = Properties::new();
-    let mut document = Properties::new();
-    let mut path = String::new();
-    let mut frames: Vec<Frame> = Vec::new();
-    for event in Parser::new_from_str(text) {
-        let (event, _) = event?;
-        match event {
-            Event::Scalar(text, style, ..) => match frames.last_mut() {
-                Some(Frame::Mapping { base, keyed }) if !*keyed => {
-                    path.truncate(*base);
-                    if !path.is_empty() {
-                        path.push('.');
-                    }
-                    path.push_str(&canonical(&text));
-                    *keyed = true;
-                }
-                Some(Frame::Mapping { keyed, .. }) => {
-                    *keyed = false;
-                    let null = style == ScalarStyle::Plain
-                        && matches!(&*text, "~" | "null" | "Null" | "NULL");
-                    let text = if null {
-                        String::new()
-                    } else {
-                        text.into_owned()
-                    };
-                    document.insert(path.clone(), text);
-                }
-                Some(Frame::List) | None => {}
-            },
-            Event::Alias(_) => close(&mut frames, &mut path),
-            Event::MappingStart(..) => {
-                match frames.last_mut() {
-                    Some(Frame::Mapping { base, keyed }) if !*keyed => odd_key(*base, &mut path),
-                    Some(Frame::List) => path.push_str(".[]"),
-                    Some(Frame::Mapping { .. }) | None => {}
-                }
-                let base = path.len();
-                frames.push(Frame::Mapping { base, keyed: false });
-            }
-            Event::SequenceStart(..) => frames.push(Frame::List),
-            Event::MappingEnd | Event::SequenceEnd => {
-                frames.pop();
-                close(&mut frames, &mut path);
-            }
-            Event::DocumentEnd => {
-                let document = std::mem::take(&mut document);
-                let conditional = ["spring.config.activate.onprofile", "spring.profiles"];
-                if !conditional.iter().any(|name| document.contains_key(*name)) {
-                    all.extend(document);
-                }
-                path.clear();
-            }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {}
+    for root in yaml::parse_all(bytes, Limits::default())? {
+        let mut document = Properties::new();
+        flatten(&root, "", &mut document);
+        let conditional = ["spring.config.activate.onprofile", "spring.profiles"];
+        if !conditional.iter().any(|name| document.contains_key(*name)) {
+            all.extend(document);
         }
     }
     Ok(all)
 }
 
-/// Notes that what stood for a key or a value, and was no scalar, is complete.
-fn close(frames: &mut [Frame], path: &mut String) {
-    if let Some(Frame::Mapping { base, keyed }) = frames.last_mut() {
-        if !*keyed {
-            odd_key(*base, path);
+/// Adds what is beneath a mapping of the name `base`. Lists hold nothing that is asked for, and a key that is no scalar is never Spring's.
+fn flatten(mapping: &Node, base: &str, properties: &mut Properties) {
+    for (key, value) in mapping.map() {
+        let Some(key) = key.text().map(canonical) else {
+            continue;
+        };
+        let path = if base.is_empty() {
+            key
+        } else {
+            format!("{base}.{key}")
+        };
+        flatten(value, &path, properties);
+        if value.is_null() {
+            properties.insert(path, String::new());
+        } else if let Some(text) = value.text() {
+            properties.insert(path, text.to_owned());
         }
-        *keyed = !*keyed;
     }
-}
-
-/// A key that is no scalar is legal YAML and never Spring's: what belongs to it is put under a name that nobody asks for.
-fn odd_key(base: usize, path: &mut String) {
-    path.truncate(base);
-    path.push_str(".?");
 }
 
 /// Fills the placeholders of a text from other properties or their defaults.
@@ -318,8 +258,8 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_is_refused() {
-        assert!(matches!(Settings::parse(b"a: \xff"), Err(Error::Encoding)));
-        assert!(matches!(Settings::parse(b"a: [1"), Err(Error::Yaml(_))));
+        assert!(Settings::parse(b"a: \xff").is_err());
+        assert_eq!(Settings::parse(b"a: [1").unwrap_err().line, 2);
     }
 
     #[test]

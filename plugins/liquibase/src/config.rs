@@ -171,14 +171,6 @@ impl Config {
                  it reaches the database by another URL",
             );
         }
-        if !self.migrate.is_empty() && self.url().is_none() {
-            return fail(
-                "liquibase.config.url",
-                "where the migration finds the database is not known: there is no `host`, or it is a socket's directory"
-                    .to_owned(),
-                "set `host`, or `jdbc_url`",
-            );
-        }
         let variables = self.migrate_secrets.keys();
         if let Some(name) = variables.clone().find(|name| {
             let upper = name.to_ascii_uppercase();

@@ -44,7 +44,7 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
             }));
     }
     clear_lock(&mut plan, &database, &history);
-    if migrate(&mut plan, request, &history)
+    if migrate(&mut plan, request, &history)?
         && let Some(compared) = &compared
     {
         nothing_pending(&mut plan, &database, &history, compared);
@@ -158,18 +158,31 @@ fn migrate(
     plan: &mut RestorePlan,
     request: &RestoreRequest<'_, Config>,
     history: &History,
-) -> bool {
+) -> Result<bool, Failure> {
     let config = &request.config;
-    let (false, Some(url)) = (config.migrate.is_empty(), config.url()) else {
-        return false;
-    };
-    if request.rehearsal && config.jdbc_url.is_some() {
-        plan.findings.push(Finding::info(
-            "liquibase.migrate.rehearsal",
-            "The migration is left out of the rehearsal: `jdbc_url` leads to the real database.",
-        ));
-        return false;
+    if config.migrate.is_empty() {
+        return Ok(false);
     }
+    let url = match config.url() {
+        Some(url) if !request.rehearsal || config.jdbc_url.is_none() => url,
+        _ if request.rehearsal => {
+            plan.findings.push(
+                Finding::info(
+                    "liquibase.migrate.rehearsal",
+                    "The migration is left out of the rehearsal: it can't reach the scratch database, or `jdbc_url` leads to the real one.",
+                )
+                .remedy("Give the rehearsal a `host` and `port` of its own that Java can connect to, and no `jdbc_url`."),
+            );
+            return Ok(false);
+        }
+        _ => {
+            return Err(Failure::invalid_config(
+                "liquibase.config.url",
+                "where the migration finds the database is not known: there is no `host`, or it is a socket's directory",
+            )
+            .remedy("set `host`, or `jdbc_url`"));
+        }
+    };
     let mut command = Command::new(&config.migrate).timeout(config.migrate_timeout);
     let (url_name, user_name, password_name) = match &history.liquibase {
         Some(_) => (
@@ -194,7 +207,7 @@ fn migrate(
         "Migrate the restored database",
         command,
     ));
-    true
+    Ok(true)
 }
 
 /// Fails where the migration left something out, so that the application is not started. An application is ahead of its database then.
@@ -208,7 +221,7 @@ fn nothing_pending(
     let mut looks = Vec::new();
     if let Some(liquibase) = &history.liquibase {
         looks.push(format!(
-            "SELECT (e->>0) || '::' || (e->>1) || '::' || (e->>2) AS missing FROM jsonb_array_elements({}::jsonb) e WHERE NOT EXISTS \
+            "SELECT (e->>0) || '::' || (e->>1) || '::' || (e->>2) FROM jsonb_array_elements({}::jsonb) e WHERE NOT EXISTS \
              (SELECT FROM {} h WHERE h.filename = e->>0 AND h.id = e->>1 AND h.author = e->>2)",
             json(&compared.expected_change_sets()),
             qualified(&liquibase.schema, &liquibase.table)
@@ -224,7 +237,7 @@ fn nothing_pending(
         looks.push(format!("SELECT script FROM {table} WHERE NOT success"));
     }
     let sql = format!(
-        "CREATE TEMPORARY TABLE copal_pending AS {};\n\
+        "CREATE TEMPORARY TABLE copal_pending (missing) AS {};\n\
          DO $$ DECLARE n bigint; first text; BEGIN SELECT count(*), min(missing) INTO n, first FROM copal_pending; \
          IF n > 0 THEN RAISE EXCEPTION '% pending, such as %', n, first; END IF; END $$;\nSELECT count(*) FROM copal_pending;\n",
         looks.join(" UNION ALL ")

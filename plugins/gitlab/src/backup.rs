@@ -110,7 +110,7 @@ fn save_archives(
         plan.findings.push(
             Finding::info(
                 "gitlab.archives.left-out",
-                format!("{left_out} other archives are left out."),
+                format!("Other archives are left out: {left_out}."),
             )
             .remedy("Set `archives=all`, or name those to save.")
             .at(BACKUPS),
@@ -151,7 +151,7 @@ fn save_volume(
     if layout.kind == Kind::Sameersbn {
         plan.findings.push(
             Finding::warning("gitlab.database.elsewhere", "PostgreSQL and Redis have volumes of their own, which are not in this snapshot, and repositories without the database of the same time are of little use.")
-                .remedy("Save the PostgreSQL of the same time beside this, for example by `--stream`; or save GitLab's own archives (the root `backups`), which hold the database."),
+                .remedy("Save the PostgreSQL of the same time beside this, for example as a stream of the job in copal.toml; or save GitLab's own archives (the root `backups`), which hold the database."),
         );
     }
     if data.exists(BACKUPS)? && !data.list(BACKUPS)?.is_empty() {

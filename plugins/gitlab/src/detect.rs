@@ -35,8 +35,10 @@ pub(crate) fn detect(tree: &dyn Tree) -> Result<Option<Detection>, Failure> {
     let archives = archives(tree)?;
     let names: Vec<&str> = archives.iter().filter_map(backup_name).collect();
     if let Some(newest) = names.iter().max_by_key(|name| time(name)) {
-        let detection = Detection::new("GitLab", BACKUPS, 90)
-            .because(format!("there are {} of GitLab's archives", names.len()));
+        let detection = Detection::new("GitLab", BACKUPS, 90).because(format!(
+            "GitLab's own archives lie there, {} of them",
+            names.len()
+        ));
         // 1755221522_2025_08_15_17.2.1-ee
         let version = newest.splitn(5, '_').nth(4);
         return Ok(Some(match version.and_then(crate::layout::version) {

@@ -1,6 +1,6 @@
 //! How GitLab is installed, and the commands that follow from it.
 
-use copal_sdk::Command;
+use copal_sdk::{Command, literal};
 
 use crate::archive::SUFFIX;
 use crate::config::{Config, Kind};
@@ -30,8 +30,8 @@ impl Installation {
         Self {
             kind: config.installation.or(volume).unwrap_or(Kind::Omnibus),
             container: config.container.clone(),
-            create: config.create_command.clone(),
-            restore: config.restore_command.clone(),
+            create: words(&config.create_command),
+            restore: words(&config.restore_command),
             timeout: config.timeout(),
         }
     }
@@ -81,7 +81,7 @@ impl Installation {
                 Kind::Sameersbn => self.rake("gitlab:backup:restore"),
             }
         };
-        let backup = copal_sdk::literal(&format!("BACKUP={name}"));
+        let backup = literal(&format!("BACKUP={name}"));
         command.argv.push(backup);
         let answers = ["force=yes", "FORCE=yes", "GITLAB_ASSUME_YES=1"];
         command.argv.extend(answers.map(str::to_owned));
@@ -109,6 +109,11 @@ impl Installation {
             Kind::Sameersbn => "/home/git/gitlab/VERSION",
         }
     }
+}
+
+/// The operator's words as they are, braces and all.
+fn words(configured: &[String]) -> Vec<String> {
+    configured.iter().map(|word| literal(word)).collect()
 }
 
 impl Part {

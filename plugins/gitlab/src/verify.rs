@@ -114,7 +114,7 @@ fn archives(
         findings.push(Finding::info(
             "gitlab.verify.archives",
             format!(
-                "{} archives with {members} members are whole{whose}.",
+                "All archives ({}, with {members} members) are whole{whose}.",
                 names.len()
             ),
         ));
@@ -210,7 +210,7 @@ fn volume(
         });
         findings.push(Finding::info(
             "gitlab.verify.volume-whole",
-            format!("{} repositories are there{whose}.", saved.len()),
+            format!("All repositories ({}) are there{whose}.", saved.len()),
         ));
     }
     Ok(())

@@ -22,9 +22,8 @@ fn an_archive_that_git_can_read_is_whole() {
     assert!(errors(&findings).is_empty());
     let message = &finding(&findings, "gitlab.verify.archives").message;
     assert!(
-        message.contains(
-            "1 archives with 13 members are whole, and the user git (998:997) can read them"
-        ),
+        message
+            .contains("(1, with 13 members) are whole, and the user git (998:997) can read them"),
         "{message}"
     );
 }
@@ -71,7 +70,7 @@ fn a_volume_is_looked_at_repository_by_repository() {
     assert!(
         finding(&findings, "gitlab.verify.volume-whole")
             .message
-            .starts_with("1 repositories")
+            .starts_with("All repositories (1)")
     );
 
     let wrong = whole.node(

@@ -19,8 +19,13 @@ use measure::Usage;
 use report::Measured;
 use tools::{Job, Tool};
 
-/// `cargo xtask bench [--runs N] [--corpus NAME]… [--write]`
+/// `cargo xtask bench [--runs N] [--corpus NAME]… [--write]`, or `cargo xtask bench filters`
 pub(crate) fn task(arguments: &[String]) -> Result<()> {
+    if let [only] = arguments
+        && only == "filters"
+    {
+        return filters();
+    }
     let options = Options::parse(arguments)?;
     debian::provide(&[debian::RESTIC])?;
     plugins::build(false, None)?;
@@ -59,6 +64,23 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
         println!("written to {}", workspace::shown(&path));
     }
     Ok(())
+}
+
+/// What the filters of plugins let through, without anything around them.
+fn filters() -> Result<()> {
+    plugins::build(false, None)?;
+    command::stage("Measuring filters", || {
+        // One selection with the other tasks', so that nothing is compiled anew; the filters themselves are always built for release.
+        let bench = [
+            "bench",
+            "--workspace",
+            "--profile",
+            "dev",
+            "--bench",
+            "filters",
+        ];
+        command::run(workspace::host_cargo().args(bench))
+    })
 }
 
 struct Options {

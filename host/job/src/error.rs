@@ -88,7 +88,9 @@ pub enum Error {
         stage: &'static str,
     },
     /// The operator did not agree to a plan that changed.
-    #[error("the restore turned out other than it was shown, and was declined; nothing was restored")]
+    #[error(
+        "the restore turned out other than it was shown, and was declined; nothing was restored"
+    )]
     Declined,
     /// Something is missing, so the work did not go on.
     #[error("not all could be carried over, so nothing more was done: {}", lost(.0))]
@@ -226,9 +228,9 @@ impl Error {
                 ))
             }
             Self::NotUndone { work, .. } => work.advice(),
-            Self::Unfinished { .. } => Some(
-                "Add --resume to go on from there, or --restart to begin again.".to_owned(),
-            ),
+            Self::Unfinished { .. } => {
+                Some("Add --resume to go on from there, or --restart to begin again.".to_owned())
+            }
             Self::Settings(_) => {
                 Some("`copal plugin info PLUGIN` describes the settings.".to_owned())
             }
@@ -257,7 +259,9 @@ fn codes(findings: &[Finding]) -> String {
 
 fn lost(missing: &[Missing]) -> String {
     let shown = missing.iter().take(10);
-    let shown: Vec<_> = shown.map(|lost| format!("{}: {}", lost.path, lost.error)).collect();
+    let shown: Vec<_> = shown
+        .map(|lost| format!("{}: {}", lost.path, lost.error))
+        .collect();
     match missing.len().saturating_sub(shown.len()) {
         0 => shown.join("; "),
         more => format!("{}; and {more} more", shown.join("; ")),

@@ -196,6 +196,7 @@ impl MigrationJob {
         }
         streams.retain(|name| !backup.operator_streams.contains(name));
         let targets = roots::targets(&self.targets, &held, &plugin.describe()?.roots)?;
+        roots::check_spare(&targets, self.repository.location(), &context.state)?;
         let read: Vec<Root> = backup
             .roots
             .iter()

@@ -96,7 +96,12 @@ pub(crate) fn propose(
     }
     needs.steps(&plan.after);
     if terms.safety {
-        for Safeguard { name, save, put_back } in &plan.safeguards {
+        for Safeguard {
+            name,
+            save,
+            put_back,
+        } in &plan.safeguards
+        {
             needs.command(save, &format!("saving {name} before it is replaced"));
             needs.command(put_back, &format!("putting {name} back in a rollback"));
         }

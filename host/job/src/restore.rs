@@ -18,9 +18,9 @@ use crate::operator::{self, OperatorFeed};
 use crate::places::Root;
 use crate::plan::{self, Needed, finding};
 use crate::proposal::{Terms, propose};
+use crate::roots;
 use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
-use crate::roots;
 
 mod load;
 mod run;
@@ -94,6 +94,9 @@ impl RestoreJob {
             None => &[],
         };
         let targets = roots::targets(&self.targets, &held, described)?;
+        if self.safety {
+            roots::check_spare(&targets, self.repository.location(), &context.state)?;
+        }
         let planned = match &loaded.plugin {
             Some((plugin, manifest)) => {
                 let (plugin, manifest) = (plugin.clone(), manifest.clone());
@@ -219,6 +222,11 @@ impl PlannedRestore {
         self.loaded.plugin.as_ref().map(|(plugin, _)| plugin)
     }
 
+    /// Whether what the targets hold is saved before it is replaced.
+    pub fn saves_first(&self) -> bool {
+        self.job.safety
+    }
+
     /// Whether carrying it out could alter what is there already: a target that is not known to be empty, a stream that is fed to a command, or
     /// a step.
     pub fn alters(&self) -> bool {
@@ -252,7 +260,13 @@ impl ApprovedRestore {
     ) -> Result<RestoreOutcome, Error> {
         let planned = self.0;
         let plugin = planned.plugin.as_ref().map_or("", |plugin| &plugin.name);
-        let steps = Steps::start("restore", plugin, planned.targets.clone(), context, observer)?;
+        let steps = Steps::start(
+            "restore",
+            plugin,
+            planned.targets.clone(),
+            context,
+            observer,
+        )?;
         let outcome = RestoreOutcome {
             snapshot: planned.snapshot,
             targets: planned.targets.clone(),

@@ -135,6 +135,13 @@ impl RollbackJob {
             );
             return Err(Error::Roots(problem));
         };
+        let all: Vec<Root> = manifest
+            .roots
+            .iter()
+            .chain(&safety.absent)
+            .cloned()
+            .collect();
+        roots::check_spare(&all, self.repository.location(), &context.state)?;
         let plugin = engine.load(&manifest.plugin(&self.repository, &snapshot.tree)?)?;
         let recipe = match safety.recipe() {
             Some(recipe) => recipe,

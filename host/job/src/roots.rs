@@ -112,6 +112,27 @@ fn check_apart(roots: &[Root]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses directories that hold the repository or Copal's own folder: what makes them exactly what they were would remove those.
+pub(crate) fn check_spare(roots: &[Root], repository: &str, state: &Path) -> Result<(), Error> {
+    for root in roots {
+        let spared = [
+            ("the repository", Path::new(repository)),
+            ("Copal's own folder", state),
+        ];
+        for (what, place) in spared {
+            let place = std::fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
+            if place.starts_with(&root.path) {
+                let problem = format!(
+                    "{what} lies in {}, which a rollback would make exactly what it was: keep them apart",
+                    root.path.display()
+                );
+                return Err(Error::Roots(problem));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The path from the file system's root on. A target that exists is freed from symlinks, so that it is shown as what it is.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     let path = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));

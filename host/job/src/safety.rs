@@ -119,7 +119,9 @@ pub(crate) fn take(
         archiver.add_stream(&format!("{STREAMS}/{name}"), reader, None)?;
     }
     let errors = archiver.summary().errors;
-    let lost = errors.iter().filter(|error| error.kind == ItemErrorKind::Lost);
+    let lost = errors
+        .iter()
+        .filter(|error| error.kind == ItemErrorKind::Lost);
     let lost: Vec<Missing> = lost.map(Missing::from).collect();
     if !lost.is_empty() {
         return Err(Error::Unsafe(lost));
@@ -128,7 +130,11 @@ pub(crate) fn take(
     let manifest = Manifest {
         time,
         roots: present.clone(),
-        streams: plan.safeguards.iter().map(|guard| guard.name.clone()).collect(),
+        streams: plan
+            .safeguards
+            .iter()
+            .map(|guard| guard.name.clone())
+            .collect(),
         grants: job.grants.iter().cloned().collect(),
         missing: errors.iter().map(Missing::from).collect(),
         safety: Some(Safety {

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::action::{ActionError, Hands};
+use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::journal::{Begun, Interrupted, Journal, Pending};
 use crate::observer::{Observer, StepState};
-use crate::context::Context;
 use crate::places::{Places, Root};
 use crate::{convert, exclusive, scratch};
 

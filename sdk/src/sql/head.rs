@@ -41,7 +41,8 @@ pub struct Statement {
 impl Statement {
     /// Whether it writes to `table`: to `table` as a bare name or in the schema `public`, or, where `table` is written with a schema, in that one.
     pub fn concerns(&self, table: &str) -> bool {
-        if !matches!(self.kind, Kind::Insert | Kind::Copy) {
+        // The second is what most statements end at, and the cheapest to see.
+        if !matches!(self.kind, Kind::Insert | Kind::Copy) || !table.ends_with(&self.name) {
             return false;
         }
         let schema = self.schema.as_deref();

@@ -170,7 +170,7 @@ impl Lexer {
                     }
                 }
                 State::Code => {
-                    let (next, event) = self.code(chunk, at)?;
+                    let (next, event) = self.code(chunk, at, attention)?;
                     at = next;
                     let wanted = match event {
                         None => false,
@@ -308,7 +308,12 @@ impl Lexer {
     }
 
     /// Scans code up to and with the first byte at which something happens: what follows it, and what it was.
-    fn code(&mut self, chunk: &[u8], start: usize) -> Result<(usize, Option<Event>), Failure> {
+    fn code(
+        &mut self,
+        chunk: &[u8],
+        mut start: usize,
+        attention: Attention,
+    ) -> Result<(usize, Option<Event>), Failure> {
         let mut at = start;
         loop {
             if self.body.is_none() {
@@ -331,6 +336,17 @@ impl Lexer {
             let event = match byte {
                 b'\'' => {
                     let escapes = matches!(before[0], b'e' | b'E') && !is_word(before[1]);
+                    // Most of a dump is literals of a few bytes: they are passed without leaving this loop.
+                    if !escapes && attention != Attention::Head {
+                        let Some(length) = memchr(b'\'', &chunk[at + 1..]) else {
+                            self.state = State::Literal;
+                            return Ok((chunk.len(), None));
+                        };
+                        at += length + 2;
+                        start = at;
+                        self.history = [0; 2];
+                        continue;
+                    }
                     self.state = match escapes {
                         true => State::Escaped(false),
                         false => State::Literal,

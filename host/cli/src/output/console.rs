@@ -102,12 +102,17 @@ impl Observer for Console {
             // Where the standard error is gone, the work goes on all the same.
             writeln!(std::io::stderr(), "{line}").ok();
         } else if self.bar.is_hidden() {
-            let entered = self.stage.lock().unwrap_or_else(PoisonError::into_inner).replace(stage);
+            let entered = self
+                .stage
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .replace(stage);
             if entered != Some(stage) {
                 self.phase(&format!("{}: {percent} %", stage.word()));
             }
         } else {
-            self.bar.set_prefix(format!("{} {percent} % ", stage.word()));
+            self.bar
+                .set_prefix(format!("{} {percent} % ", stage.word()));
         }
     }
 

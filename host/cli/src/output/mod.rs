@@ -105,7 +105,8 @@ pub(crate) fn failure(failure: &Failure, as_json: bool) {
     let text = if as_json {
         json!({"error": failure_document(failure)}).to_string()
     } else {
-        let advice = failure.advice()
+        let advice = failure
+            .advice()
             .map(|advice| format!("\n{advice}"))
             .unwrap_or_default();
         text::printable_lines(&format!("copal: {failure}{advice}"))

@@ -35,7 +35,11 @@ pub(crate) fn backup(planned: &PlannedBackup) -> String {
         match &source.content {
             SourceContent::Tree(root) => page.line(1, &format!("{root}/{when}")),
             SourceContent::Command(stream) => {
-                page.line(1, &format!("streams/{}{when}", stream.name));
+                let own = match planned.operator_streams.contains(&stream.name) {
+                    true => " of your own",
+                    false => "",
+                };
+                page.line(1, &format!("streams/{}{own}{when}", stream.name));
                 page.command("the output of", &stream.command);
             }
         }
@@ -63,6 +67,7 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
         &planned.config,
         &planned.plan,
         &planned.grants,
+        planned.saves_first(),
     );
     page.text
 }
@@ -73,7 +78,10 @@ pub(crate) fn migration(planned: &PlannedMigration) -> String {
     if let Some(record) = &planned.resumed {
         let mut page = Page::new("Go on with a migration that was cut off".to_owned());
         for stage in &record.stages {
-            page.line(1, &format!("{} {}", super::time(stage.time), stage.stage.word()));
+            page.line(
+                1,
+                &format!("{} {}", super::time(stage.time), stage.stage.word()),
+            );
         }
         if let Some(problem) = &record.problem {
             page.line(1, problem);
@@ -97,6 +105,10 @@ pub(crate) fn migration(planned: &PlannedMigration) -> String {
         &restore.config,
         &restore.plan,
         &restore.grants,
+        planned
+            .resumed
+            .as_ref()
+            .is_none_or(|record| record.safety.is_none()),
     );
     text + &page.text
 }
@@ -113,11 +125,17 @@ pub(crate) fn rollback(planned: &PlannedRollback) -> String {
     page.heading("Puts back");
     for root in &planned.targets {
         let place = root.path.display();
-        page.line(1, &format!("{}/ at {place}, and removes all else there", root.name));
+        page.line(
+            1,
+            &format!("{}/ at {place}, and removes all else there", root.name),
+        );
     }
     for root in &planned.removed {
         let place = root.path.display();
-        page.line(1, &format!("nothing at {place}: it was not there, and is removed"));
+        page.line(
+            1,
+            &format!("nothing at {place}: it was not there, and is removed"),
+        );
     }
     for safeguard in planned.safeguards() {
         page.line(1, &safeguard.name);
@@ -161,11 +179,22 @@ impl Page {
         config: &Map<String, Value>,
         plan: &RestorePlan,
         grants: &[Needed],
+        safety: bool,
     ) {
         self.roots(targets);
         self.settings(config);
         self.findings(&plan.findings);
         self.steps("Before restoring", &plan.before);
+        if safety {
+            self.heading("Saves first, for a rollback");
+            for root in targets {
+                self.line(1, &format!("what is at {}", root.path.display()));
+            }
+            for safeguard in &plan.safeguards {
+                self.line(1, &safeguard.name);
+                self.command("the output of", &safeguard.save);
+            }
+        }
         self.heading("Restores");
         for placement in &plan.placements {
             match &placement.content {

@@ -51,20 +51,19 @@ pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
         ));
         text.push('\n');
     }
+    if let Some(safety) = &outcome.safety {
+        text += &format!(
+            "safety snapshot {0}: `copal rollback {0}` puts back what was there\n",
+            safety.short()
+        );
+    }
     text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))
 }
 
 /// What a migration left.
 pub(crate) fn migration(outcome: &MigrationOutcome) -> String {
     let backup = outcome.backup.as_ref().map(backup).unwrap_or_default();
-    let mut text = backup + &restore(&outcome.restore);
-    if let Some(safety) = &outcome.restore.safety {
-        text += &format!(
-            "safety snapshot {0}: `copal rollback {0}` puts back what the target held\n",
-            safety.short()
-        );
-    }
-    text
+    backup + &restore(&outcome.restore)
 }
 
 /// What a rollback left.

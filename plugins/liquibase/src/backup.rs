@@ -43,6 +43,9 @@ fn of_database(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Failur
     lock(&mut plan, config, &database, &history);
     describe(&mut plan, &history);
     compare_with_changelog(&mut plan, &request.roots, config, &history)?;
+    if history.len() <= facts::SHORT {
+        plan = plan.fact(facts::HISTORY, json!(history));
+    }
     Ok(plan
         .fact(facts::SERVER_VERSION, survey.version)
         .fact(facts::DATABASE, database.shown())

@@ -249,6 +249,19 @@ impl History {
         Ok(history)
     }
 
+    /// How many entries it has.
+    pub(crate) fn len(&self) -> usize {
+        let liquibase = self
+            .liquibase
+            .as_ref()
+            .map_or(0, |liquibase| liquibase.change_sets.len());
+        liquibase
+            + self
+                .flyway
+                .as_ref()
+                .map_or(0, |flyway| flyway.migrations.len())
+    }
+
     /// Whether neither tool has a table.
     pub(crate) fn is_none(&self) -> bool {
         self.liquibase.is_none() && self.flyway.is_none()

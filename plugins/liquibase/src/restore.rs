@@ -19,11 +19,17 @@ pub(crate) const PENDING_STEP: &str = "nothing-pending";
 pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, Failure> {
     let config = &request.config;
     config.check()?;
-    let history = recorder::read(request.snapshot.require(STREAMS)?, STREAM)?;
+    let history = history(request)?;
     let database = Database::of(config)?;
     let survey = Survey::of(&database, config, request.probe)?;
 
     let mut plan = RestorePlan::new();
+    if history.is_none() {
+        plan.findings.push(Finding::info(
+            "liquibase.history.later",
+            "The dump's history is compared with the changelog when there is a snapshot of it.",
+        ));
+    }
     place(&mut plan, request, &database, &survey)?;
     check_failed(&mut plan, config, &history);
     let compared = match request.targets.get(CHANGELOG) {
@@ -53,6 +59,14 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
     plan.state(&State::Restore {
         replace: config.replace,
     })
+}
+
+/// The history that the dump holds. A migration is also planned before there is a dump; then it is the one that the database has, if that is known.
+fn history(request: &RestoreRequest<'_, Config>) -> Result<History, Failure> {
+    match request.snapshot.get(STREAMS) {
+        Some(streams) => recorder::read(streams, STREAM),
+        None => Ok(request.facts.get(facts::HISTORY)?.unwrap_or_default()),
+    }
 }
 
 /// Feeds the dump, if the database may take it.
@@ -184,13 +198,17 @@ fn migrate(
         }
     };
     let mut command = Command::new(&config.migrate).timeout(config.migrate_timeout);
-    let (url_name, user_name, password_name) = match &history.liquibase {
-        Some(_) => (
+    let by_liquibase = match history.is_none() {
+        true => config.changelog.is_some(),
+        false => history.liquibase.is_some(),
+    };
+    let (url_name, user_name, password_name) = match by_liquibase {
+        true => (
             "LIQUIBASE_COMMAND_URL",
             "LIQUIBASE_COMMAND_USERNAME",
             "LIQUIBASE_COMMAND_PASSWORD",
         ),
-        None => ("FLYWAY_URL", "FLYWAY_USER", "FLYWAY_PASSWORD"),
+        false => ("FLYWAY_URL", "FLYWAY_USER", "FLYWAY_PASSWORD"),
     };
     command = command.env(url_name, [literal(&url)]);
     if let Some(user) = &config.user {

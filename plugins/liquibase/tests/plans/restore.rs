@@ -1,9 +1,10 @@
 use copal_sdk::testing::MemoryTree;
-use copal_sdk::{PlacementContent, RestorePlan};
+use copal_sdk::{Fact, PlacementContent, RestorePlan, Trees};
 use serde_json::{Value, json};
 
 use crate::support::{
-    BEGIN, END, FakeDatabase, Restore, changelog, codes, command, dump, message, snapshot, text,
+    BEGIN, END, FakeDatabase, Restore, back_up, changelog, codes, command, dump, message, snapshot,
+    text,
 };
 
 const SETS: [(&str, &str, &str); 1] = [("db/changelog.yaml", "1", "ann")];
@@ -238,4 +239,34 @@ fn flyway_migrates_by_its_own_variables_unless_a_migration_had_failed() {
         .plan(json!({}))
         .unwrap();
     assert!(codes(&plan.findings).contains(&"warning liquibase.flyway.failed".to_owned()));
+}
+
+#[test]
+fn a_migration_is_planned_from_the_database_before_there_is_a_dump_of_it() {
+    let source = FakeDatabase::of_liquibase(&SETS);
+    let backup = back_up(&source, json!({}), Trees::default()).unwrap();
+    let with = |facts: Vec<Fact>, snapshot: Trees| Restore {
+        facts,
+        snapshot,
+        ..Restore::of(MemoryTree::new("streams"))
+            .changelog(changelog(&[("1", "ann"), ("2", "ann")]))
+    };
+    let before = with(backup.facts, Trees::default())
+        .plan(migrating())
+        .unwrap();
+    let after = with(Vec::new(), snapshot(&dump(&SETS, false)).into())
+        .plan(migrating())
+        .unwrap();
+    assert_eq!(before.after, after.after);
+    assert_eq!(before.findings, after.findings);
+
+    // Nothing is known of a dump that lies in a folder.
+    let unknown = with(Vec::new(), Trees::default())
+        .plan(migrating())
+        .unwrap();
+    message(&unknown.findings, "liquibase.history.later");
+    assert_eq!(
+        command(&unknown.after[0].action),
+        command(&after.after[1].action)
+    );
 }

@@ -205,7 +205,8 @@ pub(crate) fn snapshot(dump: &str) -> MemoryTree {
 
 /// What a restore is planned from, with an empty database as its target.
 pub(crate) struct Restore {
-    pub(crate) snapshot: MemoryTree,
+    pub(crate) snapshot: Trees,
+    pub(crate) facts: Vec<Fact>,
     pub(crate) targets: Trees,
     pub(crate) database: FakeDatabase,
     pub(crate) rehearsal: bool,
@@ -214,7 +215,8 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) fn of(snapshot: MemoryTree) -> Self {
         Self {
-            snapshot,
+            snapshot: snapshot.into(),
+            facts: Vec::new(),
             targets: Trees::default(),
             database: FakeDatabase::default(),
             rehearsal: false,
@@ -227,15 +229,17 @@ impl Restore {
     }
 
     pub(crate) fn plan(self, more: Value) -> Result<RestorePlan, Failure> {
-        let version = Fact::new("serverVersion", 160_001);
+        let mut facts = self.facts;
+        facts.retain(|fact| fact.name != "serverVersion");
+        facts.push(Fact::new("serverVersion", 160_001));
         LiquibasePlugin::plan_restore(&RestoreRequest {
             targets: self.targets,
-            snapshot: self.snapshot.into(),
+            snapshot: self.snapshot,
             probe: &self.database,
             intent: Intent::Migrate,
             config: settings(more),
             now: NOW,
-            facts: vec![version].into(),
+            facts: facts.into(),
             streams: vec!["database.sql".to_owned()],
             rehearsal: self.rehearsal,
         })
@@ -248,7 +252,7 @@ impl Restore {
         };
         LiquibasePlugin::verify(&VerifyRequest {
             targets: self.targets,
-            snapshot: self.snapshot.into(),
+            snapshot: self.snapshot,
             probe: &self.database,
             intent: Intent::Migrate,
             config: settings(more),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use copal_tests::environment::PASSWORD;
 use copal_tests::run::{Program, words};
+use copal_tests::s3::S3Server;
 use copal_tests::{TestEnvironment, sample, tree};
 use serde_json::{Value, json};
 
@@ -403,6 +404,47 @@ fn what_is_no_toml_is_named_with_all_else_that_is_wrong() {
         lines.iter().any(|problem| problem["line"] == 7),
         "{document:#}"
     );
+}
+
+#[test]
+fn what_a_storage_service_needs_may_stand_in_the_file() {
+    let place = TestEnvironment::new();
+    let server = S3Server::start(&place.path("objects"));
+    let world = server.environment();
+    let variables = server.variables();
+    let said = |name: &str| &variables.iter().find(|(own, _)| own == name).unwrap().1;
+    let text = format!(
+        r#"
+[repository]
+url = "{}"
+password = {{ env = "COPAL_PASSWORD" }}
+[repository.environment]
+AWS_ENDPOINT_URL = "{}"
+AWS_ALLOW_HTTP = "true"
+AWS_REGION = "us-east-1"
+AWS_ACCESS_KEY_ID = "{}"
+AWS_SECRET_ACCESS_KEY = {{ file = "key" }}
+[jobs.site]
+plugin = "files"
+"#,
+        world.repository(),
+        said("AWS_ENDPOINT_URL"),
+        said("AWS_ACCESS_KEY_ID"),
+    );
+    world.write("copal.toml", text);
+    world.write("key", format!("{}\n", said("AWS_SECRET_ACCESS_KEY")));
+    let told_nothing = |arguments: &str| {
+        let program = world
+            .copal(words(arguments))
+            .without_env("COPAL_REPOSITORY");
+        variables
+            .iter()
+            .fold(program, |program, (name, _)| program.without_env(name))
+    };
+    told_nothing("init --job site").run().succeeds();
+    told_nothing("check --job site").run().succeeds();
+    world.write("key", "wrong");
+    told_nothing("check --job site").run().exits(1);
 }
 
 #[test]

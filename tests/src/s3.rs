@@ -50,17 +50,24 @@ impl S3Server {
         }
     }
 
-    /// An environment whose repository is on this server.
-    pub fn environment(&self) -> TestEnvironment {
+    /// The variables that reach this server.
+    pub fn variables(&self) -> Vec<(String, String)> {
         let variables = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
             ("AWS_ALLOW_HTTP", "true"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        TestEnvironment::new().at(&format!("s3://{BUCKET}/below/a/prefix"), variables.into())
+        ];
+        let variables = variables.into_iter();
+        variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// An environment whose repository is on this server.
+    pub fn environment(&self) -> TestEnvironment {
+        TestEnvironment::new().at(&format!("s3://{BUCKET}/below/a/prefix"), self.variables())
     }
 }
 

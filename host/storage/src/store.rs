@@ -260,7 +260,11 @@ mod tests {
     #[test]
     fn variables_that_are_given_reach_their_service_and_strange_ones_are_refused() {
         let given = |name: &str| vec![(name.to_owned(), "x".to_owned())];
-        let names = ["AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "GOOGLE_SERVICE_ACCOUNT"];
+        let names = [
+            "AWS_SECRET_ACCESS_KEY",
+            "AZURE_STORAGE_ACCOUNT_KEY",
+            "GOOGLE_SERVICE_ACCOUNT",
+        ];
         assert!(names.into_iter().all(is_known));
         for strange in ["AWS_NO_SUCH", "aws_region", "PATH"] {
             let error = open_with("memory:", &given(strange)).unwrap_err();

@@ -259,10 +259,7 @@ fn migrate(scene: &Scene, target: &Database) -> Program {
         program.args(["--to-set", &format!("{key}={}", options[*option])])
     })
     .args(["--to-set", "version=v0.50.3"])
-    .args([
-        "--grant",
-        "run:psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p * -h * -U postgres -d * -c * -f -",
-    ])
+    .args(["--grant", "run:cat"])
 }
 
 #[test]
@@ -281,7 +278,7 @@ fn a_first_migration_in_one_piece_can_be_rolled_back() {
     }
     scene
         .environment
-        .copal(["rollback", "--yes"])
+        .copal(["rollback", "--yes", "--grant", GRANTS[0]])
         .run()
         .succeeds();
     assert_eq!(target.digests(), held);

@@ -43,7 +43,7 @@ impl Plugin for Metabase {
         .capability("run:psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "To read the application database in PostgreSQL, to pause it, to restore it")
         .capability("run:PGPASSWORD= psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "The same with the password `db_pass`")
         .capability("run:PGPASSFILE= psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "The same for what has to be taken back, with the password in a file")
-        .capability("run:psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p * -h * -U * -d * -c * -f -", "To put back what a restore replaced")
+        .capability("run:cat", "To keep, with what a restore replaces, the SQL that empties the database before it is put back")
         .capability("run:pg_dump --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U * -d *", "To dump the application database")
         .capability("run:curl --config {scratch}/read-only.curl", "To tell the Metabase at `api_url` that it is read-only")
         .capability("run:curl --config {scratch}/writable.curl", "To tell it that it is not any more")

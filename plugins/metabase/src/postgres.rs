@@ -68,20 +68,15 @@ impl<'a> Postgres<'a> {
     /// The command that runs the SQL on its standard input in one transaction, of which the first error leaves nothing, and prints
     /// what queries answer, one row a line.
     pub(crate) fn psql(&self) -> Command {
-        self.with_password(self.bare_psql(&[]))
+        self.with_password(self.bare_psql())
     }
 
-    /// The same with statements that run first.
-    pub(crate) fn psql_after(&self, sql: &str) -> Command {
-        self.with_password(self.bare_psql(&["-c".to_owned(), literal(sql)]))
-    }
-
-    fn bare_psql(&self, first: &[String]) -> Command {
+    fn bare_psql(&self) -> Command {
         let options = ["-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1"].map(str::to_owned);
         let program = self.config.psql.iter().map(|word| literal(word));
         let words = program.chain(options).chain(self.connection());
         let input = ["-f", "-"].map(str::to_owned);
-        Command::new(words.chain(first.iter().cloned()).chain(input)).timeout(TIMEOUT)
+        Command::new(words.chain(input)).timeout(TIMEOUT)
     }
 
     /// The command that runs this SQL.
@@ -91,7 +86,7 @@ impl<'a> Postgres<'a> {
 
     /// The same without a secret in it, so that it may be an undo. Needs the step of [`Self::passfile`].
     pub(crate) fn run_openly(&self, sql: &str) -> Command {
-        let command = self.bare_psql(&[]).stdin([literal(sql)]);
+        let command = self.bare_psql().stdin([literal(sql)]);
         match self.config.db_pass {
             Some(_) => command.env("PGPASSFILE", [format!("{{scratch}}/{PASSFILE}")]),
             None => command,

@@ -135,13 +135,13 @@ fn place_file(path: &str) -> Placement {
     Placement::feed(DUMP_STREAM, Command::new(words).timeout(604_800))
 }
 
-/// Says how what the target's database holds is saved and put back.
+/// Says how what the target's database holds is saved and put back: after SQL that empties it, which is stored as it is.
 fn protect(plan: &mut RestorePlan, postgres: &Postgres<'_>) {
-    plan.safeguards.push(Safeguard::new(
-        SQL_STREAM,
-        postgres.dump(),
-        postgres.psql_after(EMPTY),
-    ));
+    let empty = Command::new(["cat"]).stdin([literal(EMPTY)]);
+    plan.safeguards.extend([
+        Safeguard::new("empty.sql", empty, postgres.psql()),
+        Safeguard::new(SQL_STREAM, postgres.dump(), postgres.psql()),
+    ]);
 }
 
 fn read_postgres(plan: &mut RestorePlan, postgres: &Postgres<'_>) {

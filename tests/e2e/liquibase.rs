@@ -17,6 +17,9 @@ const PSQL: &str = "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *";
 const PG_DUMP: &str = "run:pg_dump -w -d *";
 const MIGRATE: &str = "run:LIQUIBASE_COMMAND_URL= LIQUIBASE_COMMAND_USERNAME= liquibase --search-path={root:changelog} --changelog-file=db/changelog.yaml update";
 
+const PUT_BACK: &str = "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -1 -c * -f - -d *";
+const RUN_MIGRATION: &str = "migrate=[\"liquibase\", \"--search-path={root:changelog}\", \"--changelog-file=db/changelog.yaml\", \"update\"]";
+
 /// The changelog's path in its folder.
 const CHANGELOG: &str = "db/changelog.yaml";
 
@@ -112,9 +115,14 @@ impl Scene {
             .environment
             .copal(["restore", "latest", "--yes", "--intent", "migrate"]);
         granted(at(program, &self.new_server))
-            .args(["--set", "database=app", "--set", &format!("changelog={CHANGELOG}")])
+            .args([
+                "--set",
+                "database=app",
+                "--set",
+                &format!("changelog={CHANGELOG}"),
+            ])
             .args(["--to", &format!("changelog={}", changelog.display())])
-            .args(["--set", "migrate=[\"liquibase\", \"--search-path={root:changelog}\", \"--changelog-file=db/changelog.yaml\", \"update\"]"])
+            .args(["--set", RUN_MIGRATION])
             .args(["--grant", MIGRATE])
     }
 
@@ -231,6 +239,49 @@ fn a_database_moves_to_another_server_and_is_migrated_before_its_application_sta
     scene.has_migrated();
     assert!(Path::new(started).exists(), "{}", outcome.stderr);
     scene.source().query("SELECT 1 FROM person LIMIT 1");
+}
+
+#[test]
+fn one_command_moves_and_migrates_and_another_puts_back_what_was_there() {
+    let Some(scene) = Scene::new() else { return };
+    let target = scene.target();
+    target.run("CREATE TABLE kept (a int); INSERT INTO kept VALUES (1), (2)");
+    let kept = target.digests();
+
+    let ports =
+        [&scene.old_server, &scene.new_server].map(|server| format!("port={}", server.port()));
+    let shared = ["host=127.0.0.1", "user=postgres", "database=app"];
+    let migrate = scene.environment.copal(["migrate", "liquibase", "--yes"]);
+    let migrate = shared
+        .iter()
+        .chain([&ports[0].as_str()])
+        .fold(migrate, |migrate, setting| migrate.args(["--set", setting]));
+    let changelog = format!("changelog={CHANGELOG}");
+    let further = [
+        ports[1].as_str(),
+        changelog.as_str(),
+        "replace=true",
+        RUN_MIGRATION,
+    ];
+    let migrate = shared
+        .iter()
+        .chain(&further)
+        .fold(migrate, |migrate, setting| {
+            migrate.args(["--to-set", setting])
+        });
+    granted(migrate)
+        .args(["--to", &format!("changelog={}", scene.new.display())])
+        .args(["--grant", MIGRATE, "--grant", PUT_BACK])
+        .run()
+        .succeeds();
+    scene.has_migrated();
+
+    scene
+        .environment
+        .copal(["rollback", "--yes", "--grant", PUT_BACK])
+        .run()
+        .succeeds();
+    assert_eq!(target.digests(), kept);
 }
 
 #[test]

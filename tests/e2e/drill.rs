@@ -292,7 +292,7 @@ fn what_is_kept_stays_until_resume_removes_it() {
         .drill(&["--snapshot", "latest", "--keep", "--json"])
         .run()
         .succeeds();
-    let kept = PathBuf::from(outcome.json()["kept"].as_str().unwrap());
+    let kept = PathBuf::from(outcome.json()["kept"][0].as_str().unwrap());
     let root = std::fs::read_dir(kept.join("targets"))
         .unwrap()
         .next()
@@ -548,7 +548,7 @@ postgres = {{ databases = ["copy"] }}
         host = server.socket(),
         port = server.port(),
     );
-    let config = environment.write("copal.toml", &jobs.replace("GRANTS", ""));
+    let config = environment.write("copal.toml", jobs.replace("GRANTS", ""));
     let backup = scene.copal(&["backup", "--yes", "--job", "shop", "--config"]);
     backup.arg(config).run().succeeds();
     let (rows, files) = (database.digests(), tree::read(&changelog));

@@ -85,8 +85,8 @@ struct Known {
     /// Those of the plan.
     findings: Vec<Finding>,
     streams: Vec<String>,
-    /// Where the scratch place stays.
-    kept: Option<PathBuf>,
+    /// What of the scratch place stays.
+    kept: Vec<PathBuf>,
     /// What could not be removed.
     left: Vec<String>,
 }
@@ -188,7 +188,10 @@ impl Course<'_> {
         self.recorder.turn(Purpose::Remove);
         if keep {
             steps.leave();
-            self.known.kept = Some(self.scratch.clone());
+            let server = self.server.iter().map(|server| server.directory.clone());
+            self.known.kept = std::iter::once(self.scratch.clone())
+                .chain(server)
+                .collect();
             return Vec::new();
         }
         self.recorder.phase("Remove the scratch place");

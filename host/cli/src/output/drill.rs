@@ -59,7 +59,7 @@ pub(crate) fn drill(evidence: &Evidence, files: &[PathBuf]) -> String {
     if let Some(seconds) = evidence.recovery_seconds {
         text += &format!("a recovery takes {seconds:.1} s\n");
     }
-    if let Some(kept) = &evidence.kept {
+    for kept in &evidence.kept {
         text += &format!(
             "kept {}: `copal resume` removes it\n",
             printable(&kept.display().to_string())

@@ -91,8 +91,8 @@ pub struct Evidence {
     pub steps: Vec<StepOutcome>,
     /// The parts of the drill, in their order.
     pub phases: Vec<Phase>,
-    /// Where what was restored lies, if it was to be kept; otherwise all of it is removed.
-    pub kept: Option<PathBuf>,
+    /// Where what was restored lies, and the server, if they were to be kept; otherwise all of it is removed.
+    pub kept: Vec<PathBuf>,
 }
 
 impl Evidence {
@@ -106,7 +106,7 @@ impl Evidence {
         let dir = Dir::open_ambient_dir(directory, ambient_authority()).map_err(failed)?;
         let json = serde_json::to_vec_pretty(self).map_err(|e| failed(e.into()))?;
         let time = self.begun.strftime("%Y%m%dT%H%M%SZ");
-        let name = |ending: &str| format!("{}-{time}.{ending}", self.file_name());
+        let name = |ending: &str| format!("{}-{time}.{ending}", self.job);
         let files = [
             (name("json"), json),
             (name("html"), page::render(self).into_bytes()),
@@ -115,13 +115,6 @@ impl Evidence {
             action::replace(&dir, Path::new(name), content, Some(0o640)).map_err(failed)?;
         }
         Ok(files.map(|(name, _)| directory.join(name)))
-    }
-
-    /// The job's name as far as a file's name can hold it.
-    fn file_name(&self) -> String {
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let name = self.job.chars().take(64);
-        name.map(|c| if fits(c) { c } else { '-' }).collect()
     }
 
     /// Says in sentences what was proven. `whole` is whether all was placed, fed and verified.
@@ -161,7 +154,7 @@ impl Evidence {
                 count(warnings.count() as u64, "warning", "warnings"),
             ));
         }
-        if self.kept.is_none() && self.verdict != Verdict::Failed {
+        if self.kept.is_empty() && self.verdict != Verdict::Failed {
             proven.push("The scratch place was removed.".to_owned());
         }
         self.proven = proven;

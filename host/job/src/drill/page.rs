@@ -221,7 +221,7 @@ impl Page {
                 &format!("{title}: {}", step.error.as_deref().unwrap_or("done")),
             );
         }
-        if let Some(kept) = &evidence.kept {
+        for kept in &evidence.kept {
             self.row(
                 "Kept",
                 &format!("{}; `copal resume` removes it", kept.display()),

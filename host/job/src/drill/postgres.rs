@@ -48,7 +48,7 @@ pub(super) struct Server<'a> {
     wanted: &'a Postgres,
     bin: PathBuf,
     /// The only way in; the data lies beneath it.
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     /// The user that it runs as, where that is another.
     user: Option<String>,
 }

@@ -48,7 +48,10 @@ fn place(global: &Global, own: Option<&Reference>) -> Result<Option<Reference>, 
         (Some(path), None) => Ok(Some(Reference::File(path.clone()))),
         (None, Some(command)) => {
             let words = shlex::split(command).ok_or_else(|| {
-                Failure::usage(PROBLEM, "the password command has a quote that is not closed")
+                Failure::usage(
+                    PROBLEM,
+                    "the password command has a quote that is not closed",
+                )
             })?;
             Ok(Some(Reference::Command(words)))
         }

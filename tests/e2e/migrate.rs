@@ -129,6 +129,29 @@ fn plans_change_nothing_and_nothing_is_replaced_unasked() {
 }
 
 #[test]
+fn a_target_that_holds_the_repository_is_refused() {
+    let environment = TestEnvironment::with_repository();
+    places(&environment);
+    let whole = environment
+        .copal(["migrate", "files"])
+        .arg(environment.path("source"))
+        .arg("--to")
+        .arg(environment.path(""))
+        .arg("--yes");
+    environment.refused(whole, 1).says("the repository lies in");
+    let restore = || {
+        environment
+            .copal(["restore", "latest", "--yes", "--to"])
+            .arg(environment.path("target"))
+    };
+    migrate(&environment, "files", "").run().succeeds();
+    restore().arg("--safety").run().succeeds();
+    assert_eq!(snapshots(&environment, true).len(), 2);
+    restore().run().succeeds();
+    assert_eq!(snapshots(&environment, true).len(), 2);
+}
+
+#[test]
 fn latest_is_never_a_safety_snapshot_and_each_command_refuses_the_other_kind() {
     let environment = TestEnvironment::with_repository();
     let (source, _) = places(&environment);

@@ -34,6 +34,18 @@ pub(crate) const H2: Provided = Provided {
     package: "libh2-java",
 };
 
+/// PostgreSQL 15, server and clients.
+pub(crate) const POSTGRESQL: Provided = Provided {
+    file: "/usr/lib/postgresql/15/bin/initdb",
+    package: "postgresql-15",
+};
+
+/// npm, which brings Liquibase.
+pub(crate) const NPM: Provided = Provided {
+    file: "/usr/bin/npm",
+    package: "npm",
+};
+
 /// Installs the packages of those files that are not there.
 pub(crate) fn provide(needs: &[Provided]) -> Result<()> {
     let needs = needs.iter().filter(|need| !Path::new(need.file).exists());

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -282,6 +283,47 @@ fn one_command_moves_and_migrates_and_another_puts_back_what_was_there() {
         .run()
         .succeeds();
     assert_eq!(target.digests(), kept);
+}
+
+#[test]
+fn a_drill_restores_into_a_server_of_its_own_and_starts_nothing() {
+    let Some(scene) = Scene::new() else { return };
+    scene.backup().run().succeeds();
+    let environment = &scene.environment;
+    let snapshot = environment.snapshots()[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let file = format!(
+        "[jobs.shop]\nplugin = \"liquibase\"\n\n[jobs.shop.drill]\nevidence = \"{}\"\ngrants = ['{PSQL}']\n\
+         roots = {{ changelog = \"{}\" }}\n\
+         config = {{ host = \"{{postgres.host}}\", port = 5432, user = \"{{postgres.user}}\", database = \"app\", changelog = \"{CHANGELOG}\", \
+         migrate = [\"liquibase\", \"update\"], start = [\"false\"] }}\n\n[jobs.shop.drill.postgres]\ndatabases = [\"app\"]\n",
+        environment.path("evidence").display(),
+        scene.new.display()
+    );
+    let file = environment.write("copal.toml", file);
+    // The server of the drill runs as a user of its own, who must be able to enter its directory.
+    let temporary = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    environment
+        .copal(["drill", "shop", "--snapshot", &snapshot, "--config"])
+        .arg(file)
+        .env("TMPDIR", temporary.path())
+        .run()
+        .succeeds();
+    let evidence = std::fs::read_dir(environment.path("evidence")).unwrap();
+    let evidence: String = evidence
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    for code in [
+        "liquibase.migrate.rehearsal",
+        "liquibase.verify.history",
+        "liquibase.history.pending",
+    ] {
+        assert!(evidence.contains(code), "{code}: {evidence}");
+    }
+    assert_eq!(tables(&scene.target()), 0);
 }
 
 #[test]

@@ -229,7 +229,7 @@ impl Placing {
         };
         Change {
             mode: mode.filter(|mode| *mode != entry.mode),
-            owner: ((uid, gid) != (owner.uid, owner.gid) || of_git).then(|| numbers(uid, gid)),
+            owner: Some(numbers(uid, gid)),
             ..Change::none()
         }
     }

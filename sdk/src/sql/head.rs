@@ -41,17 +41,15 @@ pub struct Statement {
 impl Statement {
     /// Whether it writes to `table`: to `table` as a bare name or in the schema `public`, or, where `table` is written with a schema, in that one.
     pub fn concerns(&self, table: &str) -> bool {
-        // The second is what most statements end at, and the cheapest to see.
-        if !matches!(self.kind, Kind::Insert | Kind::Copy) || !table.ends_with(&self.name) {
+        if !matches!(self.kind, Kind::Insert | Kind::Copy) {
             return false;
         }
         let schema = self.schema.as_deref();
-        match table.split_once('.') {
-            Some((in_schema, table)) => schema == Some(in_schema) && self.name == table,
-            None => {
-                self.name == table
-                    && schema.is_none_or(|schema| schema.eq_ignore_ascii_case("public"))
-            }
+        // Asked for each statement of a dump: from the end, most names differ at once.
+        match table.strip_suffix(self.name.as_str()) {
+            None => false,
+            Some("") => schema.is_none_or(|schema| schema.eq_ignore_ascii_case("public")),
+            Some(written) => schema.is_some() && written.strip_suffix('.') == schema,
         }
     }
 

@@ -170,7 +170,7 @@ impl Lexer {
                     }
                 }
                 State::Code => {
-                    let (next, event) = self.code(chunk, at, attention)?;
+                    let (next, event) = self.code(chunk, at, attention == Attention::Head)?;
                     at = next;
                     let wanted = match event {
                         None => false,
@@ -307,82 +307,77 @@ impl Lexer {
         }
     }
 
-    /// Scans code up to and with the first byte at which something happens: what follows it, and what it was.
+    /// Scans code up to and with the first byte at which something happens: what follows it, and what it was. Unless `marks` are asked for,
+    /// plain literals are skipped here and now: most of a dump are literals.
     fn code(
         &mut self,
         chunk: &[u8],
         mut start: usize,
-        attention: Attention,
+        marks: bool,
     ) -> Result<(usize, Option<Event>), Failure> {
         let mut at = start;
         loop {
             if self.body.is_none() {
-                while let Some(byte) = chunk.get(at)
-                    && !SPECIAL[usize::from(*byte)]
-                {
-                    at += 1;
-                }
+                let plain = chunk[at..]
+                    .iter()
+                    .position(|byte| SPECIAL[usize::from(*byte)]);
+                at = plain.map_or(chunk.len(), |plain| at + plain);
             }
             let Some(&byte) = chunk.get(at) else {
                 self.history = self.before(chunk, start, at);
                 return Ok((at, None));
             };
-            let before = self.before(chunk, start, at);
-            let in_word = is_word(before[0]);
-            if self.body_goes_on(byte, in_word) {
-                at += 1;
-                continue;
+            if self.body.is_some() {
+                let in_word = is_word(self.before(chunk, start, at)[0]);
+                if self.body_goes_on(byte, in_word) {
+                    at += 1;
+                    continue;
+                }
             }
             let event = match byte {
                 b'\'' => {
-                    let escapes = matches!(before[0], b'e' | b'E') && !is_word(before[1]);
-                    // Most of a dump is literals of a few bytes: they are passed without leaving this loop.
-                    if !escapes && attention != Attention::Head {
-                        let Some(length) = memchr(b'\'', &chunk[at + 1..]) else {
-                            self.state = State::Literal;
-                            return Ok((chunk.len(), None));
-                        };
+                    let before = self.before(chunk, start, at);
+                    if matches!(before[0], b'e' | b'E') && !is_word(before[1]) {
+                        self.state = State::Escaped(false);
+                    } else if marks {
+                        self.state = State::Literal;
+                    } else if let Some(length) = memchr(b'\'', &chunk[at + 1..]) {
                         at += length + 2;
                         start = at;
                         self.history = [0; 2];
                         continue;
+                    } else {
+                        self.state = State::Literal;
+                        return Ok((chunk.len(), None));
                     }
-                    self.state = match escapes {
-                        true => State::Escaped(false),
-                        false => State::Literal,
-                    };
                     Event::Mark
                 }
                 b'"' => {
                     self.state = State::Name;
                     Event::Mark
                 }
-                b'$' if !in_word => {
+                b'$' if !is_word(self.before(chunk, start, at)[0]) => {
                     self.tag.clear();
                     self.tag.push(b'$');
                     self.state = State::DollarTag;
                     Event::Mark
                 }
-                b'-' if before[0] == b'-' => {
+                b'-' if self.before(chunk, start, at)[0] == b'-' => {
                     self.state = State::LineComment;
                     Event::Mark
                 }
-                b'*' if before[0] == b'/' => {
+                b'*' if self.before(chunk, start, at)[0] == b'/' => {
                     self.state = State::BlockComment(1, 0);
                     Event::Mark
                 }
-                b'\\' => {
-                    return Err(refused("there is a backslash within a statement"));
-                }
+                b'\\' => return Err(refused("there is a backslash within a statement")),
                 b'(' => {
                     self.depth = self.depth.saturating_add(1);
-                    match self.depth {
-                        1 => Event::Open,
-                        _ => {
-                            at += 1;
-                            continue;
-                        }
+                    if self.depth > 1 {
+                        at += 1;
+                        continue;
                     }
+                    Event::Open
                 }
                 b')' => {
                     let closes = self.depth == 1;

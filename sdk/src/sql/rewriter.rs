@@ -473,11 +473,11 @@ fn begins_with(text: &[u8], beginning: &[u8]) -> bool {
     };
     let (blocks, rest) = text.as_chunks::<16>();
     let (expected, expected_rest) = beginning.as_chunks::<16>();
-    let pairs = blocks.iter().zip(expected);
+    let mut pairs = blocks.iter().zip(expected);
     let equal = |(one, other): (&[u8; 16], &[u8; 16])| {
         u128::from_ne_bytes(*one) == u128::from_ne_bytes(*other)
     };
-    pairs.map(equal).all(|equal| equal) && rest == expected_rest
+    pairs.all(equal) && rest == expected_rest
 }
 
 /// Where the line that goes on at `at` ends in the chunk, and whether that is its end.

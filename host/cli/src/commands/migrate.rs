@@ -57,9 +57,20 @@ fn perform(
     session: &Session,
 ) -> Result<MigrationOutcome, Failure> {
     let engine = session.engine()?;
-    let planned = make(args, job, job::can_ask(&args.from.job, session), &engine, session)?;
+    let planned = make(
+        args,
+        job,
+        job::can_ask(&args.from.job, session),
+        &engine,
+        session,
+    )?;
     let approved = planned.approve()?;
-    job::agree(&args.from.job, "the migration", "`copal plan migrate`", session)?;
+    job::agree(
+        &args.from.job,
+        "the migration",
+        "`copal plan migrate`",
+        session,
+    )?;
     session.interrupts_end_work()?;
     let console = match session.global.json {
         true => Console::for_machines(),
@@ -89,13 +100,22 @@ fn make(
     if args.restart {
         asked.forget(&session.context)?;
     }
-    let given: Vec<Grant> = asked.backup.grants.iter().chain(asked.grants.iter()).cloned().collect();
+    let given: Vec<Grant> = asked
+        .backup
+        .grants
+        .iter()
+        .chain(asked.grants.iter())
+        .cloned()
+        .collect();
     job::plan(
         &given,
         ask,
         |grants| {
             let mut job = asked.clone();
-            let more: Vec<_> = grants.iter().filter(|grant| !given.contains(grant)).collect();
+            let more: Vec<_> = grants
+                .iter()
+                .filter(|grant| !given.contains(grant))
+                .collect();
             // What is allowed when asked belongs to this migration, on whichever side it is needed.
             for grants in [&mut job.backup.grants, &mut job.grants] {
                 *grants = grants.iter().chain(more.iter().copied()).cloned().collect();
@@ -104,7 +124,8 @@ fn make(
         },
         |planned| {
             let backup = planned.backup.iter();
-            let of_backup = backup.flat_map(|backup| job::missing(&backup.plan.findings, &backup.grants));
+            let of_backup =
+                backup.flat_map(|backup| job::missing(&backup.plan.findings, &backup.grants));
             let restore = &planned.restore;
             let of_restore = job::missing(&restore.plan.findings, &restore.grants);
             of_backup.chain(of_restore).collect()
@@ -137,7 +158,12 @@ fn request(
         intent: args.intent.or(place.intent).map(Into::into),
         settings: place.settings()?.and_words(job::settings(&words)?),
         feeds: place.feeds()?,
-        grants: place.grants.iter().chain(&args.from.job.grant).cloned().collect(),
+        grants: place
+            .grants
+            .iter()
+            .chain(&args.from.job.grant)
+            .cloned()
+            .collect(),
         backup,
     })
 }
@@ -158,5 +184,12 @@ fn unnamed(targets: &[(Option<String>, PathBuf)]) -> String {
 /// Shows the plan of a restore that is not the one that was agreed to.
 fn agree(planned: &PlannedRestore, args: &JobArgs, session: &Session) -> bool {
     let shown = output::plan(|| output::restore_plan(planned), session);
-    shown.is_ok() && job::agree(args, "the restore, which is not as it was shown,", "`copal plan restore`", session).is_ok()
+    shown.is_ok()
+        && job::agree(
+            args,
+            "the restore, which is not as it was shown,",
+            "`copal plan restore`",
+            session,
+        )
+        .is_ok()
 }

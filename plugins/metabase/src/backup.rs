@@ -136,6 +136,7 @@ fn of_postgres(
             .push(Source::stream(SQL_STREAM, postgres.dump())),
     }
     if dumped {
+        refuse_other_jar(&mut plan, request, &inspection);
         plan.findings.push(Finding::info(
             "metabase.dump.h2",
             "Metabase dumps its database itself, to H2: without the state of its scheduler, its query cache and its history of schema changes.",
@@ -246,6 +247,32 @@ fn of_h2(mut plan: BackupPlan, request: &BackupRequest<'_, Config>) -> Result<Ba
             database.header.as_ref().ok().map(|header| header.format),
         )
         .state(&State::Backup(Some((database.file(), guard))))
+}
+
+/// Refuses to have another version dump the database: it would first bring the running Metabase's database to its own schema.
+fn refuse_other_jar(
+    plan: &mut BackupPlan,
+    request: &BackupRequest<'_, Config>,
+    inspection: &Inspection,
+) {
+    let release = version::configured(&request.config, request.probe);
+    let major = release.as_deref().and_then(version::major);
+    if major.is_some() && major == inspection.changeset {
+        return;
+    }
+    let known =
+        |number: Option<u32>| number.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    plan.findings.push(
+        Finding::error(
+            "metabase.jar.version",
+            format!(
+                "`jar` would change the schema of the running Metabase's database before it dumps it: the jar's version is {}, the database's {}.",
+                known(major),
+                known(inspection.changeset)
+            ),
+        )
+        .remedy("Set `jar` to that of the Metabase that runs, and `version` if the jar can't be asked; or leave `jar` out."),
+    );
 }
 
 /// What a closed database says of itself.

@@ -168,9 +168,10 @@ fn a_running_metabase_is_paused_dumped_and_let_go_on() {
 #[test]
 fn no_undo_holds_a_secret_and_no_argument_is_one() {
     let json = format!(
-        r#"{{{POSTGRES},"api_url":"http://127.0.0.1:3000","api_key":"hunter2","java":"java","jar":"metabase.jar","encryption_key":"hunter2 and sixteen"}}"#
+        r#"{{{POSTGRES},"api_url":"http://127.0.0.1:3000","api_key":"hunter2","java":"java","jar":"metabase.jar","encryption_key":"hunter2 and sixteen","version":"v0.50.3"}}"#
     );
     let plan = backup(Trees::default(), &json, RUNNING);
+    assert_eq!(codes(&plan.findings), ["metabase.dump.h2"]);
     assert_eq!(
         show(&plan.quiesce).last().unwrap().as_str(),
         "assert-read-only: PGPASSWORD= psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -"

@@ -308,6 +308,64 @@ fn a_migration_that_is_killed_is_resumed_and_finished() {
 }
 
 #[test]
+fn a_drill_proves_that_the_database_can_be_restored() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(scene) = Scene::new() else { return };
+    let options = scene.source.options();
+    // The scratch server runs as another user, who has to get to its folder.
+    let temporary = tempfile::Builder::new()
+        .prefix("copal-tmp-")
+        .tempdir()
+        .unwrap();
+    std::fs::set_permissions(temporary.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+    let psql = "run:psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p";
+    let jobs = format!(
+        r#"
+[repository]
+url = {repository:?}
+
+[jobs.metabase]
+plugin = "metabase"
+config = {{ db_host = {host:?}, db_port = {port}, db_user = "postgres", db_dbname = "metabase", cache_interval = 1 }}
+grants = ["{psql} * -h * -U * -d * -f -", {dump:?}, "run:sleep *"]
+
+[jobs.metabase.drill]
+config = {{ db_host = "{{postgres.host}}", db_user = "{{postgres.user}}", db_dbname = "metabase" }}
+grants = ['{psql} 5432 -h {place}/copal-drill-*"-pg" -U postgres -d metabase -f -']
+
+[jobs.metabase.drill.postgres]
+databases = ["metabase"]
+"#,
+        repository = scene.environment.repository(),
+        host = options[1],
+        port = options[3],
+        dump = GRANTS[1],
+        place = temporary.path().display(),
+    );
+    let config = scene.environment.write("copal.toml", jobs);
+    let with_job = |command: &[&str]| {
+        let program = scene
+            .environment
+            .copal(command)
+            .env("TMPDIR", temporary.path());
+        program.arg("--config").arg(&config)
+    };
+    with_job(&["backup", "--yes", "--job", "metabase"])
+        .run()
+        .succeeds();
+    let evidence = scene.environment.path("evidence");
+    let drill = with_job(&["drill", "metabase", "--json"])
+        .arg("--evidence")
+        .arg(evidence);
+    let outcome = drill.run().succeeds();
+    assert!(
+        outcome.text().contains("metabase.verify.whole"),
+        "{}",
+        outcome.text()
+    );
+}
+
+#[test]
 fn a_clone_has_no_identity_and_sends_nothing() {
     let Some(scene) = Scene::new() else { return };
     scene.backup().run().succeeds();
@@ -946,6 +1004,22 @@ fn metabase_dumps_itself_where_its_jar_is_there_and_loads_the_dump_into_both_dat
         target.digests()["core_user"],
         scene.source.digests()["core_user"]
     );
+}
+
+#[test]
+fn a_jar_that_would_upgrade_the_database_is_not_asked_to_dump_it() {
+    let (Some(scene), Some(h2)) = (Scene::new(), H2::debian()) else {
+        return;
+    };
+    install_metabase(&scene, &h2);
+    scene
+        .source
+        .run("DELETE FROM databasechangelog WHERE id LIKE 'v50.%'");
+    scene
+        .environment
+        .refused(with_metabase(scene.backup(), &h2), 1)
+        .is("refused")
+        .says("metabase.jar.version");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use copal_tests::applications::Applications;
+use copal_tests::cloudfoundry::{Foundation, GRANTS, KEY};
 use copal_tests::h2::H2;
 use copal_tests::jpom::{Jpom, Layout};
 use copal_tests::postgres::Postgres;
@@ -581,4 +582,86 @@ postgres = {{ databases = ["copy"] }}
         database.digests() == rows && tree::read(&changelog) == files,
         "the original was changed"
     );
+}
+
+#[test]
+fn a_foundation_is_rehearsed_with_both_its_databases() {
+    let Some(server) = Postgres::start() else {
+        return;
+    };
+    let scene = Scene::new();
+    let environment = &scene.environment;
+    let source = Foundation::in_use(&server, &environment.path("blobstore"));
+    let settings = source.settings(&server).into_iter();
+    let settings = settings.chain([
+        "stopped=true".to_owned(),
+        format!("db_encryption_key={KEY}"),
+    ]);
+    let settings = settings.flat_map(|setting| ["--set".to_owned(), setting]);
+    let grants = GRANTS.iter().flat_map(|grant| ["--grant", grant]);
+    let backup = environment.backup("cloudfoundry", source.blobstore(), "");
+    backup.args(settings).args(grants).run().succeeds();
+    let digests = (source.ccdb.digests(), source.uaadb.digests());
+    let snapshot = environment.snapshots()[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    // Blobs belong to whoever runs the test: there is no vcap here.
+    let owner = match programs::is_root() {
+        true => "root".to_owned(),
+        false => std::env::var("USER").unwrap(),
+    };
+    let drill = |key: &str| {
+        let jobs = format!(
+            r#"
+[repository]
+url = {repository:?}
+
+[jobs.shop]
+plugin = "cloudfoundry"
+
+[jobs.shop.drill]
+grants = {GRANTS:?}
+
+[jobs.shop.drill.postgres]
+databases = ["ccdb", "uaadb"]
+
+[jobs.shop.drill.config]
+host = "{{postgres.host}}"
+port = 5432
+user = "{{postgres.user}}"
+owner = {owner:?}
+db_encryption_key = {{ env = "KEY" }}
+"#,
+            repository = environment.repository(),
+        );
+        scene
+            .drill_of(&jobs)
+            .env("KEY", key)
+            .args(["--snapshot", &snapshot])
+    };
+    drill(KEY).run().succeeds();
+    scene.is_clean();
+    let (evidence, page) = scene.evidence();
+    assert_eq!(evidence["verdict"], "passed", "{evidence:#}");
+    for part in ["ccdb.sql", "uaadb.sql", "blobstore", "copal/cloudfoundry"] {
+        proves(&evidence, part);
+    }
+    let findings = evidence["findings"].to_string();
+    assert!(findings.contains("cloudfoundry.rows.same"), "{findings}");
+    assert!(
+        !evidence.to_string().contains(KEY) && !page.contains(KEY),
+        "the key is a secret"
+    );
+    assert_eq!((source.ccdb.digests(), source.uaadb.digests()), digests);
+
+    // Whoever would recover with another key would learn of it here.
+    std::fs::remove_dir_all(environment.path("evidence")).unwrap();
+    environment
+        .refused(drill("another key"), 1)
+        .is("refused")
+        .says("key");
+    scene.is_clean();
+    assert_eq!(scene.evidence().0["verdict"], "failed");
 }

@@ -41,8 +41,12 @@ pub(super) fn warn_of_interrupted(session: &Session) -> Result<(), Failure> {
     }
     for job in jobs {
         let begun = output::time(job.time);
+        let how = match job.kind.as_str() {
+            "drill" => "was cut off or kept",
+            _ => "was cut off",
+        };
         tracing::warn!(
-            "a {} of {} begun {begun} was cut off or kept its place: `copal resume` takes back what it left",
+            "a {} of {} begun {begun} {how}: `copal resume` takes back what it left",
             job.kind,
             job.plugin
         );

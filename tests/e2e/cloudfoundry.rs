@@ -526,3 +526,142 @@ fn rows_that_differ_from_the_source_are_reported() {
         "{said}"
     );
 }
+
+/// The blobs of a foundation.
+fn blobs(foundation: &Foundation) -> String {
+    let listed = Program::new("/usr/bin/find")
+        .arg(foundation.blobstore())
+        .args(["-type", "f", "-printf", "%P %s\n"])
+        .run()
+        .succeeds();
+    let mut lines: Vec<_> = listed.text().lines().map(str::to_owned).collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+#[test]
+fn a_migration_in_one_piece_is_rolled_back_to_what_there_was() {
+    let Some(scene) = Scene::new() else { return };
+    let target = scene.target();
+    let held = || {
+        (
+            target.ccdb.digests(),
+            target.uaadb.digests(),
+            blobs(&target),
+        )
+    };
+    let before = held();
+    let key = format!("db_encryption_key={KEY}");
+    let migrate = scene
+        .environment
+        .copal(["migrate", "--yes", "cloudfoundry"]);
+    let migrate = migrate
+        .arg(scene.source.blobstore())
+        .arg("--to")
+        .arg(target.blobstore());
+    let of_target = target.settings(&scene.server).into_iter();
+    let migrate = of_target
+        .chain([
+            owner(),
+            key.clone(),
+            "stopped=true".to_owned(),
+            "preset=paasta-3.1-to-4.0".to_owned(),
+        ])
+        .fold(migrate, |program, setting| {
+            program.args(["--to-set", &setting])
+        });
+    scene
+        .with(migrate, &scene.source, &["stopped=true", &key])
+        .run()
+        .succeeds();
+    scene.assert_moved(&target, &KEPT_CCDB, &KEPT_UAADB);
+    assert_ne!(held(), before);
+
+    let rollback = scene.environment.copal(["rollback", "--yes"]);
+    GRANTS
+        .into_iter()
+        .fold(rollback, |program, grant| program.args(["--grant", grant]))
+        .run()
+        .succeeds();
+    assert_eq!(held(), before);
+}
+
+#[test]
+fn a_drill_restores_into_a_server_of_its_own() {
+    let Some(scene) = Scene::new() else { return };
+    let grants = GRANTS.map(|grant| format!("{grant:?}")).join(", ");
+    let settings: Vec<_> = scene
+        .source
+        .settings(&scene.server)
+        .iter()
+        .filter_map(|setting| setting.split_once('='))
+        .map(|(key, value)| match key {
+            "port" => format!("port = {value}"),
+            key => format!("{key} = {value:?}"),
+        })
+        .collect();
+    let config = scene.environment.write(
+        "copal.toml",
+        format!(
+            r#"
+[repository]
+url = "{}"
+
+[jobs.paas]
+plugin = "cloudfoundry"
+roots = {{ blobstore = "{}" }}
+config = {{ {}, stopped = true }}
+grants = [{grants}]
+
+[jobs.paas.drill]
+config = {{ host = "{{postgres.host}}", port = 5432, user = "{{postgres.user}}" }}
+grants = [{grants}]
+
+[jobs.paas.drill.postgres]
+databases = ["ccdb", "uaadb"]
+"#,
+            scene.environment.repository(),
+            scene.source.blobstore().display(),
+            settings.join(", "),
+        ),
+    );
+    let copal = |verb: &str| {
+        let program = scene
+            .environment
+            .copal([verb, "--yes", "--json", "--job", "paas"]);
+        program.arg("--config").arg(&config)
+    };
+    copal("backup").run().succeeds();
+    // The server's own user has to reach its directory.
+    let drill = copal("drill").env("TMPDIR", "/tmp").run().succeeds();
+    let codes = codes(&drill.json());
+    for code in [
+        "cloudfoundry.rows.same",
+        "cloudfoundry.keys.hold",
+        "cloudfoundry.schema.restored",
+    ] {
+        assert!(codes.iter().any(|found| found == code), "{code}: {codes:?}");
+    }
+}
+
+#[test]
+fn databases_on_another_host_are_reached_through_ssh() {
+    let Some(scene) = Scene::new() else { return };
+    // ssh joins its words by spaces and hands them to a shell.
+    scene.environment.install_program(
+        "ssh",
+        "#!/bin/sh\n[ \"$1\" = vcap@db ] || exit 255\nshift\nexec sh -c \"$*\"\n",
+    );
+    let grants = GRANTS.map(|grant| grant.replace("run:", "run:ssh vcap@db "));
+    let program = scene.backup(&["stopped=true", r#"via=["ssh", "vcap@db"]"#]);
+    let program = grants
+        .iter()
+        .fold(program, |program, grant| program.args(["--grant", grant]));
+    program.run().succeeds();
+    let target = Foundation::empty(&scene.server, &scene.environment.path("empty"));
+    scene
+        .restore(&target, "recover", &["stopped=true"])
+        .run()
+        .succeeds();
+    scene.assert_moved(&target, &[], &[]);
+}

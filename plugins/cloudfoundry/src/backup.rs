@@ -70,6 +70,10 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
             facts::SERVERS,
             json!({"ccdb": controller.server, "uaadb": accounts.server}),
         )
+        .fact(
+            facts::SURVEYS,
+            json!({"ccdb": controller.without_sealed(), "uaadb": accounts.without_sealed()}),
+        )
         .fact(facts::QUIESCED, quiesce::is_quiesced(config)))
 }
 

@@ -16,6 +16,8 @@ pub(crate) const ADMIN: &str = "admin";
 pub(crate) const MIGRATIONS: &str = "migrations";
 /// The version of the server of each database.
 pub(crate) const SERVERS: &str = "servers";
+/// The [`Survey`](crate::survey::Survey) of each database without its rows, for a migration that is planned before there is a snapshot.
+pub(crate) const SURVEYS: &str = "surveys";
 /// Whether nothing was written while the databases were read.
 pub(crate) const QUIESCED: &str = "quiesced";
 /// The absolute path of the blobstore on the host that it was saved from.

@@ -1,6 +1,8 @@
 //! What is checked before anything is restored.
 
-use copal_sdk::{Failure, Finding, Intent, RestorePlan, RestoreRequest, Tree};
+use std::collections::BTreeMap;
+
+use copal_sdk::{Facts, Failure, Finding, Intent, RestorePlan, RestoreRequest, Tree};
 
 use crate::Loading;
 use crate::backup::{labelled, refuse_other};
@@ -29,12 +31,27 @@ pub(crate) fn stored_survey(streams: &dyn Tree, owner: Owner) -> Result<Survey, 
     Survey::parse(&bytes, &format!("the snapshot's {}", owner.name()))
 }
 
+/// What the backup's plan saw of a database, where the snapshot is yet to be made.
+fn planned_survey(facts: &Facts, owner: Owner) -> Result<Survey, Failure> {
+    let mut surveys: BTreeMap<String, Survey> = facts.require(facts::SURVEYS)?;
+    surveys.remove(owner.name()).ok_or_else(|| {
+        Failure::missing(
+            "cloudfoundry.survey.missing",
+            format!("the snapshot tells nothing of {}", owner.name()),
+        )
+    })
+}
+
 impl<'a> Pair<'a> {
     pub(crate) fn new(
         request: &RestoreRequest<'a, Config>,
         database: Database<'a>,
     ) -> Result<Self, Failure> {
-        let source = stored_survey(request.snapshot.require("streams")?, database.owner)?;
+        let owner = database.owner;
+        let source = match request.snapshot.get("streams") {
+            Some(streams) => stored_survey(streams, owner)?,
+            None => planned_survey(&request.facts, owner)?,
+        };
         let target = database.look(request.probe)?;
         Ok(Self {
             database,

@@ -393,6 +393,16 @@ impl Survey {
         self.occupants.as_ref()
     }
 
+    /// The same without values that the Cloud Controller encrypted, for a manifest, which people read.
+    pub(crate) fn without_sealed(self) -> Self {
+        Self {
+            sealed_groups: None,
+            sealed_brokers: None,
+            sealed_apps: None,
+            ..self
+        }
+    }
+
     /// Encrypted values, a few of each kind.
     pub(crate) fn sealed(&self) -> impl Iterator<Item = &Sealed> {
         [&self.sealed_groups, &self.sealed_brokers, &self.sealed_apps]

@@ -1,6 +1,6 @@
 //! SQL text as `pg_dump` writes it, read and rewritten statement by statement while it streams by.
 //!
-//! A [`Rewriter`] is a [`Filter`](crate::Filter): it takes bytes cut anywhere, finds where statements begin and end as PostgreSQL's own lexer does,
+//! A [`Rewriter`] is a [`Filter`]: it takes bytes cut anywhere, finds where statements begin and end as PostgreSQL's own lexer does,
 //! and asks an [`Editor`] what becomes of each. It never splits by lines, holds no more than a statement's head (its table and columns) and, where the
 //! editor asked for rows, one row. The same input gives the same output however it is cut.
 //!

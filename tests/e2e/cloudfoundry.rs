@@ -5,12 +5,13 @@
     reason = "a test fails by panicking"
 )]
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use copal_tests::cloudfoundry::{DOMAIN, Foundation, GRANTS, KEY};
-use copal_tests::postgres::Postgres;
-use copal_tests::{Outcome, Program, TestEnvironment};
+use copal_tests::postgres::{Postgres, USER};
+use copal_tests::{Outcome, Program, TestEnvironment, programs};
 use rustix::process::Signal;
 
 /// Tables of which a target keeps its own rows, with `--set preset=paasta-3.1-to-4.0`.
@@ -102,14 +103,12 @@ impl Scene {
     }
 }
 
-/// Blobs belong to whoever runs the test: there is no vcap here.
+/// Whom restored blobs are to belong to: there is no vcap here, and only the superuser may give files away.
 fn owner() -> String {
-    let user = if copal_tests::programs::is_root() {
-        "root".to_owned()
-    } else {
-        std::env::var("USER").unwrap()
-    };
-    format!("owner={user}")
+    match programs::is_root() {
+        true => format!("owner={USER}"),
+        false => format!("owner={}", std::env::var("USER").unwrap()),
+    }
 }
 
 /// The codes of the findings in a JSON outcome or plan.
@@ -197,6 +196,12 @@ fn a_foundation_moves_into_a_later_release() {
             .join("cc-droplets/buildpack_cache")
             .exists()
     );
+    if programs::is_root() {
+        let uid = Program::new("/usr/bin/id").args(["-u", USER]).run().text();
+        let path = target.blobstore().join("cc-droplets/ab/cd/abcd-droplets");
+        let found = std::fs::metadata(path).unwrap().uid();
+        assert_eq!(found.to_string(), uid.trim());
+    }
 }
 
 /// The guide dumps with `--column-inserts`, takes lines out, deletes what an installation has made, and loads with psql as it comes.

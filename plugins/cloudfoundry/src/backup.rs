@@ -10,7 +10,8 @@ use crate::database::{Database, Owner};
 use crate::encryption::{self, Trial};
 use crate::facts::{self, KeyCheck};
 use crate::quiesce;
-use crate::survey::{Script, Survey};
+use crate::script::Script;
+use crate::survey::Survey;
 
 pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Failure> {
     let config = &request.config;

@@ -197,7 +197,91 @@ fn owner(
 
 #[cfg(test)]
 mod tests {
+    use copal_sdk::testing::{FakeProbe, MemoryTree, NOW};
+    use copal_sdk::{Facts, Intent, Trees, config};
+
     use super::*;
+
+    const DOMAIN: &str = "example.com";
+
+    /// What is planned for these buckets, and the codes of what is said about them.
+    fn plan(buckets: &[&str], config: &str) -> (Buckets, Vec<String>) {
+        let tree = |buckets: &[&str]| {
+            buckets
+                .iter()
+                .fold(MemoryTree::new(BLOBSTORE), |tree, bucket| {
+                    tree.file(&format!("{bucket}/ab/cd/blob"), "")
+                })
+        };
+        let probe = FakeProbe::new().answer(
+            ["getent", "passwd", "vcap"],
+            0,
+            "vcap:x:1000:1001::/home/vcap:/bin/sh\n",
+        );
+        let request = RestoreRequest {
+            targets: tree(&["cc-packages"]).into(),
+            snapshot: Trees::default(),
+            probe: &probe,
+            intent: Intent::Migrate,
+            rehearsal: false,
+            config: config::parse(config).unwrap(),
+            now: NOW,
+            facts: Facts::default(),
+            streams: Vec::new(),
+        };
+        let domains = [DOMAIN.to_owned()];
+        let (plan, findings) = Buckets::plan(&request, &tree(buckets), &domains).unwrap();
+        (
+            plan,
+            findings.into_iter().map(|finding| finding.code).collect(),
+        )
+    }
+
+    #[test]
+    fn the_preset_takes_the_domain_off_and_leaves_old_buildpacks_out() {
+        let buckets = [
+            "example.com-cc-buildpacks",
+            "example.com-cc-packages",
+            "cc-droplets",
+            "lost+found",
+        ];
+        let (planned, codes) = plan(&buckets, r#"{"preset": "paasta-3.1-to-4.0"}"#);
+        assert_eq!(codes, [""; 0]);
+        assert_eq!(
+            planned.renamed,
+            BTreeMap::from([(
+                "example.com-cc-packages".to_owned(),
+                "cc-packages".to_owned()
+            )])
+        );
+        assert_eq!(
+            planned.left_out,
+            BTreeSet::from(["example.com-cc-buildpacks".to_owned()])
+        );
+        let owner = planned.owner.unwrap();
+        assert_eq!((owner.uid, owner.gid), (1000, 1001));
+
+        let (planned, _) = plan(&buckets, "{}");
+        assert!(planned.renamed.is_empty() && planned.left_out.is_empty());
+    }
+
+    #[test]
+    fn buckets_that_would_become_one_or_are_of_a_foreign_domain_are_refused() {
+        let twice = ["example.com-cc-packages", "cc-packages"];
+        let preset = r#"{"preset": "paasta-3.1-to-4.0"}"#;
+        assert_eq!(plan(&twice, preset).1, ["cloudfoundry.blobstore.twice"]);
+        let settled = r#"{"preset": "paasta-3.1-to-4.0", "leave_out": ["cc-packages"]}"#;
+        assert_eq!(plan(&twice, settled).1, [""; 0]);
+        let foreign = ["other.example-cc-packages"];
+        assert_eq!(plan(&foreign, preset).1, ["cloudfoundry.blobstore.domain"]);
+    }
+
+    #[test]
+    fn an_owner_that_nobody_knows_is_told() {
+        let (planned, codes) = plan(&["cc-packages"], r#"{"owner": "nobody-here"}"#);
+        assert_eq!(planned.owner, None);
+        assert_eq!(codes, ["cloudfoundry.blobstore.owner"]);
+    }
 
     #[test]
     fn buckets_are_known_with_and_without_a_domain() {

@@ -3,7 +3,8 @@
 use copal_sdk::{Command, Failure, Fragment, Probe, literal};
 
 use crate::config::Config;
-use crate::survey::{Script, Survey};
+use crate::script::Script;
+use crate::survey::Survey;
 
 /// Seconds that a look at a database may take.
 const PROBE: u32 = 120;

@@ -7,10 +7,12 @@ mod database;
 mod encryption;
 mod facts;
 mod loading;
+mod pair;
 mod pass;
 mod preconditions;
 mod quiesce;
 mod restore;
+mod script;
 mod survey;
 mod verify;
 

@@ -5,10 +5,11 @@ use copal_sdk::{Failure, Finding, Placement, RestorePlan, RestoreRequest, Safegu
 use crate::blobstore::Buckets;
 use crate::config::Config;
 use crate::database::Database;
+use crate::pair::Pair;
 use crate::pass::Placing;
-use crate::preconditions::{self, Pair};
+use crate::preconditions;
 use crate::quiesce;
-use crate::survey::Script;
+use crate::script::Script;
 use crate::{BLOBSTORE, Loading};
 
 pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, Failure> {

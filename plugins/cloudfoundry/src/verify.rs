@@ -5,7 +5,7 @@ use copal_sdk::{Failure, Finding, VerifyRequest};
 use crate::config::Config;
 use crate::database::{Database, Owner};
 use crate::facts;
-use crate::preconditions::{some, stored_survey};
+use crate::pair::{some, stored_survey};
 use crate::survey::{Digest, Survey};
 
 pub(crate) fn verify(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>, Failure> {

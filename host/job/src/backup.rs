@@ -89,7 +89,7 @@ impl BackupJob {
         };
         let planned = self.plugin.plan_backup(trees, probe.clone(), request);
         let mut plan = plan::after_probes(planned, &probe)?;
-        let mut needs = Needs::new(&self.grants, description, false);
+        let mut needs = Needs::new(&self.grants, description, &[]);
         needs.steps(&plan.quiesce);
         for source in &plan.sources {
             if let SourceContent::Command(stream) = &source.content {
@@ -97,7 +97,8 @@ impl BackupJob {
             }
         }
         operator::add_streams(&mut plan, &self.streams)?;
-        if plan.sources.is_empty() {
+        let refused = plan.findings.iter().any(|finding| finding.severity == Severity::Error);
+        if plan.sources.is_empty() && !refused {
             let problem = format!(
                 "there is nothing to back up: give a root; {}",
                 roots::offer(description)

@@ -67,6 +67,8 @@ pub struct RestorePreview {
     pub intent: Intent,
     /// The directories to fill.
     pub targets: Vec<Root>,
+    /// The directories that the plugin only looks at.
+    pub looked_at: Vec<Root>,
     /// The plugin's configuration, without secrets.
     pub config: Map<String, Value>,
     /// What the plugin is going to have done.
@@ -177,6 +179,7 @@ impl MigrationJob {
         Ok(RestorePreview {
             intent: planned.intent,
             targets: planned.targets,
+            looked_at: planned.looked_at,
             config: planned.config,
             plan: planned.plan,
             grants: planned.grants,
@@ -195,7 +198,7 @@ impl MigrationJob {
             }
         }
         streams.retain(|name| !backup.operator_streams.contains(name));
-        let targets = roots::targets(&self.targets, &held, &plugin.describe()?.roots)?;
+        let (targets, looked_at) = roots::targets(&self.targets, &held, &plugin.describe()?.roots)?;
         roots::check_spare(&targets, self.repository.location(), &context.state)?;
         let read: Vec<Root> = backup
             .roots
@@ -221,10 +224,11 @@ impl MigrationJob {
             plan,
             grants,
             ..
-        } = propose(plugin, offer, &targets, &terms, context)?;
+        } = propose(plugin, offer, &targets, &looked_at, &terms, context)?;
         Ok(RestorePreview {
             intent,
             targets,
+            looked_at,
             config,
             plan,
             grants,

@@ -10,6 +10,7 @@ use copal_sandbox::{Grant, Grants};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::places::Root;
 use crate::probe::GrantedProbe;
 use crate::process::granted_words;
 
@@ -31,8 +32,8 @@ pub(crate) struct Needs<'a> {
     grants: &'a Grants,
     /// What the plugin says it may ask for, with its reasons.
     capabilities: Vec<(Grants, &'a str)>,
-    /// Whether the roots are the targets of a restore, into which writing needs no grant.
-    roots_are_targets: bool,
+    /// The targets of a restore: writing into them needs no grant.
+    targets: &'a [Root],
     by_grant: BTreeMap<String, Needed>,
 }
 
@@ -40,7 +41,7 @@ impl<'a> Needs<'a> {
     pub(crate) fn new(
         grants: &'a Grants,
         description: &'a Description,
-        roots_are_targets: bool,
+        targets: &'a [Root],
     ) -> Self {
         let capabilities = description.capabilities.iter();
         let capabilities = capabilities.filter_map(|capability| {
@@ -50,7 +51,7 @@ impl<'a> Needs<'a> {
         Self {
             grants,
             capabilities: capabilities.collect(),
-            roots_are_targets,
+            targets,
             by_grant: BTreeMap::new(),
         }
     }
@@ -115,7 +116,7 @@ impl<'a> Needs<'a> {
 
     fn location(&mut self, Location { base, path }: &Location, used_by: &str) {
         if let Base::Root(root) = base
-            && !self.roots_are_targets
+            && !self.targets.iter().any(|target| target.name == *root)
         {
             self.add(Grant::for_write(root, path), used_by, |grants| {
                 grants.allows_write(root, path)

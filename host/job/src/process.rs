@@ -142,16 +142,19 @@ pub(crate) fn feed<E: From<ProcessError>>(
     write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut running = Running::start(command, places, cancel, Mode::Write)?;
-    let written = match running.child.stdin.take() {
-        Some(mut stdin) => write(&mut stdin),
+    let mut stdin = running.child.stdin.take();
+    let written = match &mut stdin {
+        Some(stdin) => write(stdin),
         None => Ok(()),
     };
     if written.is_err() && !running.ends_within(GRACE) {
-        // What could not be written is the cause: the command itself still waits for more.
+        // What could not be written is the cause. The command still waits for more, and must be gone before its input ends: to many, such as
+        // psql, an end says that what came so far is to be kept.
         running.end();
         running.finish().ok();
         return written;
     }
+    drop(stdin);
     running.succeed()?;
     written
 }

@@ -48,11 +48,12 @@ pub(crate) struct Proposal {
     pub(crate) grants: Vec<Needed>,
 }
 
-/// Asks the plugin how it would restore.
+/// Asks the plugin how it would restore into `targets`; what is `looked_at` it may read.
 pub(crate) fn propose(
     plugin: &Plugin,
     offer: Offer,
     targets: &[Root],
+    looked_at: &[Root],
     terms: &Terms<'_>,
     context: &Context,
 ) -> Result<Proposal, Error> {
@@ -71,9 +72,10 @@ pub(crate) fn propose(
     }
     let schema = Schema::parse(&description.config_schema)?;
     let settings = schema.settings(terms.settings)?;
+    let roots = [targets, looked_at].concat();
     let probe = Arc::new(GrantedProbe::new(
         terms.grants.clone(),
-        targets,
+        &roots,
         context.cancel.clone(),
     ));
     let request = RestoreRequest {
@@ -85,9 +87,9 @@ pub(crate) fn propose(
         rehearsal: terms.rehearsal,
     };
     let config = request.config.clone();
-    let planned = plugin.plan_restore(directories(targets)?, offer.trees, probe.clone(), request);
+    let planned = plugin.plan_restore(directories(&roots)?, offer.trees, probe.clone(), request);
     let plan = plan::after_probes(planned, &probe)?;
-    let mut needs = Needs::new(terms.grants, description, true);
+    let mut needs = Needs::new(terms.grants, description, targets);
     needs.steps(&plan.before);
     for placement in &plan.placements {
         if let PlacementContent::Feed(feed) = &placement.content {

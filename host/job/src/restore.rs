@@ -67,6 +67,8 @@ pub struct PlannedRestore {
     pub intent: Intent,
     /// The directories to fill.
     pub targets: Vec<Root>,
+    /// The directories that the plugin only looks at.
+    pub looked_at: Vec<Root>,
     /// The plugin's configuration, without secrets.
     pub config: Map<String, Value>,
     /// What the plugin is going to have done, and the operator's own streams.
@@ -93,14 +95,14 @@ impl RestoreJob {
             Some((plugin, _)) => plugin.describe()?.roots.as_slice(),
             None => &[],
         };
-        let targets = roots::targets(&self.targets, &held, described)?;
+        let (targets, looked_at) = roots::targets(&self.targets, &held, described)?;
         if self.safety {
             roots::check_spare(&targets, self.repository.location(), &context.state)?;
         }
         let planned = match &loaded.plugin {
             Some((plugin, manifest)) => {
                 let (plugin, manifest) = (plugin.clone(), manifest.clone());
-                self.plan_with(&plugin, &manifest, loaded, targets, context)
+                self.plan_with(&plugin, &manifest, loaded, (targets, looked_at), context)
             }
             None => self.plan_plain(loaded, targets),
         };
@@ -116,7 +118,7 @@ impl RestoreJob {
         plugin: &Plugin,
         manifest: &Manifest,
         loaded: Loaded,
-        targets: Vec<Root>,
+        (targets, looked_at): (Vec<Root>, Vec<Root>),
         context: &Context,
     ) -> Result<PlannedRestore, Error> {
         let terms = Terms {
@@ -127,7 +129,7 @@ impl RestoreJob {
             safety: self.safety,
         };
         let offer = loaded.offer(&self.repository, manifest);
-        let mut proposal = propose(plugin, offer, &targets, &terms, context)?;
+        let mut proposal = propose(plugin, offer, &targets, &looked_at, &terms, context)?;
         operator::add_feeds(&mut proposal.plan, &self.feeds, &manifest.operator_streams);
         let own = host_findings(manifest, &loaded, &targets, &proposal.plan);
         proposal.plan.findings.extend(own);
@@ -136,6 +138,7 @@ impl RestoreJob {
             plugin: Some(PluginIdentity::new(plugin, plugin.describe()?)),
             intent: proposal.intent,
             targets,
+            looked_at,
             config: proposal.config,
             plan: proposal.plan,
             grants: proposal.grants,
@@ -174,6 +177,7 @@ impl RestoreJob {
             plugin: None,
             intent: self.intent.unwrap_or(Intent::Recover),
             targets,
+            looked_at: Vec::new(),
             config: Map::new(),
             plan,
             grants: Vec::new(),
@@ -222,6 +226,11 @@ impl PlannedRestore {
         self.loaded.plugin.as_ref().map(|(plugin, _)| plugin)
     }
 
+    /// The directories that steps and probes may name.
+    pub(crate) fn roots(&self) -> Vec<Root> {
+        [self.targets.as_slice(), &self.looked_at].concat()
+    }
+
     /// Whether what the targets hold is saved before it is replaced.
     pub fn saves_first(&self) -> bool {
         self.job.safety
@@ -260,13 +269,7 @@ impl ApprovedRestore {
     ) -> Result<RestoreOutcome, Error> {
         let planned = self.0;
         let plugin = planned.plugin.as_ref().map_or("", |plugin| &plugin.name);
-        let steps = Steps::start(
-            "restore",
-            plugin,
-            planned.targets.clone(),
-            context,
-            observer,
-        )?;
+        let steps = Steps::start("restore", plugin, planned.roots(), context, observer)?;
         let outcome = RestoreOutcome {
             snapshot: planned.snapshot,
             targets: planned.targets.clone(),

@@ -19,7 +19,7 @@ use crate::observer::Observer;
 use crate::places::Root;
 use crate::plan::{self, Needed, Needs};
 use crate::restore::RestoreJob;
-use crate::safety::{Recipe, Safety, is_safety};
+use crate::safety::{Recipe, Safety, Taken, is_safety};
 use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
 use crate::{convert, feed, roots};
@@ -125,16 +125,22 @@ impl RollbackJob {
         let lock = self.repository.lock(LockMode::Read)?;
         let (id, snapshot) = &self.snapshot;
         let manifest = Manifest::read(&self.repository, &snapshot.tree)?;
-        let Some((manifest, safety)) = manifest.and_then(|mut manifest| {
-            let safety = manifest.safety.take()?;
-            Some((manifest, safety))
-        }) else {
+        let parts = manifest.and_then(|manifest| Some((manifest.safety.clone()?, manifest)));
+        let Some((safety, manifest)) = parts else {
             let problem = format!(
                 "snapshot {} is no safety snapshot: `copal restore` restores it",
                 id.short()
             );
             return Err(Error::Roots(problem));
         };
+        if !Taken::of(&manifest).is_known(&context.state, id) {
+            let problem = format!(
+                "this machine knows nothing of the safety snapshot {}: another machine or user took it, and only there it says what may be removed; \
+                 restic restores it to any other place",
+                id.short()
+            );
+            return Err(Error::Roots(problem));
+        }
         let all: Vec<Root> = manifest
             .roots
             .iter()
@@ -147,7 +153,7 @@ impl RollbackJob {
             Some(recipe) => recipe,
             None => self.plan_again(&manifest, &safety, &plugin, engine, context)?,
         };
-        let mut needs = Needs::new(&self.grants, plugin.describe()?, true);
+        let mut needs = Needs::new(&self.grants, plugin.describe()?, &all);
         needs.steps(&recipe.before);
         for Safeguard { name, put_back, .. } in &recipe.safeguards {
             needs.command(put_back, &format!("putting {name} back"));

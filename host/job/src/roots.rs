@@ -40,13 +40,13 @@ pub(crate) fn sources(
     Ok(roots)
 }
 
-/// The directories that a restore fills, held against the roots that the snapshot holds, or looks at, which are others that the plugin
-/// describes; a bare path takes the only root.
+/// The directories that a restore fills, held against the roots that the snapshot holds, and those that it only looks at, which are others that
+/// the plugin describes; a bare path takes the only root.
 pub(crate) fn targets(
     given: &[(Option<String>, PathBuf)],
     held: &[String],
     described: &[RootSpec],
-) -> Result<Vec<Root>, Error> {
+) -> Result<(Vec<Root>, Vec<Root>), Error> {
     let mut roots = Vec::new();
     let holds = || {
         held.iter()
@@ -93,7 +93,9 @@ pub(crate) fn targets(
         return Err(Error::Roots(problem));
     }
     check_apart(&roots)?;
-    Ok(roots)
+    Ok(roots
+        .into_iter()
+        .partition(|root| held.contains(&root.name)))
 }
 
 /// Refuses targets of which one lies in another: their files would mix.
@@ -251,15 +253,16 @@ mod tests {
     fn a_bare_target_needs_a_snapshot_of_one_root() {
         let held = ["home".to_owned(), "conf".to_owned()];
         assert_eq!(
-            targets(&given(&[None]), &held[..1], &[]).unwrap()[0].name,
+            targets(&given(&[None]), &held[..1], &[]).unwrap().0[0].name,
             "home"
         );
         assert!(targets(&given(&[None]), &held, &[]).is_err());
         assert!(targets(&given(&[Some("data")]), &held, &[]).is_err());
         assert!(targets(&[], &held, &[]).is_err());
         let described = description(false).roots;
-        assert!(targets(&given(&[Some("data")]), &held, &described).is_ok());
-        assert!(targets(&[], &[], &described).is_ok_and(|roots| roots.is_empty()));
+        let (filled, looked_at) = targets(&given(&[Some("data")]), &held, &described).unwrap();
+        assert!(filled.is_empty() && looked_at[0].name == "data");
+        assert!(targets(&[], &[], &described).is_ok_and(|(filled, _)| filled.is_empty()));
         let apart = |conf: &str| {
             let target = |name: &str, path: &str| (Some(name.to_owned()), PathBuf::from(path));
             targets(

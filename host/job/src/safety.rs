@@ -1,5 +1,10 @@
 //! Saving what a restore is about to replace.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
 use copal_repository::archiver::{ArchiveOptions, Archiver};
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::progress::ItemErrorKind;
@@ -157,7 +162,53 @@ pub(crate) fn take(
         ..context.snapshot(time, archived.tree)
     };
     lock.check()?;
-    Ok(repository.save_snapshot(&snapshot)?)
+    let id = repository.save_snapshot(&snapshot)?;
+    Taken::of(&manifest).save(&context.state, &id)?;
+    Ok(id)
+}
+
+/// What this machine knows of a safety snapshot that it took. A repository is no place to learn from what may be removed here.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    roots: Vec<Root>,
+    absent: Vec<Root>,
+}
+
+impl Taken {
+    /// What a safety snapshot's manifest says.
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let safety = manifest.safety.as_ref();
+        Self {
+            roots: manifest.roots.clone(),
+            absent: safety
+                .map(|safety| safety.absent.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Whether this machine took the snapshot, and took it of these places.
+    pub(crate) fn is_known(&self, state: &Path, snapshot: &SnapshotId) -> bool {
+        let known = std::fs::read(Self::place(state, snapshot)).ok();
+        let known = known.and_then(|known| serde_json::from_slice::<Self>(&known).ok());
+        known.as_ref() == Some(self)
+    }
+
+    fn save(&self, state: &Path, snapshot: &SnapshotId) -> Result<(), Error> {
+        let path = Self::place(state, snapshot);
+        let write = || -> io::Result<()> {
+            let folder = path.parent().unwrap_or(state);
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+            std::fs::write(&path, serde_json::to_vec(self)?)
+        };
+        write().map_err(|e| Error::state("note the safety snapshot in", &path, e))
+    }
+
+    fn place(state: &Path, snapshot: &SnapshotId) -> PathBuf {
+        state.join("safety").join(format!("{snapshot}.json"))
+    }
 }
 
 /// A recipe as JSON that can be read again; none where it holds secrets, which are never written down.

@@ -63,7 +63,7 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
         planned.snapshot.short()
     ));
     page.restore(
-        &planned.targets,
+        (&planned.targets, &planned.looked_at),
         &planned.config,
         &planned.plan,
         &planned.grants,
@@ -101,7 +101,7 @@ pub(crate) fn migration(planned: &PlannedMigration) -> String {
     let title = format!("Then restore it to {}", intent_word(restore.intent));
     let mut page = Page::new(title);
     page.restore(
-        &restore.targets,
+        (&restore.targets, &restore.looked_at),
         &restore.config,
         &restore.plan,
         &restore.grants,
@@ -175,13 +175,17 @@ impl Page {
     /// What happens at the targets of a restore.
     fn restore(
         &mut self,
-        targets: &[Root],
+        (targets, looked_at): (&[Root], &[Root]),
         config: &Map<String, Value>,
         plan: &RestorePlan,
         grants: &[Needed],
         safety: bool,
     ) {
         self.roots(targets);
+        for root in looked_at {
+            let place = root.path.display();
+            self.line(1, &format!("{} = {place}, to look at", root.name));
+        }
         self.settings(config);
         self.findings(&plan.findings);
         self.steps("Before restoring", &plan.before);

@@ -176,8 +176,8 @@ impl Run<'_> {
     }
 
     fn verify(&mut self) -> Result<(), Error> {
+        let roots = self.planned.roots();
         let PlannedRestore {
-            targets,
             loaded,
             intent,
             settings,
@@ -195,9 +195,9 @@ impl Run<'_> {
             captures: self.steps.captures().to_vec(),
             rehearsal: job.rehearsal,
         };
-        let probe = GrantedProbe::new(job.grants.clone(), targets, self.context.cancel.clone());
+        let probe = GrantedProbe::new(job.grants.clone(), &roots, self.context.cancel.clone());
         let findings = plugin.verify(
-            directories(targets)?,
+            directories(&roots)?,
             loaded.trees(&job.repository),
             Arc::new(probe),
             request,

@@ -6,6 +6,7 @@ mod format;
 mod job;
 mod problem;
 mod reference;
+mod settings;
 mod types;
 
 use std::collections::BTreeMap;
@@ -166,7 +167,10 @@ impl Config {
     }
 
     fn take<T: serde::de::DeserializeOwned>(&mut self, pointer: &str, value: Value) -> Option<T> {
-        let within = |problem: &Problem| problem.pointer.starts_with(pointer);
+        let within = |problem: &Problem| {
+            let rest = problem.pointer.strip_prefix(pointer);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         if self.problems.iter().any(within) {
             return None;
         }

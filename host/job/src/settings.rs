@@ -314,16 +314,18 @@ mod tests {
             "properties": {
                 "list": {"type": "array", "items": {"$ref": "#/$defs/Login"}},
                 "map": {"additionalProperties": {"anyOf": [{"$ref": "#/$defs/Login"}, {"type": "null"}]}},
+                "all": {"type": "object", "writeOnly": true},
             },
             "$defs": {"Login": {"properties": {"user": {}, "password": {"writeOnly": true}}}},
         });
         let login = json!({"user": "u", "password": "p"});
-        let settings = json!({"list": [{}, login], "map": {"a/b": login}, "other": login});
+        let settings =
+            json!({"list": [{}, login], "map": {"a/b": login}, "other": login, "all": {"x": [1]}});
         assert_eq!(
             Schema::parse(&schema.to_string())
                 .unwrap()
                 .write_only(settings.as_object().unwrap()),
-            ["/list/1/password", "/map/a~1b/password"]
+            ["/all/x/0", "/list/1/password", "/map/a~1b/password"]
         );
     }
 }

@@ -11,11 +11,8 @@ use serde_json::{Map, Value};
 
 use super::job::{PLACES, plugin_of};
 use super::reference::Reference;
-use super::{Config, Level, Problem, format};
+use super::{Config, Level, Problem, format, settings};
 use crate::session::Session;
-
-/// What stands for a value that the file only refers to.
-const ELSEWHERE: &str = "***";
 
 /// What a secret in the file must be instead.
 const REFER: &str =
@@ -230,24 +227,19 @@ impl Check<'_> {
     }
 
     fn settings(&mut self, config: &Value, schema: &Schema, pointer: &str) {
-        let mut elsewhere = BTreeSet::new();
-        let mut values = Value::Object(table(config).clone());
-        stand_in(&mut values, String::new(), &mut elsewhere);
+        let settings = settings::unread(table(config));
+        let values = Value::Object(settings.values.clone());
         for mismatch in schema.mismatches(&values, &format::judge) {
             // What will stand there is not known yet.
-            if !elsewhere.contains(&mismatch.pointer) {
+            if !settings.hidden.contains(&mismatch.pointer) {
                 let place = format!("{pointer}{}", mismatch.pointer);
                 self.note(Level::Error, &place, mismatch.is_key, mismatch.problem);
             }
         }
-        for secret in schema.write_only(table(config)) {
-            let refers =
-                |other: &String| secret == *other || secret.starts_with(&format!("{other}/"));
-            if !elsewhere.iter().any(refers) {
-                self.say(
-                    &format!("{pointer}{secret}"),
-                    format!("this is a secret and {REFER}"),
-                );
+        for secret in schema.write_only(&settings.values) {
+            if !settings.hides(&secret) {
+                let place = format!("{pointer}{secret}");
+                self.say(&place, format!("this is a secret and {REFER}"));
             }
         }
     }
@@ -272,28 +264,6 @@ fn within<'v>(value: &'v Value, pointer: &str) -> Vec<(String, &'v Value)> {
             .map(|(index, item)| (format!("{pointer}/{index}"), item))
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-/// Puts a text in for every value that the file only refers to, and says where.
-fn stand_in(value: &mut Value, pointer: String, elsewhere: &mut BTreeSet<String>) {
-    if Reference::of(value).is_some() {
-        *value = ELSEWHERE.into();
-        elsewhere.insert(pointer);
-        return;
-    }
-    match value {
-        Value::Object(members) => {
-            for (key, value) in members {
-                stand_in(value, beneath(&pointer, key), elsewhere);
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                stand_in(item, format!("{pointer}/{index}"), elsewhere);
-            }
-        }
-        _ => {}
     }
 }
 

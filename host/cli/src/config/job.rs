@@ -1,13 +1,13 @@
 //! What a job's sections become for those who do the work: paths absolute, references read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use copal_job::{OperatorFeed, OperatorStream, Schema, Settings, beneath};
+use copal_job::{OperatorFeed, OperatorStream, Schema, Settings};
 use copal_sandbox::types::Fragment;
-use serde_json::{Map, Value};
 
-use super::reference::{Reference, Text};
+use super::reference::Text;
+use super::settings;
 use super::types::{Hooks, Job, Place, Postgres, Repository};
 use crate::bundled;
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ impl Job {
 
     /// The plugin's settings for a backup, references read.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        settings(&self.config)
+        settings::read(&self.config)
     }
 
     /// The operator's own streams, references read.
@@ -64,17 +64,7 @@ impl Job {
         let places = restore.chain(&mut self.migrate).chain(drill);
         let configs = places.map(|place| &mut place.config);
         for config in configs.chain([&mut self.config]) {
-            for pointer in schema.write_only(config) {
-                let mut values = Value::Object(std::mem::take(config));
-                if let Some(value) = values.pointer_mut(&pointer)
-                    && Reference::of(value).is_none()
-                {
-                    *value = "***".into();
-                }
-                if let Value::Object(values) = values {
-                    *config = values;
-                }
-            }
+            *config = settings::without_secrets(config, schema);
         }
         self
     }
@@ -86,7 +76,7 @@ impl Job {
         self.repository.rebase(directory);
         self.plugin = plugin_of(&self.plugin, directory);
         rebase_roots(&mut self.roots, directory);
-        rebase_values(self.config.values_mut(), directory);
+        settings::rebase(&mut self.config, directory);
         for stream in &mut self.streams {
             rebase_texts(stream.environment.values_mut(), directory);
         }
@@ -116,7 +106,7 @@ impl Place {
 
     /// The plugin's settings here, references read.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        settings(&self.config)
+        settings::read(&self.config)
     }
 
     /// The commands that take the operator's own streams, references read.
@@ -136,7 +126,7 @@ impl Place {
 
     fn rebase(&mut self, directory: &Path) {
         rebase_roots(&mut self.roots, directory);
-        rebase_values(self.config.values_mut(), directory);
+        settings::rebase(&mut self.config, directory);
         for feed in self.streams.values_mut() {
             rebase_texts(feed.environment.values_mut(), directory);
         }
@@ -237,38 +227,6 @@ fn variables(environment: &BTreeMap<String, Text>) -> Result<Vec<(String, Fragme
         .collect()
 }
 
-fn settings(config: &Map<String, Value>) -> Result<Settings, Failure> {
-    let mut hidden = BTreeSet::new();
-    let mut values = config.clone();
-    for (key, value) in &mut values {
-        read(value, beneath("", key), &mut hidden)?;
-    }
-    Ok(Settings {
-        values,
-        hidden,
-        words: Vec::new(),
-    })
-}
-
-/// Puts the values in for the references.
-fn read(value: &mut Value, pointer: String, hidden: &mut BTreeSet<String>) -> Result<(), Failure> {
-    if let Some(reference) = Reference::of(value) {
-        *value = reference.read()?.into();
-        hidden.insert(pointer);
-        return Ok(());
-    }
-    match value {
-        Value::Object(members) => members
-            .iter_mut()
-            .try_for_each(|(key, value)| read(value, beneath(&pointer, key), hidden)),
-        Value::Array(items) => items
-            .iter_mut()
-            .enumerate()
-            .try_for_each(|(index, item)| read(item, format!("{pointer}/{index}"), hidden)),
-        _ => Ok(()),
-    }
-}
-
 fn rebase_roots(roots: &mut BTreeMap<String, PathBuf>, directory: &Path) {
     for path in roots.values_mut() {
         *path = directory.join(&*path);
@@ -279,20 +237,6 @@ fn rebase_texts<'a>(texts: impl IntoIterator<Item = &'a mut Text>, directory: &P
     for text in texts {
         if let Text::Elsewhere(reference) = text {
             reference.rebase(directory);
-        }
-    }
-}
-
-fn rebase_values<'a>(values: impl IntoIterator<Item = &'a mut Value>, directory: &Path) {
-    for value in values {
-        match (Reference::of(value), &mut *value) {
-            (Some(Reference::File(path)), value) => {
-                *value = serde_json::json!({"file": directory.join(path)});
-            }
-            (Some(_), _) => {}
-            (None, Value::Object(members)) => rebase_values(members.values_mut(), directory),
-            (None, Value::Array(items)) => rebase_values(items, directory),
-            (None, _) => {}
         }
     }
 }

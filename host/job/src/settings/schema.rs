@@ -64,12 +64,12 @@ impl Schema {
         reachable.into_iter().any(is_write_only)
     }
 
-    /// The JSON Pointers of the values that the schema marks `writeOnly`.
+    /// The JSON Pointers of the values that the schema marks `writeOnly`, by themselves or with the list or table that they lie in.
     pub fn write_only(&self, settings: &Map<String, Value>) -> Vec<String> {
         let mut found = Vec::new();
         for (name, property) in self.properties() {
             if let Some(value) = settings.get(name) {
-                self.find_write_only(&[property], value, beneath("", name), &mut found);
+                self.find_write_only(&[property], false, value, beneath("", name), &mut found);
             }
         }
         found
@@ -78,6 +78,7 @@ impl Schema {
     fn find_write_only(
         &self,
         schemas: &[&Value],
+        in_secret: bool,
         value: &Value,
         pointer: String,
         found: &mut Vec<String>,
@@ -86,9 +87,7 @@ impl Schema {
             .iter()
             .flat_map(|schema| self.reachable(schema, CHOICES))
             .collect();
-        if schemas.iter().copied().any(is_write_only) {
-            return found.push(pointer);
-        }
+        let secret = in_secret || schemas.iter().copied().any(is_write_only);
         let get = |keyword: &str, key: &str| -> Vec<&Value> {
             let named = schemas
                 .iter()
@@ -110,7 +109,7 @@ impl Schema {
                     } else {
                         named
                     };
-                    self.find_write_only(&schemas, value, beneath(&pointer, key), found);
+                    self.find_write_only(&schemas, secret, value, beneath(&pointer, key), found);
                 }
             }
             Value::Array(items) => {
@@ -119,9 +118,11 @@ impl Schema {
                         .iter()
                         .filter_map(|schema| schema.get("prefixItems")?.get(index));
                     let schemas: Vec<_> = first.chain(all("items")).collect();
-                    self.find_write_only(&schemas, item, format!("{pointer}/{index}"), found);
+                    let place = format!("{pointer}/{index}");
+                    self.find_write_only(&schemas, secret, item, place, found);
                 }
             }
+            _ if secret => found.push(pointer),
             _ => {}
         }
     }

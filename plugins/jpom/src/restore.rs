@@ -58,6 +58,9 @@ impl Restore<'_> {
     ///
     /// Nothing starts it again: a restore that failed half-way must not run, and one that succeeded is looked at first.
     fn stop(&self, plan: &mut RestorePlan) -> Result<(), Failure> {
+        if self.request.rehearsal {
+            return Ok(());
+        }
         let config = &self.request.config;
         let open = self
             .new

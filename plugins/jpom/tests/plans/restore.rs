@@ -171,6 +171,17 @@ fn a_running_target_is_refused_or_stopped() {
 }
 
 #[test]
+fn a_rehearsal_neither_asks_for_the_service_nor_stops_it() {
+    let mut restoring =
+        Restoring::of(&docker(), Intent::Migrate).with(r#"{"container":"jpom-server"}"#);
+    restoring.rehearsal = true;
+    // A probe that knows no answer would show in a finding.
+    let plan = restoring.plan();
+    assert!(plan.before.is_empty(), "{:?}", plan.before);
+    assert!(plan.findings.iter().all(|finding| !finding.code.contains("service")));
+}
+
+#[test]
 fn a_stopped_service_does_not_excuse_an_open_database() {
     let mut restoring = Restoring::of(&docker(), Intent::Recover)
         .into(docker().file("data/db/Server.mv.db", database(2, false)))

@@ -103,6 +103,7 @@ pub(crate) struct Restoring {
     pub(crate) json: String,
     pub(crate) streams: Vec<String>,
     pub(crate) probe: FakeProbe,
+    pub(crate) rehearsal: bool,
 }
 
 impl Restoring {
@@ -116,6 +117,7 @@ impl Restoring {
             json: "{}".to_owned(),
             streams: Vec::new(),
             probe: FakeProbe::new(),
+            rehearsal: false,
         }
     }
 
@@ -135,7 +137,7 @@ impl Restoring {
             snapshot: self.snapshot,
             probe: &self.probe,
             intent: self.intent,
-            rehearsal: false,
+            rehearsal: self.rehearsal,
             config: configuration(&self.json),
             now: NOW,
             facts: self.facts.into(),

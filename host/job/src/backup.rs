@@ -97,7 +97,10 @@ impl BackupJob {
             }
         }
         operator::add_streams(&mut plan, &self.streams)?;
-        let refused = plan.findings.iter().any(|finding| finding.severity == Severity::Error);
+        let refused = plan
+            .findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error);
         if plan.sources.is_empty() && !refused {
             let problem = format!(
                 "there is nothing to back up: give a root; {}",

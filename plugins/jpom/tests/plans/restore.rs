@@ -178,7 +178,11 @@ fn a_rehearsal_neither_asks_for_the_service_nor_stops_it() {
     // A probe that knows no answer would show in a finding.
     let plan = restoring.plan();
     assert!(plan.before.is_empty(), "{:?}", plan.before);
-    assert!(plan.findings.iter().all(|finding| !finding.code.contains("service")));
+    assert!(
+        plan.findings
+            .iter()
+            .all(|finding| !finding.code.contains("service"))
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use copal_tests::metabase::{Api, H2, NOBODY, in_postgres};
 use copal_tests::postgres::{Database, Postgres};
+use copal_tests::programs;
 use copal_tests::{Program, TestEnvironment};
 use rustix::process::Signal;
 
@@ -388,6 +389,30 @@ fn a_clone_has_no_identity_and_sends_nothing() {
         target.digests()["report_card"],
         scene.source.digests()["report_card"]
     );
+}
+
+#[test]
+fn a_dump_that_breaks_off_while_it_is_loaded_leaves_the_target_as_it_was() {
+    let Some(scene) = Scene::new() else { return };
+    scene.backup().run().succeeds();
+    let dump = scene
+        .environment
+        .copal(["dump", "latest", "streams/metabase.sql"])
+        .run()
+        .succeeds();
+    // Behind the emptying of the schema, in the middle of the rows.
+    let copy = dump.text().find("COPY ").unwrap();
+    let limit = copy + (dump.stdout.len() - copy) / 2;
+    let psql = programs::find("psql").unwrap();
+    scene.environment.install_program(
+        "psql",
+        &format!("#!/bin/sh\nhead -c {limit} | '{}' \"$@\"\n", psql.display()),
+    );
+    let target = scene.fresh("cut");
+    let before = target.digests();
+    let failed = scene.restore(&target, "migrate").run().exits(1);
+    assert!(failed.stderr.contains("metabase.sql"), "{}", failed.stderr);
+    assert_eq!(target.digests(), before);
 }
 
 #[test]

@@ -34,6 +34,16 @@ BEGIN
 END $copal$;
 ";
 
+/// Begins a load that must come to its end. psql commits what it has read when its input breaks off, as it does where Copal is killed; while this mark
+/// stands, the server refuses to commit.
+pub(crate) const UNFINISHED: &str =
+    "CREATE TEMPORARY TABLE copal_unfinished (mark int UNIQUE DEFERRABLE INITIALLY DEFERRED) ON COMMIT DROP;
+INSERT INTO copal_unfinished VALUES (1), (1);
+";
+
+/// Ends such a load.
+pub(crate) const FINISHED: &str = "DELETE FROM pg_temp.copal_unfinished;\n";
+
 /// A PostgreSQL application database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Postgres<'a> {

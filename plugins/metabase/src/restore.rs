@@ -11,7 +11,7 @@ use crate::inspection::Dialect;
 use crate::java::{self, H2};
 use crate::layout::{DATA, DUMP_STREAM, PLUGINS, SQL_STREAM, candidates};
 use crate::pass::State;
-use crate::postgres::{EMPTY, Postgres};
+use crate::postgres::{EMPTY, FINISHED, Postgres, UNFINISHED};
 use crate::preconditions::{
     Saved, recorded, refuse_downgrade, refuse_format, refuse_key, refuse_users, stop, target_h2,
     target_postgres,
@@ -58,7 +58,9 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
             plan.placements.push(Placement::feed(SQL_STREAM, postgres.psql()).filtered());
             protect(&mut plan, &postgres);
             read_postgres(&mut plan, &postgres);
-            return plan.state(&State::Restore(EMPTY.to_owned(), fixups.for_postgres()));
+            let before = format!("{UNFINISHED}{EMPTY}");
+            let behind = format!("{}{FINISHED}", fixups.for_postgres());
+            return plan.state(&State::Restore(before, behind));
         }
         (Saved::Sql, None) => plan.findings.push(
             Finding::error("metabase.restore.database", "The snapshot holds a dump of PostgreSQL, which needs a PostgreSQL database.")

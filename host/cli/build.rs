@@ -24,7 +24,9 @@ fn main() -> io::Result<()> {
 
 /// The Rust source of the table, or why there can be none.
 fn table() -> Result<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Where Cargo builds now: another checkout may have compiled this program into the same target directory.
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let root = Path::new(&package).join("../..");
     let folder = match env::var_os("COPAL_PLUGINS_DIR") {
         Some(folder) => {
             let folder = PathBuf::from(folder);

@@ -1,6 +1,9 @@
 //! The operator's configuration: a JSON object that becomes the plugin's own type.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,6 +14,31 @@ use crate::Failure;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoConfig {}
+
+/// A setting that is shown nowhere: not in plans, logs and manifests, and not by `Debug`. Its schema says so to the host.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "writeOnly": true})
+    }
+}
 
 /// Reads a configuration. Fails with `invalid-config` and names the key that is wrong, but never shows its value, which may be a secret.
 pub fn parse<C: DeserializeOwned>(json: &str) -> Result<C, Failure> {
@@ -67,6 +95,20 @@ mod tests {
         assert_eq!(config.keep, [1, 2]);
         assert_eq!(parse::<Config>("{}").unwrap(), Config::default());
         assert_eq!(parse::<NoConfig>("{}").unwrap(), NoConfig {});
+    }
+
+    #[test]
+    fn a_secret_is_marked_in_the_schema_and_shown_nowhere() {
+        #[derive(Debug, Default, Deserialize, JsonSchema)]
+        #[serde(default)]
+        struct Login {
+            password: Option<Secret>,
+        }
+        let schema: Value = serde_json::from_str(&schema::<Login>()).unwrap();
+        assert_eq!(schema["properties"]["password"]["writeOnly"], true);
+        let login: Login = parse(r#"{"password": "hunter2"}"#).unwrap();
+        assert_eq!(login.password, Some(Secret("hunter2".to_owned())));
+        assert!(!format!("{login:?}").contains("hunter2"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the operator configures.
 
 use copal_sdk::Failure;
+pub use copal_sdk::config::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -24,7 +25,6 @@ pub struct Config {
     /// The role to connect as. A restore needs a superuser.
     pub user: Option<String>,
     /// The role's password. It reaches commands in `PGPASSWORD` alone, which does not pass through ssh: use a `.pgpass` there.
-    #[schemars(extend("writeOnly" = true))]
     pub password: Option<Secret>,
     /// Words before `psql` and `pg_dump`, where these run elsewhere: `["ssh", "vcap@10.0.0.5"]`.
     pub via: Vec<String>,
@@ -44,7 +44,6 @@ pub struct Config {
     pub timeout: u32,
 
     /// `db_encryption_key` of the Cloud Controller. A backup with it proves that it is the right one; a restore that the target has the same.
-    #[schemars(extend("writeOnly" = true))]
     pub db_encryption_key: Option<Secret>,
     /// The system domain, where the shared domains alone do not tell it.
     pub system_domain: Option<String>,
@@ -105,17 +104,6 @@ pub struct QuiesceStep {
 
 fn five_minutes() -> u32 {
     300
-}
-
-/// A text that is shown nowhere.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl Default for Config {

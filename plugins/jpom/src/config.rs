@@ -1,6 +1,7 @@
 //! What the operator configures.
 
 use copal_sdk::Failure;
+pub use copal_sdk::config::Secret;
 use copal_sdk::service::Service;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,7 +31,6 @@ pub struct Config {
     /// The database's user, where `application.yml` does not tell it.
     pub db_user: Option<String>,
     /// The database's password, where `application.yml` does not tell it.
-    #[schemars(extend("writeOnly" = true))]
     pub db_password: Option<Secret>,
     /// `separate` says that the MySQL, MariaDB or PostgreSQL database is backed up in another way.
     pub external_database: Option<ExternalDatabase>,
@@ -70,17 +70,6 @@ pub enum Every {
 pub enum ExternalDatabase {
     /// It is backed up in another way.
     Separate,
-}
-
-/// A text that is shown nowhere.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl Config {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use copal_sdk::Failure;
+pub use copal_sdk::config::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,7 +23,6 @@ pub struct Config {
     /// The role to connect as.
     pub user: Option<String>,
     /// The role's password. It reaches commands in `PGPASSWORD` alone.
-    #[schemars(extend("writeOnly" = true))]
     pub password: Option<Secret>,
     /// What libpq takes for `sslmode`, such as `require`.
     pub ssl_mode: Option<String>,
@@ -68,7 +68,6 @@ pub struct Config {
     /// Seconds that the migration may take; an hour by default.
     pub migrate_timeout: u32,
     /// Further variables of the migration, all kept secret.
-    #[schemars(extend("writeOnly" = true))]
     pub migrate_secrets: BTreeMap<String, Secret>,
     /// The database's URL as the migration sees it, where that is not made of `host`, `port` and `database`.
     pub jdbc_url: Option<String>,
@@ -120,17 +119,6 @@ pub enum OnLock {
     Wait,
     /// It is stale.
     Ignore,
-}
-
-/// A text that is shown nowhere.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl Config {

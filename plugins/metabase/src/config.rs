@@ -1,6 +1,7 @@
 //! What the operator configures. Keys that Metabase knows as variables (`MB_DB_HOST`, …) have the same names.
 
 use copal_sdk::Failure;
+pub use copal_sdk::config::Secret;
 use copal_sdk::service::Service;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,7 +19,6 @@ pub struct Config {
     /// The database's user (`MB_DB_USER`).
     pub db_user: Option<String>,
     /// The database's password (`MB_DB_PASS`), where `~/.pgpass` does not hold it.
-    #[schemars(extend("writeOnly" = true))]
     pub db_pass: Option<Secret>,
     /// The command that starts psql, where it is not just `psql`: `docker,exec,-i,postgres,psql`.
     pub psql: Vec<String>,
@@ -35,7 +35,6 @@ pub struct Config {
     /// Metabase's address, such as `http://127.0.0.1:3000`. With `api_key`, a running Metabase is told of the read-only mode, and need not notice it itself.
     pub api_url: Option<String>,
     /// A key of Metabase's API that belongs to the group Administrators.
-    #[schemars(extend("writeOnly" = true))]
     pub api_key: Option<Secret>,
     /// Seconds between two looks of a node for changed settings. Metabase's own value is 60.
     pub cache_interval: u32,
@@ -47,7 +46,6 @@ pub struct Config {
     /// The path of a jar of H2 of the database's format. By default `jar`, which has H2 in it.
     pub h2_jar: Option<String>,
     /// `MB_ENCRYPTION_SECRET_KEY`.
-    #[schemars(extend("writeOnly" = true))]
     pub encryption_key: Option<Secret>,
     /// The version of the Metabase that will run on the restored data, such as `v0.50.3`, where `jar` is not set.
     pub version: Option<String>,
@@ -79,17 +77,6 @@ impl Default for Config {
             version: None,
             site_url: None,
         }
-    }
-}
-
-/// A text that is shown nowhere.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
     }
 }
 

@@ -50,13 +50,22 @@ enum State {
     Literal,
     /// A literal with escapes, and whether the byte before was a backslash that escapes.
     Escaped(bool),
-    /// Behind a literal with escapes, which goes on where the next thing is a quote.
-    AfterEscaped,
+    /// Behind a literal with escapes, which goes on where the next thing is a quote, and what has been seen since.
+    AfterEscaped(Gap),
     Name,
     /// After a dollar sign, while the tag of a dollar quote is read.
     DollarTag,
     /// Within a dollar quote, with how many bytes of its end have been seen.
     Dollar(usize),
+}
+
+/// What stands between a literal and the quote behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gap {
+    None,
+    Blank,
+    /// Blanks with the end of a line, behind which alone a literal goes on.
+    Newline,
 }
 
 #[derive(Debug)]
@@ -224,18 +233,30 @@ impl Lexer {
                     Some(length) => {
                         at += length + 1;
                         self.state = match chunk[at - 1] {
-                            b'\'' => State::AfterEscaped,
+                            b'\'' => State::AfterEscaped(Gap::None),
                             _ => State::Escaped(true),
                         };
                     }
                     None => return Ok(None),
                 },
-                State::AfterEscaped => match chunk[at] {
+                State::AfterEscaped(gap) => match chunk[at] {
+                    b'\'' if gap == Gap::Blank => {
+                        return Err(unreadable(
+                            "a literal stands on one line with one with escapes before it",
+                        ));
+                    }
                     b'\'' => {
                         self.state = State::Escaped(false);
                         at += 1;
                     }
-                    byte if is_space(byte) => at += 1,
+                    byte if is_space(byte) => {
+                        let newline = gap == Gap::Newline || matches!(byte, b'\n' | b'\r');
+                        self.state = State::AfterEscaped(match newline {
+                            true => Gap::Newline,
+                            false => Gap::Blank,
+                        });
+                        at += 1;
+                    }
                     b'-' | b'/' => {
                         return Err(unreadable(
                             "a comment or sign stands behind a literal with escapes",

@@ -15,6 +15,7 @@
 //! | `sql.end.open` | the input ends inside a literal, a comment, a statement or the rows of a `COPY` |
 //! | `sql.strings.nonconforming` | `standard_conforming_strings` is off, so backslashes escape in plain literals |
 //! | `sql.encoding.unsafe` | a client encoding in which a backslash may be half a character |
+//! | `sql.byte.nul` | there is a NUL byte, at which psql ends a line early |
 //! | `sql.meta.refused` | a meta-command other than `\restrict` and `\unrestrict`, or a backslash within a statement |
 //! | `sql.copy.options` | `COPY … FROM stdin` with options, whose rows may be written otherwise |
 //! | `sql.statement.unreadable` | a comment mark, name, head or row that is not as it must be, or is longer than any that a database writes |

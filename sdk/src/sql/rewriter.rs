@@ -419,6 +419,13 @@ impl<E: Editor> Rewriter<E> {
 
 impl<E: Editor> Filter for Rewriter<E> {
     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+        if memchr(0, chunk).is_some() {
+            return Err(Failure::unsupported(
+                "sql.byte.nul",
+                "the SQL text holds a NUL byte, at which psql ends a line early",
+            )
+            .remedy("PostgreSQL stores none: look at what wrote this text"));
+        }
         out.append(&mut self.prologue);
         let mut output = Output {
             chunk,

@@ -286,6 +286,7 @@ fn what_can_not_be_read_with_certainty_is_refused() {
         ("INSERT t VALUES (1);", "sql.statement.unreadable"),
         ("- 1;", "sql.statement.unreadable"),
         ("SELECT E'\\'' -- more\n'\\';';", "sql.statement.unreadable"),
+        ("SELECT 1 --\0\n'\n\\! id\n';", "sql.byte.nul"),
         (
             "SELECT E'a' 'b\\'\n\\! id\n';",
             "sql.statement.unreadable",

@@ -17,8 +17,8 @@ use rustix::process::Signal;
 const PSQL: &str = "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *";
 const PG_DUMP: &str = "run:pg_dump -w -d *";
 const MIGRATE: &str = "run:LIQUIBASE_COMMAND_URL= LIQUIBASE_COMMAND_USERNAME= liquibase --search-path={root:changelog} --changelog-file=db/changelog.yaml update";
-
-const PUT_BACK: &str = "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -1 -c * -f - -d *";
+/// Saves what the target holds before a migration.
+const SAFEGUARD: &str = r#"run:sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump -w -d *"#;
 const RUN_MIGRATION: &str = "migrate=[\"liquibase\", \"--search-path={root:changelog}\", \"--changelog-file=db/changelog.yaml\", \"update\"]";
 
 /// The changelog's path in its folder.
@@ -242,13 +242,8 @@ fn a_database_moves_to_another_server_and_is_migrated_before_its_application_sta
     scene.source().query("SELECT 1 FROM person LIMIT 1");
 }
 
-#[test]
-fn one_command_moves_and_migrates_and_another_puts_back_what_was_there() {
-    let Some(scene) = Scene::new() else { return };
-    let target = scene.target();
-    target.run("CREATE TABLE kept (a int); INSERT INTO kept VALUES (1), (2)");
-    let kept = target.digests();
-
+/// `copal migrate` from one server to the other, whose database is replaced.
+fn migrate(scene: &Scene) -> Program {
     let ports =
         [&scene.old_server, &scene.new_server].map(|server| format!("port={}", server.port()));
     let shared = ["host=127.0.0.1", "user=postgres", "database=app"];
@@ -272,16 +267,46 @@ fn one_command_moves_and_migrates_and_another_puts_back_what_was_there() {
         });
     granted(migrate)
         .args(["--to", &format!("changelog={}", scene.new.display())])
-        .args(["--grant", MIGRATE, "--grant", PUT_BACK])
-        .run()
-        .succeeds();
+        .args(["--grant", MIGRATE, "--grant", SAFEGUARD])
+}
+
+#[test]
+fn one_command_moves_and_migrates_and_another_puts_back_what_was_there() {
+    let Some(scene) = Scene::new() else { return };
+    let target = scene.target();
+    target.run("CREATE TABLE kept (a int); INSERT INTO kept VALUES (1), (2)");
+    let kept = target.digests();
+
+    migrate(&scene).run().succeeds();
     scene.has_migrated();
 
     scene
         .environment
-        .copal(["rollback", "--yes", "--grant", PUT_BACK])
+        .copal(["rollback", "--yes", "--grant", PSQL])
         .run()
         .succeeds();
+    assert_eq!(target.digests(), kept);
+}
+
+#[test]
+fn a_rollback_that_breaks_off_leaves_the_target_as_it_was() {
+    let Some(scene) = Scene::new() else { return };
+    let target = scene.target();
+    target.run("CREATE TABLE kept (a int); INSERT INTO kept VALUES (1), (2)");
+    let kept = target.digests();
+    migrate(&scene).run().succeeds();
+    let rollback = || {
+        let rollback = scene.environment.copal(["rollback", "--yes"]);
+        rollback.args(["--grant", PSQL])
+    };
+    scene.environment.install_program(
+        "psql",
+        "#!/bin/sh\nsed '/^COPY /q' | /usr/bin/psql \"$@\"\nexit 1\n",
+    );
+    rollback().run().exits(1);
+    scene.has_migrated();
+    std::fs::remove_file(scene.environment.path("programs/psql")).unwrap();
+    rollback().run().succeeds();
     assert_eq!(target.digests(), kept);
 }
 

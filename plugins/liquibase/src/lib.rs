@@ -49,12 +49,12 @@ impl Plugin for LiquibasePlugin {
         .root(DUMP, "A folder with a dump of the database, instead of the database itself", &[])
         .capability(
             "run:PGPASSWORD= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *",
-            "To read the history and the lock, to execute the dump, to clear the lock, and to see that nothing is pending",
+            "To read the history and the lock, to execute the dump, to clear the lock, to see that nothing is pending, and to put back what a rolled back migration replaced",
         )
         .capability("run:PGPASSWORD= pg_dump -w -d *", "To dump the database")
         .capability(
-            "run:PGPASSWORD= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -1 -c * -f - -d *",
-            "To put back what the target database held, where a migration is rolled back",
+            r#"run:PGPASSWORD= sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump -w -d *"#,
+            "To save what the target database holds as one transaction that puts it back, where a migration may be rolled back",
         )
         .capability("run:cat -- {root:dump}/*", "To take a dump that is SQL")
         .capability("run:gzip -dc -- {root:dump}/*", "To take a dump that is compressed SQL")

@@ -51,20 +51,19 @@ impl<'a> Database<'a> {
         self.command("psql", &PSQL)
     }
 
-    /// `psql` that drops everything and then executes its standard input, both or neither.
-    pub(crate) fn replacing_psql(&self) -> Command {
-        let words: Vec<&str> = PSQL
-            .into_iter()
-            .chain(["-1", "-c", WIPE, "-f", "-"])
-            .collect();
-        self.command("psql", &words).timeout(self.config.timeout)
-    }
-
     /// `pg_dump`, which writes SQL to its standard output.
     pub(crate) fn pg_dump(&self) -> Command {
         let options = self.config.dump_options.iter().map(String::as_str);
         let words: Vec<&str> = ["-w"].into_iter().chain(options).collect();
         self.command("pg_dump", &words).timeout(self.config.timeout)
+    }
+
+    /// The same as a transaction that first drops everything. It ends with its `COMMIT` only where `pg_dump` succeeded, so `psql` puts back all of it or nothing.
+    pub(crate) fn replacing_dump(&self) -> Command {
+        let mut command = self.pg_dump();
+        let shell = ["sh", "-ec", r#"cat; "$@"; echo "COMMIT;""#, "sh"];
+        command.argv.splice(0..0, shell.map(str::to_owned));
+        command.stdin([literal(&format!("BEGIN;\n{WIPE}\n"))])
     }
 
     /// The rows that a query gives, each a JSON text. It can change nothing.
@@ -158,10 +157,10 @@ impl<'a> Database<'a> {
         parts.join(" ")
     }
 
-    /// `ssh` joins its words and hands them to a shell.
+    /// `ssh`, which something like `sudo` may start, joins its words and hands them to a shell.
     fn through_a_shell(&self) -> bool {
-        let program = self.config.via.first();
-        program.is_some_and(|program| program.rsplit('/').next() == Some("ssh"))
+        let mut words = self.config.via.iter();
+        words.any(|word| word.rsplit('/').next() == Some("ssh"))
     }
 }
 

@@ -116,8 +116,8 @@ fn place(
     });
     plan.safeguards.push(Safeguard::new(
         STREAM,
-        database.pg_dump(),
-        database.replacing_psql(),
+        database.replacing_dump(),
+        database.psql().timeout(config.timeout),
     ));
     Ok(())
 }

@@ -126,12 +126,15 @@ fn passwords_are_variables_and_words_reach_a_shell_whole() {
     let database = FakeDatabase::of_liquibase(&[]);
     let more = json!({
         "database": "it's a {db}", "user": "a\\b", "port": 5433, "password": "hunter2", "ssl_mode": "require",
-        "via": ["/usr/bin/ssh", "db1"], "programs": "/opt/pg/bin/",
+        "via": ["sudo", "/usr/bin/ssh", "db1"], "programs": "/opt/pg/bin/",
     });
     back_up(&database, more, Trees::default()).unwrap();
     let asked = database.asked.borrow();
     let first = &asked[0];
-    assert_eq!(first.argv[..3], ["/usr/bin/ssh", "db1", "/opt/pg/bin/psql"]);
+    assert_eq!(
+        first.argv[..4],
+        ["sudo", "/usr/bin/ssh", "db1", "/opt/pg/bin/psql"]
+    );
     assert_eq!(
         first.argv.last().unwrap(),
         r"'host=db port=5433 user='\''a\\b'\'' sslmode=require dbname='\''it\'\''s a {{db}}'\'''"

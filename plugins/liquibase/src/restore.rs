@@ -35,10 +35,12 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
     let compared = match request.targets.get(CHANGELOG) {
         Some(tree) => Some(compare::compare(tree, config, &history)?),
         None => {
-            plan.findings.push(
-                Finding::warning("liquibase.changelog.unseen", "What the application's changelog holds was not compared with the history of the snapshot.")
-                    .remedy("Add --to changelog=DIR with the folder of the new release's changelog."),
-            );
+            let message = "What the application's changelog holds was not compared with the history of the snapshot.";
+            let code = "liquibase.changelog.unseen";
+            plan.findings.push(match config.migrate.is_empty() && !starts(request) {
+                true => Finding::warning(code, message),
+                false => Finding::error(code, format!("{message} So it could not be proved that nothing is pending before the application starts.")),
+            }.remedy("Add --to changelog=DIR with the folder of the new release's changelog."));
             None
         }
     };
@@ -50,7 +52,8 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
             }));
     }
     clear_lock(&mut plan, &database, &history);
-    if migrate(&mut plan, request, &history)?
+    let migrated = migrate(&mut plan, request, &history)?;
+    if (migrated || starts(request))
         && let Some(compared) = &compared
     {
         nothing_pending(&mut plan, &database, &history, compared);
@@ -268,10 +271,14 @@ fn nothing_pending(
     plan.after.push(step.captured());
 }
 
+/// Whether the application is started at the end.
+fn starts(request: &RestoreRequest<'_, Config>) -> bool {
+    !request.config.start.is_empty() && !request.rehearsal
+}
+
 fn start(plan: &mut RestorePlan, request: &RestoreRequest<'_, Config>) {
-    let config = &request.config;
-    if !config.start.is_empty() && !request.rehearsal {
-        let command = Command::new(&config.start);
+    if starts(request) {
+        let command = Command::new(&request.config.start);
         plan.after
             .push(Step::new("start", "Start the application", command));
     }

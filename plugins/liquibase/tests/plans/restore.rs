@@ -77,6 +77,29 @@ fn data_lock_migration_proof_and_start_come_in_this_order() {
 }
 
 #[test]
+fn nothing_is_migrated_or_started_without_a_proof_that_nothing_is_pending() {
+    let restore = |rehearsal| Restore {
+        rehearsal,
+        ..Restore::of(snapshot(&dump(&SETS, false)))
+    };
+    for (settings, rehearsal, severity) in [
+        (json!({}), false, "warning"),
+        (json!({"migrate": ["liquibase", "update"]}), false, "error"),
+        (json!({"start": ["true"]}), false, "error"),
+        (json!({"start": ["true"]}), true, "warning"),
+    ] {
+        let plan = restore(rehearsal).plan(settings.clone()).unwrap();
+        let expected = format!("{severity} liquibase.changelog.unseen");
+        assert!(codes(&plan.findings).contains(&expected), "{settings}");
+    }
+    let plan = restore(false)
+        .changelog(changelog(&[("1", "ann")]))
+        .plan(json!({"start": ["true"]}))
+        .unwrap();
+    assert_eq!(steps(&plan), ["clear-lock", "nothing-pending", "start"]);
+}
+
+#[test]
 fn a_safeguard_saves_the_database_and_puts_it_back_in_one_transaction() {
     let plan = Restore::of(snapshot(&dump(&SETS, false)))
         .plan(json!({}))

@@ -12,9 +12,9 @@ pub enum Kind {
     Insert,
     /// `COPY … FROM stdin` with its rows.
     Copy,
-    /// `SELECT setval(…)`: a sequence goes on from a value.
+    /// `SELECT pg_catalog.setval('…', …)`: a sequence goes on from a value.
     Setval,
-    /// `SET`.
+    /// `SET`, or `SELECT pg_catalog.set_config('…', '…', …)`.
     Set,
     /// A meta-command of psql, `\restrict` or `\unrestrict`.
     Meta,
@@ -162,67 +162,129 @@ fn copy<'a>(
 }
 
 fn set<'a>(tokens: impl Iterator<Item = Token<'a>>) -> Result<Statement, Failure> {
-    let mut words = tokens.filter_map(|token| match token {
-        Token::Literal(text) => Some(String::from_utf8_lossy(text).into_owned()),
-        token => name(token),
-    });
-    let setting = words
-        .find(|word| !matches!(word.as_str(), "session" | "local"))
-        .unwrap_or_default();
-    let value = words.last().unwrap_or_default().to_lowercase();
-    match setting.as_str() {
-        "standard_conforming_strings" if !matches!(value.as_str(), "on" | "true" | "yes" | "1") => {
-            Err(nonconforming())
+    let tokens: Vec<_> = tokens.collect();
+    if has_escaped_name(&tokens) {
+        return Err(unreadable("a SET names its setting by escapes"));
+    }
+    let scope = |token: &&Token<'_>| {
+        ["session", "local"]
+            .iter()
+            .any(|word| is_word(Some(token), word))
+    };
+    let scoped = tokens.iter().take_while(scope).count();
+    let (setting, value) = match tokens.get(scoped..).unwrap_or_default() {
+        [] => (None, &[][..]),
+        [setting, Token::Sign(b'='), value @ ..] => (name(*setting), value),
+        [setting, to, value @ ..] if is_word(Some(to), "to") => (name(*setting), value),
+        [setting, value @ ..] => (name(*setting), value),
+    };
+    let setting = setting.unwrap_or_default().to_lowercase();
+    check_setting(&setting, value)?;
+    Ok(Statement::other(Kind::Set, setting))
+}
+
+/// Refuses values of settings by which other text than ours would be read.
+fn check_setting(setting: &str, value: &[Token<'_>]) -> Result<(), Failure> {
+    let value = match value {
+        [Token::Literal(text) | Token::Word(text) | Token::Name(text)] => {
+            Some(String::from_utf8_lossy(text).to_lowercase())
         }
-        "client_encoding" | "names" if has_halved_backslashes(&value) => Err(Failure::unsupported(
-            "sql.encoding.unsafe",
-            format!(
-                "the text is in the encoding {value}, in which a backslash may be half a character"
-            ),
-        )
-        .remedy("dump with `--encoding=UTF8`")),
-        _ => Ok(Statement::other(Kind::Set, setting)),
+        _ => None,
+    };
+    let value = value.as_deref();
+    match setting {
+        "standard_conforming_strings" if !matches!(value, Some("on" | "true" | "yes" | "1")) => {
+            Err(Failure::unsupported(
+                "sql.strings.nonconforming",
+                "standard_conforming_strings is not on, so backslashes escape in plain literals",
+            )
+            .remedy("set it on in the source database, and dump again"))
+        }
+        "client_encoding" | "names" if value.is_none_or(has_halved_backslashes) => {
+            let encoding = value.unwrap_or("that an expression gives");
+            Err(Failure::unsupported(
+                "sql.encoding.unsafe",
+                format!(
+                    "the text is in the encoding {encoding}, in which a backslash may be half a character"
+                ),
+            )
+            .remedy("dump with `--encoding=UTF8`"))
+        }
+        _ => Ok(()),
     }
 }
 
-fn select<'a>(
-    tokens: std::iter::Peekable<impl Iterator<Item = Token<'a>>>,
-) -> Result<Statement, Failure> {
-    let mut tokens = tokens
-        .skip_while(|token| is_word(Some(token), "pg_catalog") || *token == Token::Sign(b'.'));
-    let function = tokens.next();
-    let argument = tokens.find_map(|token| match token {
-        Token::Literal(text) => Some(text),
-        _ => None,
-    });
-    if is_word(function.as_ref(), "set_config")
-        && argument
-            .is_some_and(|setting| setting.eq_ignore_ascii_case(b"standard_conforming_strings"))
-    {
-        return Err(nonconforming());
+/// Tells what `SELECT pg_catalog.setval(…)` and `SELECT pg_catalog.set_config(…)` do, where they are written as pg_dump writes them.
+fn select<'a>(tokens: impl Iterator<Item = Token<'a>>) -> Result<Statement, Failure> {
+    let tokens: Vec<_> = tokens.collect();
+    let (call, qualified) = match tokens.as_slice() {
+        [catalog, Token::Sign(b'.'), call @ ..] if is_word(Some(catalog), "pg_catalog") => {
+            (call, true)
+        }
+        call => (call, false),
+    };
+    let other = Statement::other(Kind::Other, "select");
+    match call {
+        [
+            function,
+            Token::Sign(b'('),
+            Token::Literal(setting),
+            Token::Sign(b','),
+            value @ Token::Literal(_),
+            Token::Sign(b','),
+            Token::Word(_),
+            Token::Sign(b')'),
+        ] if is_word(Some(function), "set_config") => {
+            let setting = String::from_utf8_lossy(setting).to_lowercase();
+            check_setting(&setting, std::slice::from_ref(value))?;
+            Ok(match qualified {
+                true => Statement::other(Kind::Set, setting),
+                false => other,
+            })
+        }
+        [
+            function,
+            Token::Sign(b'('),
+            Token::Literal(sequence),
+            Token::Sign(b','),
+            value @ ..,
+            Token::Sign(b')'),
+        ] if is_word(Some(function), "setval") && qualified && is_plain(value) => {
+            let mut tokens = Tokens::of(sequence).map(|(token, _)| token).peekable();
+            let Some((schema, name)) = table(&mut tokens) else {
+                return Err(unreadable("a setval() without a sequence"));
+            };
+            Ok(Statement {
+                kind: Kind::Setval,
+                schema,
+                name,
+                columns: Vec::new(),
+                rows: false,
+            })
+        }
+        _ if has_escaped_name(&tokens) || tokens.iter().any(is_set_config) => Err(unreadable(
+            "a SELECT calls set_config() otherwise than pg_dump does",
+        )),
+        _ => Ok(other),
     }
-    let Some(argument) = argument.filter(|_| is_word(function.as_ref(), "setval")) else {
-        return Ok(Statement::other(Kind::Other, "select"));
-    };
-    let mut tokens = Tokens::of(argument).map(|(token, _)| token).peekable();
-    let Some((schema, name)) = table(&mut tokens) else {
-        return Err(unreadable("a setval() without a sequence"));
-    };
-    Ok(Statement {
-        kind: Kind::Setval,
-        schema,
-        name,
-        columns: Vec::new(),
-        rows: false,
+}
+
+fn is_set_config(token: &Token<'_>) -> bool {
+    name(*token).is_some_and(|name| name.eq_ignore_ascii_case("set_config"))
+}
+
+/// Whether there is a name with escapes, `U&"…"`, which may be any name.
+fn has_escaped_name(tokens: &[Token<'_>]) -> bool {
+    tokens.windows(3).any(|three| {
+        is_word(three.first(), "u") && matches!(three, [_, Token::Sign(b'&'), Token::Name(_)])
     })
 }
 
-fn nonconforming() -> Failure {
-    Failure::unsupported(
-        "sql.strings.nonconforming",
-        "standard_conforming_strings is not on, so backslashes escape in plain literals",
-    )
-    .remedy("set it on in the source database, and dump again")
+/// Whether these are numbers and keywords alone: nothing is called.
+fn is_plain(arguments: &[Token<'_>]) -> bool {
+    arguments
+        .iter()
+        .all(|token| matches!(token, Token::Word(_) | Token::Sign(b',' | b'-')))
 }
 
 /// A name with or without a schema; of more parts the last two.

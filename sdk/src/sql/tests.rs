@@ -124,7 +124,9 @@ fn tables_are_found_however_they_are_written() {
          INSERT INTO empty DEFAULT VALUES;
          INSERT INTO \"t\" SELECT * FROM (SELECT 'x;') y;
          SELECT pg_catalog.setval('public.apps_id_seq', 7, true);
-         SELECT setval('\"Odd_seq\"', 1);
+         SELECT pg_catalog.setval('\"Odd_seq\"', -1);
+         SELECT pg_catalog.setval('s', evil());
+         SELECT evil.setval('s', 1);
          SELECT pg_catalog.set_config('search_path', '', false);
          SET statement_timeout = 0;
          SET SESSION AUTHORIZATION DEFAULT;
@@ -144,6 +146,8 @@ fn tables_are_found_however_they_are_written() {
             "Setval public apps_id_seq ",
             "Setval - Odd_seq ",
             "Other - select ",
+            "Other - select ",
+            "Set - search_path ",
             "Set - statement_timeout ",
             "Set - authorization ",
             "Other - copy ",
@@ -287,10 +291,7 @@ fn what_can_not_be_read_with_certainty_is_refused() {
         ("- 1;", "sql.statement.unreadable"),
         ("SELECT E'\\'' -- more\n'\\';';", "sql.statement.unreadable"),
         ("SELECT 1 --\0\n'\n\\! id\n';", "sql.byte.nul"),
-        (
-            "SELECT E'a' 'b\\'\n\\! id\n';",
-            "sql.statement.unreadable",
-        ),
+        ("SELECT E'a' 'b\\'\n\\! id\n';", "sql.statement.unreadable"),
         ("INSERT INTO t VALUES ('a", "sql.end.open"),
         ("INSERT INTO t VALUES ('a')", "sql.end.open"),
         ("SELECT E'a\\", "sql.end.open"),
@@ -314,6 +315,77 @@ fn what_can_not_be_read_with_certainty_is_refused() {
     ] {
         assert_kept(input, 1);
     }
+}
+
+#[test]
+fn settings_that_change_how_text_is_read_are_refused_however_they_are_written() {
+    for (input, code) in [
+        (
+            "SELECT set_config('client_encoding', 'SJIS', false);",
+            "sql.encoding.unsafe",
+        ),
+        (
+            "SELECT pg_catalog.SET_CONFIG('Client_Encoding', 'gbk', true);",
+            "sql.encoding.unsafe",
+        ),
+        (
+            "SELECT set_config($$client_encoding$$, 'SJIS', false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT set_config(E'client_encoding', 'SJIS', false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT set_config('client_'||'encoding', 'SJIS', false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT set_config('client_encoding', $$SJIS$$, false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT set_config('client_'\n'encoding', 'SJIS', false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT 1, \"set_config\"('client_encoding', 'SJIS', false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT U&\"set\\005fconfig\"('client_encoding', 'SJIS', false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT E'a'\n'\\'', set_config('client_encoding', 'SJIS', false);",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SELECT set_config('standard_conforming_strings', 'off', false);",
+            "sql.strings.nonconforming",
+        ),
+        ("SET \"Client_Encoding\" = 'SJIS';", "sql.encoding.unsafe"),
+        ("SET NAMES 'SJIS';", "sql.encoding.unsafe"),
+        ("SET client_encoding = E'SJIS';", "sql.encoding.unsafe"),
+        ("SET client_encoding TO $$SJIS$$;", "sql.encoding.unsafe"),
+        ("SET client_encoding = 'SJ'\n'IS';", "sql.encoding.unsafe"),
+        (
+            "SET U&\"client\\005fencoding\" = 'SJIS';",
+            "sql.statement.unreadable",
+        ),
+        (
+            "SET standard_conforming_strings = 'o'\n'ff';",
+            "sql.strings.nonconforming",
+        ),
+    ] {
+        let failure = rewrite(input).map(|(out, _)| out).unwrap_err();
+        assert_eq!(failure.code, code, "{input}");
+    }
+    assert_kept(
+        "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false);",
+        1,
+    );
+    assert_kept("SET LOCAL client_encoding TO UTF8;", 1);
 }
 
 #[test]

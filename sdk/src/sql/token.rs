@@ -24,11 +24,17 @@ pub(super) enum Token<'a> {
 pub(super) struct Tokens<'a> {
     text: &'a [u8],
     at: usize,
+    /// Whether the token before was a literal with escapes, which a quote continues.
+    escaped: bool,
 }
 
 impl<'a> Tokens<'a> {
     pub(super) fn of(text: &'a [u8]) -> Self {
-        Self { text, at: 0 }
+        Self {
+            text,
+            at: 0,
+            escaped: false,
+        }
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -82,6 +88,7 @@ impl<'a> Iterator for Tokens<'a> {
         let rest = self.rest();
         let token = match rest {
             [] => return None,
+            [b'\'', ..] if self.escaped => Token::Escaped(self.quoted(0, b'\'', true)),
             [b'\'', ..] => Token::Literal(self.quoted(0, b'\'', false)),
             [b'e' | b'E', b'\'', ..] => Token::Escaped(self.quoted(1, b'\'', true)),
             [b'"', ..] => Token::Name(self.quoted(0, b'"', false)),
@@ -101,6 +108,7 @@ impl<'a> Iterator for Tokens<'a> {
                 Token::Sign(*byte)
             }
         };
+        self.escaped = matches!(token, Token::Escaped(_));
         Some((token, begin..self.at))
     }
 }

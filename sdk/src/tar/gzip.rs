@@ -8,8 +8,12 @@ use flate2::write::{GzEncoder, MultiGzDecoder};
 
 use crate::{Failure, Filter};
 
-/// What one push may return at most, less than the contract's 16 MiB: a chunk of a hostile file grows a thousandfold.
-const LARGEST_ANSWER: usize = 12 << 20;
+/// The decompressor is fed in pieces of this size, so that whether a file grows too much does not depend on how it was cut. No smaller than what the host
+/// pushes at once, so that one push never decodes two pieces.
+const DECODED: usize = 1 << 20;
+
+/// What a piece may grow to, less than the 16 MiB that the contract allows a push to return: one of a hostile file grows a thousandfold.
+const LARGEST: usize = 12 << 20;
 
 /// The compressor is fed in pieces of this size, so that its output does not depend on how its input was cut.
 const PIECE: usize = 64 << 10;
@@ -18,12 +22,16 @@ const PIECE: usize = 64 << 10;
 /// cut off is an error.
 pub struct Gunzip<F: Filter> {
     decoder: MultiGzDecoder<Sink<F>>,
+    /// Less than a piece that waits for the decompressor.
+    waiting: Vec<u8>,
 }
 
 /// Where decompressed bytes go.
 struct Sink<F> {
     filter: F,
     out: Vec<u8>,
+    /// What `out` may grow to.
+    limit: usize,
     failure: Option<Failure>,
 }
 
@@ -33,10 +41,12 @@ impl<F: Filter> Gunzip<F> {
         let sink = Sink {
             filter,
             out: Vec::new(),
+            limit: 0,
             failure: None,
         };
         Self {
             decoder: MultiGzDecoder::new(sink),
+            waiting: Vec::new(),
         }
     }
 
@@ -45,14 +55,16 @@ impl<F: Filter> Gunzip<F> {
         &self.decoder.get_ref().filter
     }
 
-    /// Decodes with `out` in the sink's place.
-    fn decode(
-        &mut self,
-        out: &mut Vec<u8>,
-        work: impl FnOnce(&mut MultiGzDecoder<Sink<F>>) -> io::Result<()>,
-    ) -> Result<(), Failure> {
-        mem::swap(&mut self.decoder.get_mut().out, out);
-        let result = work(&mut self.decoder);
+    /// Decodes what waits, with `out` in the sink's place.
+    fn decode(&mut self, out: &mut Vec<u8>, last: bool) -> Result<(), Failure> {
+        let sink = self.decoder.get_mut();
+        sink.limit = out.len().saturating_add(LARGEST);
+        mem::swap(&mut sink.out, out);
+        let mut result = self.decoder.write_all(&self.waiting);
+        self.waiting.clear();
+        if last && result.is_ok() {
+            result = self.decoder.try_finish();
+        }
         let sink = self.decoder.get_mut();
         mem::swap(&mut sink.out, out);
         match (result, sink.failure.take()) {
@@ -67,12 +79,21 @@ impl<F: Filter> Gunzip<F> {
 }
 
 impl<F: Filter> Filter for Gunzip<F> {
-    fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.decode(out, |decoder| decoder.write_all(chunk))
+    fn push(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+        while !chunk.is_empty() {
+            let wanted = DECODED - self.waiting.len();
+            let (next, rest) = chunk.split_at(wanted.min(chunk.len()));
+            self.waiting.extend_from_slice(next);
+            chunk = rest;
+            if self.waiting.len() == DECODED {
+                self.decode(out, false)?;
+            }
+        }
+        Ok(())
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.decode(out, MultiGzDecoder::try_finish)?;
+        self.decode(out, true)?;
         self.decoder.get_mut().filter.finish(out)
     }
 }
@@ -80,7 +101,7 @@ impl<F: Filter> Filter for Gunzip<F> {
 impl<F: Filter> Write for Sink<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.filter.push(bytes, &mut self.out).and_then(|()| {
-            if self.out.len() > LARGEST_ANSWER {
+            if self.out.len() > self.limit {
                 return Err(Failure::unsupported(
                     "sdk.gzip.expands",
                     "one mebibyte of the gzip file grows to more than a plugin may return",

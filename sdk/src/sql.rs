@@ -6,6 +6,7 @@
 //!
 //! It knows literals (`'…'` with doubled quotes, `E'…'` with escapes, `$tag$…$tag$`), quoted names, comments, `COPY … FROM stdin` with its rows,
 //! bodies of functions in standard SQL, and the meta-commands `\restrict` and `\unrestrict`. H2's `SCRIPT` writes a language that is read the same way.
+//! A [`Load`] is a rewriter whose output PostgreSQL takes whole or not at all.
 //!
 //! What it can't be sure of it refuses with a [`Failure`], because text that is cut at a wrong place may be executed:
 //! `psql` runs a line that begins with `\!` through a shell.
@@ -43,6 +44,7 @@
 
 mod head;
 mod lexer;
+mod load;
 mod rewriter;
 mod row;
 #[cfg(test)]
@@ -50,6 +52,7 @@ mod tests;
 mod token;
 
 pub use head::{Kind, Statement};
+pub use load::Load;
 pub use rewriter::Rewriter;
 pub use row::{Row, Value};
 

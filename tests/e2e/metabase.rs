@@ -15,10 +15,13 @@ use rustix::process::Signal;
 
 /// What a plan for PostgreSQL asks for.
 const GRANTS: [&str; 3] = [
-    "run:psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p * -h * -U postgres -d * -f -",
+    "run:psql -X -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U postgres -d * -f -",
     "run:pg_dump --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U postgres -d *",
     "run:sleep *",
 ];
+
+/// Saves what the target holds before a migration.
+const SAFEGUARD: &str = r#"run:sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump *"#;
 
 /// What a node is about to do it does not do once it was paused: then it waits again.
 const TRIGGERS: &str = "SELECT trigger_name, replace(trigger_state, 'ACQUIRED', 'WAITING') FROM qrtz_triggers ORDER BY 1";
@@ -260,7 +263,7 @@ fn migrate(scene: &Scene, target: &Database) -> Program {
         program.args(["--to-set", &format!("{key}={}", options[*option])])
     })
     .args(["--to-set", "version=v0.50.3"])
-    .args(["--grant", "run:cat"])
+    .args(["--grant", SAFEGUARD])
 }
 
 #[test]
@@ -282,6 +285,32 @@ fn a_first_migration_in_one_piece_can_be_rolled_back() {
         .copal(["rollback", "--yes", "--grant", GRANTS[0]])
         .run()
         .succeeds();
+    assert_eq!(target.digests(), held);
+}
+
+#[test]
+fn a_rollback_that_breaks_off_leaves_the_target_as_it_was() {
+    let Some(scene) = Scene::new() else { return };
+    let target = scene.fresh("new");
+    let held = target.digests();
+    migrate(&scene, &target).run().succeeds();
+    let migrated = target.digests();
+    let rollback = || {
+        let rollback = scene.environment.copal(["rollback", "--yes"]);
+        rollback.args(["--grant", GRANTS[0]])
+    };
+    let psql = programs::find("psql").unwrap();
+    scene.environment.install_program(
+        "psql",
+        &format!(
+            "#!/bin/sh\nsed '/^COPY public.setting /q' | '{}' \"$@\"\nexit 1\n",
+            psql.display()
+        ),
+    );
+    rollback().run().exits(1);
+    assert_eq!(target.digests(), migrated);
+    std::fs::remove_file(scene.environment.path("programs/psql")).unwrap();
+    rollback().run().succeeds();
     assert_eq!(target.digests(), held);
 }
 
@@ -319,7 +348,7 @@ fn a_drill_proves_that_the_database_can_be_restored() {
         .tempdir()
         .unwrap();
     std::fs::set_permissions(temporary.path(), PermissionsExt::from_mode(0o1777)).unwrap();
-    let psql = "run:psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p";
+    let psql = "run:psql -X -q -A -t -v ON_ERROR_STOP=1 -p";
     let jobs = format!(
         r#"
 [repository]
@@ -1029,6 +1058,35 @@ fn metabase_dumps_itself_where_its_jar_is_there_and_loads_the_dump_into_both_dat
         target.digests()["core_user"],
         scene.source.digests()["core_user"]
     );
+}
+
+#[test]
+fn a_restore_that_had_the_database_emptied_can_be_rolled_back() {
+    let (Some(scene), Some(h2)) = (Scene::new(), H2::debian()) else {
+        return;
+    };
+    install_metabase(&scene, &h2);
+    with_metabase(scene.backup(), &h2).run().succeeds();
+    let target = scene.fresh("new");
+    target.run("CREATE TABLE newer (id integer PRIMARY KEY REFERENCES core_user (id))");
+    let held = target.digests();
+    with_metabase(scene.restore(&target, "migrate"), &h2)
+        .args(["--safety", "--grant", "run:cat"])
+        .run()
+        .succeeds();
+    let new = target.digests();
+    assert!(!new.contains_key("newer"), "a table of the target is left");
+    assert_eq!(new["core_user"], scene.source.digests()["core_user"]);
+    // It can be done again.
+    for _ in 0..2 {
+        scene
+            .environment
+            .copal(["rollback", "--yes", "--grant", "run:cat"])
+            .args(["--grant", GRANTS[0], "--grant", GRANTS[1]])
+            .run()
+            .succeeds();
+        assert_eq!(target.digests(), held);
+    }
 }
 
 #[test]

@@ -34,15 +34,10 @@ BEGIN
 END $copal$;
 ";
 
-/// Begins a load that must come to its end. psql commits what it has read when its input breaks off, as it does where Copal is killed; while this mark
-/// stands, the server refuses to commit.
-pub(crate) const UNFINISHED: &str =
-    "CREATE TEMPORARY TABLE copal_unfinished (mark int UNIQUE DEFERRABLE INITIALLY DEFERRED) ON COMMIT DROP;
-INSERT INTO copal_unfinished VALUES (1), (1);
-";
-
-/// Ends such a load.
-pub(crate) const FINISHED: &str = "DELETE FROM pg_temp.copal_unfinished;\n";
+/// SQL as one transaction. psql's own would be committed also where the input breaks off, as it does where Copal is killed.
+pub(crate) fn transaction(sql: &str) -> String {
+    format!("BEGIN;\n{sql}COMMIT;\n")
+}
 
 /// A PostgreSQL application database.
 #[derive(Debug, Clone, Copy)]
@@ -75,28 +70,27 @@ impl<'a> Postgres<'a> {
         port.into_iter().chain(words.collect::<Vec<_>>())
     }
 
-    /// The command that runs the SQL on its standard input in one transaction, of which the first error leaves nothing, and prints
-    /// what queries answer, one row a line.
+    /// The command that runs the SQL on its standard input up to the first error, and prints what queries answer, one row a line.
     pub(crate) fn psql(&self) -> Command {
         self.with_password(self.bare_psql())
     }
 
     fn bare_psql(&self) -> Command {
-        let options = ["-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1"].map(str::to_owned);
+        let options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"].map(str::to_owned);
         let program = self.config.psql.iter().map(|word| literal(word));
         let words = program.chain(options).chain(self.connection());
         let input = ["-f", "-"].map(str::to_owned);
         Command::new(words.chain(input)).timeout(TIMEOUT)
     }
 
-    /// The command that runs this SQL.
+    /// The command that runs this SQL in one transaction.
     pub(crate) fn run(&self, sql: &str) -> Command {
-        self.psql().stdin([literal(sql)])
+        self.psql().stdin([literal(&transaction(sql))])
     }
 
     /// The same without a secret in it, so that it may be an undo. Needs the step of [`Self::passfile`].
     pub(crate) fn run_openly(&self, sql: &str) -> Command {
-        let command = self.bare_psql().stdin([literal(sql)]);
+        let command = self.bare_psql().stdin([literal(&transaction(sql))]);
         match self.config.db_pass {
             Some(_) => command.env("PGPASSFILE", [format!("{{scratch}}/{PASSFILE}")]),
             None => command,
@@ -132,6 +126,15 @@ impl<'a> Postgres<'a> {
         let program = self.config.pg_dump.iter().map(|word| literal(word));
         let words = program.chain(options).chain(self.connection());
         self.with_password(Command::new(words).timeout(TIMEOUT))
+    }
+
+    /// The same as a transaction that empties the database first. It ends with its `COMMIT` only where `pg_dump` succeeded, so psql puts back all of it or
+    /// nothing.
+    pub(crate) fn replacing_dump(&self) -> Command {
+        let mut command = self.dump();
+        let shell = ["sh", "-ec", r#"cat; "$@"; echo "COMMIT;""#, "sh"];
+        command.argv.splice(0..0, shell.map(str::to_owned));
+        command.stdin([literal(&format!("BEGIN;\n{EMPTY}"))])
     }
 
     fn with_password(&self, command: Command) -> Command {

@@ -11,7 +11,7 @@ use crate::inspection::Dialect;
 use crate::java::{self, H2};
 use crate::layout::{DATA, DUMP_STREAM, PLUGINS, SQL_STREAM, candidates};
 use crate::pass::State;
-use crate::postgres::{EMPTY, FINISHED, Postgres, UNFINISHED};
+use crate::postgres::{EMPTY, Postgres};
 use crate::preconditions::{
     Saved, recorded, refuse_downgrade, refuse_format, refuse_key, refuse_users, stop, target_h2,
     target_postgres,
@@ -58,8 +58,8 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
             plan.placements.push(Placement::feed(SQL_STREAM, postgres.psql()).filtered());
             protect(&mut plan, &postgres);
             read_postgres(&mut plan, &postgres);
-            let before = format!("{UNFINISHED}{EMPTY}");
-            let behind = format!("{}{FINISHED}", fixups.for_postgres());
+            let before = format!("BEGIN;\n{EMPTY}");
+            let behind = format!("{}COMMIT;\n", fixups.for_postgres());
             return plan.state(&State::Restore(before, behind));
         }
         (Saved::Sql, None) => plan.findings.push(
@@ -137,13 +137,11 @@ fn place_file(path: &str) -> Placement {
     Placement::feed(DUMP_STREAM, Command::new(words).timeout(604_800))
 }
 
-/// Says how what the target's database holds is saved and put back: after SQL that empties it, which is stored as it is.
+/// Says how what the target's database holds is saved and put back.
 fn protect(plan: &mut RestorePlan, postgres: &Postgres<'_>) {
-    let empty = Command::new(["cat"]).stdin([literal(EMPTY)]);
-    plan.safeguards.extend([
-        Safeguard::new("empty.sql", empty, postgres.psql()),
-        Safeguard::new(SQL_STREAM, postgres.dump(), postgres.psql()),
-    ]);
+    let (save, put_back) = (postgres.replacing_dump(), postgres.psql());
+    plan.safeguards
+        .push(Safeguard::new(SQL_STREAM, save, put_back));
 }
 
 fn read_postgres(plan: &mut RestorePlan, postgres: &Postgres<'_>) {
@@ -168,7 +166,7 @@ fn load(
         return;
     };
     protect(plan, postgres);
-    plan.before.push(Step::new(
+    plan.after.push(Step::new(
         "empty-database",
         format!("Empty the database {}", postgres.title()),
         postgres.run(EMPTY),

@@ -144,8 +144,7 @@ fn the_description_is_complete() {
 #[test]
 fn a_running_metabase_is_paused_dumped_and_let_go_on() {
     let plan = backup(Trees::default(), &format!("{{{POSTGRES}}}"), RUNNING);
-    let psql =
-        "psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -";
+    let psql = "psql -X -q -A -t -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -";
     assert_eq!(
         show(&plan.quiesce),
         [
@@ -174,7 +173,7 @@ fn no_undo_holds_a_secret_and_no_argument_is_one() {
     assert_eq!(codes(&plan.findings), ["metabase.dump.h2"]);
     assert_eq!(
         show(&plan.quiesce).last().unwrap().as_str(),
-        "assert-read-only: PGPASSWORD= psql -X -q -A -t -1 -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -"
+        "assert-read-only: PGPASSWORD= psql -X -q -A -t -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -"
     );
     assert!(
         plan.quiesce
@@ -273,8 +272,37 @@ fn a_dump_goes_in_with_what_comes_before_and_behind_it() {
     };
     let fed = String::from_utf8(filter_all_chunkings(open, b"DUMP;\n").unwrap()).unwrap();
     let (before, behind) = fed.split_once("DUMP;\n").unwrap();
-    assert!(before.contains("DROP %s IF EXISTS"));
+    assert!(before.starts_with("BEGIN;\n") && before.contains("DROP %s IF EXISTS"));
     assert!(behind.contains("RESET search_path") && behind.contains("DELETE FROM core_session"));
+    assert!(behind.ends_with("COMMIT;\n"));
+    let [guard] = &plan.safeguards[..] else {
+        panic!("{:?}", plan.safeguards);
+    };
+    assert_eq!(guard.save.argv[..2], ["sh", "-ec"]);
+    assert_eq!(guard.save.argv[4], "pg_dump");
+    assert_eq!(guard.put_back, feed.command);
+}
+
+#[test]
+fn the_database_is_emptied_only_right_before_metabase_loads_a_dump() {
+    let plan = restore(
+        Trees::default(),
+        Trees::default(),
+        &format!(r#"{{{POSTGRES},"java":"java","jar":"metabase.jar"}}"#),
+        &["metabase.db.mv.db"],
+        Intent::Migrate,
+    );
+    assert!(plan.before.is_empty(), "{:?}", show(&plan.before));
+    let ids: Vec<&str> = plan.after.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "empty-database",
+            "load-from-h2",
+            "change-database",
+            "read-database"
+        ]
+    );
 }
 
 #[test]

@@ -225,6 +225,118 @@ fn a_cancelled_migration_leaves_the_target_alone_and_can_be_resumed() {
     migrate(&environment, &hostile, "").run().succeeds();
 }
 
+/// A migration that was cancelled while the target was being filled.
+fn cancelled_while_filling(environment: &TestEnvironment, hostile: &Path) {
+    let slow = "--to-set mode=slow --to-set stage=classify --to-set at=a.txt";
+    let migration = migrate(environment, hostile, slow).start();
+    migration.wait_for_error_line("computing");
+    migration.signal(Signal::INT);
+    let cancelled = migration.wait().exits(130);
+    let said = &cancelled.stderr;
+    assert!(
+        said.contains("copal rollback") && said.contains("--resume"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_came_to_the_target_since_is_saved_before_a_resume_puts_it_back() {
+    let environment = TestEnvironment::with_repository();
+    let (source, target) = places(&environment);
+    let before = environment.path("before");
+    copy(&target, &before);
+    let hostile = plugins::guest("hostile");
+    cancelled_while_filling(&environment, &hostile);
+    environment.write("target/of its own/written since", "worth keeping");
+    let resumed = environment.copal(["resume"]).run().succeeds();
+    assert!(resumed.stderr.contains("was cut off"), "{}", resumed.stderr);
+
+    migrate(&environment, &hostile, "--resume").run().succeeds();
+    tree::assert_same_but(&source, &target, |path| path.starts_with("of its own"));
+    assert!(!target.join("of its own/written since").exists());
+    let saved = environment
+        .snapshots()
+        .into_iter()
+        .find(|snapshot| snapshot["tags"].to_string().contains("\"rollback\""))
+        .unwrap();
+    let id = saved["id"].as_str().unwrap();
+    let listed = environment.copal(["ls", id]).run().succeeds().text();
+    assert!(listed.contains("written since"), "{listed}");
+    // A rollback means what was there before the migration.
+    environment.copal(["rollback", "--yes"]).run().succeeds();
+    tree::assert_same(&before, &target);
+}
+
+#[test]
+fn a_migration_that_begins_again_puts_the_target_back_first() {
+    let environment = TestEnvironment::with_repository();
+    let (source, target) = places(&environment);
+    let before = environment.path("before");
+    copy(&target, &before);
+    let hostile = plugins::guest("hostile");
+    cancelled_while_filling(&environment, &hostile);
+    // Looking at the plan forgets nothing.
+    migrate(&environment, &hostile, "--restart --dry-run")
+        .run()
+        .succeeds();
+    environment
+        .refused(migrate(&environment, &hostile, ""), 1)
+        .is("unfinished");
+
+    migrate(&environment, &hostile, "--restart")
+        .run()
+        .succeeds();
+    tree::assert_same_but(&source, &target, |path| path.starts_with("of its own"));
+    environment.copal(["rollback", "--yes"]).run().succeeds();
+    tree::assert_same(&before, &target);
+}
+
+#[test]
+fn a_job_that_goes_elsewhere_now_does_not_take_up_an_earlier_migration() {
+    let environment = TestEnvironment::with_repository();
+    let (_, target) = places(&environment);
+    let hostile = plugins::guest("hostile");
+    let job = |to: &Path| {
+        let config = format!(
+            "[jobs.app]\nplugin = {:?}\nroots = {{ data = {:?} }}\n[jobs.app.migrate]\nroots = {{ data = {to:?} }}\n\
+             config = {{ mode = \"slow\", stage = \"classify\", at = \"a.txt\" }}\n",
+            hostile,
+            environment.path("source"),
+        );
+        let config = environment.write("copal.toml", config);
+        environment
+            .copal(["migrate", "--job", "app", "--yes", "--config"])
+            .arg(config)
+    };
+    let migration = job(&target).start();
+    migration.wait_for_error_line("computing");
+    migration.signal(Signal::INT);
+    migration.wait().exits(130);
+    let elsewhere = environment.make_directory("elsewhere");
+    for again in ["--resume", "--restart"] {
+        environment
+            .refused(job(&elsewhere).arg(again), 1)
+            .says(target.to_str().unwrap());
+    }
+    assert!(elsewhere.read_dir().unwrap().next().is_none());
+}
+
+#[test]
+fn a_place_is_not_migrated_onto_itself() {
+    let environment = TestEnvironment::with_repository();
+    let (source, _) = places(&environment);
+    for target in [source.clone(), source.join("within"), environment.path("")] {
+        let migration = environment
+            .copal(["migrate", "files"])
+            .arg(&source)
+            .arg("--to")
+            .arg(&target)
+            .arg("--yes");
+        environment.refused(migration, 1).is("roots");
+    }
+    assert_eq!(environment.snapshots().len(), 0);
+}
+
 #[test]
 fn a_migration_killed_at_any_moment_is_resumed_to_its_end() {
     let environment = TestEnvironment::with_repository();
@@ -245,11 +357,10 @@ fn a_migration_killed_at_any_moment_is_resumed_to_its_end() {
         let killed = !migration.wait().status.success();
         cut += u32::from(killed);
         environment.copal(["resume"]).run().succeeds();
-        if environment
-            .path("state/migrations")
-            .read_dir()
-            .is_ok_and(|mut records| records.next().is_some())
-        {
+        let records = environment.path("state/migrations").read_dir();
+        let is_record =
+            |file: std::fs::DirEntry| file.path().extension().is_some_and(|end| end == "json");
+        if records.is_ok_and(|mut records| records.any(|file| is_record(file.unwrap()))) {
             migrate(&environment, "files", "--resume").run().succeeds();
             resumed += 1;
         } else if killed {

@@ -13,7 +13,8 @@ const WRONG_USAGE: u8 = 2;
 const NO_REPOSITORY: u8 = 10;
 const LOCKED: u8 = 11;
 const WRONG_PASSWORD: u8 = 12;
-const INTERRUPTED: u8 = 130;
+/// Exit code: the operator ended it.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The kind of a failure that the command line is to blame for.
 const ARGUMENTS: &str = "arguments";
@@ -137,7 +138,7 @@ fn job_code(error: &JobError) -> u8 {
             source: ActionError::Interrupted,
             ..
         } => INTERRUPTED,
-        JobError::NotUndone { work, .. } => job_code(work),
+        JobError::NotUndone { work, .. } | JobError::Replaced { work, .. } => job_code(work),
         _ => FAILED,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use copal_repository::SnapshotId;
 use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Step};
 
@@ -87,6 +88,29 @@ pub enum Error {
         /// The stage's word.
         stage: &'static str,
     },
+    /// The work failed after what was there had been saved.
+    #[error("{work}; `copal rollback {}` puts back what was there", .safety.short())]
+    Replaced {
+        /// What failed.
+        work: Box<Error>,
+        /// The safety snapshot.
+        safety: SnapshotId,
+    },
+    /// An earlier job on the same directory was cut off and not taken back.
+    #[error(
+        "an earlier {kind} of {plugin} was cut off, and what it stopped on these directories is still to be taken back"
+    )]
+    Pending {
+        /// What it was: a backup, a restore, …
+        kind: String,
+        /// Its plugin.
+        plugin: String,
+    },
+    /// The target could not be made what it was, so the work did not go on.
+    #[error(
+        "the target is what it was, but not all that was stopped for it runs again, so nothing more was done"
+    )]
+    NotPutBack,
     /// The operator did not agree to a plan that changed.
     #[error(
         "the restore turned out other than it was shown, and was declined; nothing was restored"
@@ -193,7 +217,9 @@ impl Error {
             Self::Grants(_) => "grants",
             Self::Step { .. } => "step",
             Self::Stream { .. } => "stream",
-            Self::NotUndone { work, .. } => work.kind(),
+            Self::NotUndone { work, .. } | Self::Replaced { work, .. } => work.kind(),
+            Self::Pending { .. } => "pending",
+            Self::NotPutBack => "step",
             Self::Busy(_) => "busy",
             Self::Journals(_) => "journal",
             Self::Verify(_) => "verify",
@@ -227,7 +253,8 @@ impl Error {
                     flags.join(" ")
                 ))
             }
-            Self::NotUndone { work, .. } => work.advice(),
+            Self::NotUndone { work, .. } | Self::Replaced { work, .. } => work.advice(),
+            Self::Pending { .. } => Some("Run `copal resume` first.".to_owned()),
             Self::Unfinished { .. } => {
                 Some("Add --resume to go on from there, or --restart to begin again.".to_owned())
             }

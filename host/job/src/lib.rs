@@ -9,6 +9,7 @@ mod drill;
 mod error;
 mod exclusive;
 mod feed;
+mod files;
 mod hooks;
 mod journal;
 mod manifest;
@@ -43,8 +44,8 @@ pub use hooks::{Around, Ended, Hooks};
 pub use journal::Begun;
 pub use manifest::{MANIFEST_PATH, Manifest, Missing, PLUGIN_PATH, PluginIdentity};
 pub use migrate::{
-    ApprovedMigration, Entered, MigrationJob, MigrationOutcome, PlannedMigration, Record,
-    RestorePreview, Stage,
+    ApprovedMigration, Attempt, Entered, MigrationJob, MigrationOutcome, PlannedMigration, Record,
+    RestorePreview, Stage, unfinished,
 };
 pub use observer::{Observer, StepState};
 pub use operator::{OperatorFeed, OperatorStream, command};

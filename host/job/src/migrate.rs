@@ -1,6 +1,7 @@
 //! Migrating an application: back up here, restore there, as one piece of work with one plan.
 
 mod record;
+mod run;
 mod stages;
 
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use self::record::{Entered, Record, Stage};
-use self::stages::Part;
+use self::run::Run;
 use crate::backup::{BackupJob, BackupOutcome, PlannedBackup};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
@@ -21,8 +22,7 @@ use crate::operator::OperatorFeed;
 use crate::places::Root;
 use crate::plan::{self, Needed};
 use crate::proposal::{Offer, Proposal, Terms, directories, propose};
-use crate::restore::{PlannedRestore, RestoreJob, RestoreOutcome};
-use crate::rollback::RollbackJob;
+use crate::restore::{PlannedRestore, RestoreJob, RestoreOutcome, occupied};
 use crate::roots;
 use crate::settings::Settings;
 
@@ -47,6 +47,19 @@ pub struct MigrationJob {
     pub grants: Grants,
 }
 
+/// What becomes of an earlier migration of the same name that has not reached its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attempt {
+    /// There must be none.
+    #[default]
+    First,
+    /// It goes on from there.
+    Resume,
+    /// It begins again; what the target held is put back first.
+    Restart,
+}
+
 /// A migration that was planned and not yet performed, or not to its end.
 #[derive(Serialize)]
 pub struct PlannedMigration {
@@ -54,8 +67,10 @@ pub struct PlannedMigration {
     pub backup: Option<PlannedBackup>,
     /// What happens at the target, as far as it can be known before there is a snapshot.
     pub restore: RestorePreview,
-    /// What was done before it was cut off.
-    pub resumed: Option<Record>,
+    /// What an earlier attempt did that has not reached its end.
+    pub earlier: Option<Record>,
+    /// What becomes of that.
+    pub attempt: Attempt,
     #[serde(skip)]
     job: MigrationJob,
 }
@@ -84,6 +99,8 @@ pub struct MigrationOutcome {
     pub backup: Option<BackupOutcome>,
     /// How the target was filled.
     pub restore: RestoreOutcome,
+    /// The safety snapshot of what the target held.
+    pub safety: Option<SnapshotId>,
     /// The stages, with the times at which they began.
     pub stages: Vec<Entered>,
 }
@@ -96,44 +113,36 @@ impl MigrationOutcome {
     }
 }
 
+/// The migrations of this machine that have not reached their ends.
+pub fn unfinished(context: &Context) -> Result<Vec<Record>, Error> {
+    Record::all(&context.state)
+}
+
 impl MigrationJob {
-    /// The migration of this name that was cut off, failed or was cancelled.
-    pub fn unfinished(&self, context: &Context) -> Result<Option<Record>, Error> {
-        Record::find(&context.state, &self.name)
-    }
-
-    /// Forgets what was done of an earlier attempt. Its snapshots stay.
-    pub fn forget(&self, context: &Context) -> Result<(), Error> {
-        match self.unfinished(context)? {
-            Some(record) => record.remove(),
-            None => Ok(()),
-        }
-    }
-
-    /// Asks the plugin for both plans and checks them. Changes nothing. With `resume`, takes up what an earlier attempt left.
+    /// Asks the plugin for both plans and checks them. Changes nothing.
     pub fn plan(
         self,
         engine: &Engine,
-        resume: bool,
+        attempt: Attempt,
         context: &Context,
     ) -> Result<PlannedMigration, Error> {
-        let unfinished = self.unfinished(context)?;
-        match (&unfinished, resume) {
-            (Some(record), false) => {
+        let earlier = Record::find(&context.state, &self.name)?;
+        match (&earlier, attempt) {
+            (Some(record), Attempt::First) => {
                 let stage = record.stages.last().map_or(Stage::Init, |last| last.stage);
                 return Err(Error::Unfinished {
                     name: self.name.clone(),
                     stage: stage.word(),
                 });
             }
-            (None, true) => {
+            (None, Attempt::Resume) => {
                 let problem = format!("there is no migration `{}` to resume", self.name);
                 return Err(Error::Roots(problem));
             }
             _ => {}
         }
-        let snapshot = unfinished.as_ref().and_then(|record| record.snapshot);
-        let (backup, restore) = match snapshot {
+        let resumed = earlier.as_ref().filter(|_| attempt == Attempt::Resume);
+        let (backup, restore) = match resumed.and_then(|record| record.snapshot) {
             Some(snapshot) => (None, self.planned_restore(snapshot, engine, context)?),
             None => {
                 let backup = self.backup.clone().plan(context)?;
@@ -141,10 +150,25 @@ impl MigrationJob {
                 (Some(backup), preview)
             }
         };
+        if let Some(record) = &earlier
+            && record.targets != restore.targets
+        {
+            let places = record
+                .targets
+                .iter()
+                .map(|root| root.path.display().to_string());
+            let problem = format!(
+                "the earlier migration `{}` went to {}: give the same targets, or take it back with `copal rollback` and another name",
+                self.name,
+                places.collect::<Vec<_>>().join(", ")
+            );
+            return Err(Error::Roots(problem));
+        }
         Ok(PlannedMigration {
             backup,
             restore,
-            resumed: unfinished,
+            earlier,
+            attempt,
             job: self,
         })
     }
@@ -200,6 +224,7 @@ impl MigrationJob {
         streams.retain(|name| !backup.operator_streams.contains(name));
         let (targets, looked_at) = roots::targets(&self.targets, &held, &plugin.describe()?.roots)?;
         roots::check_spare(&targets, self.repository.location(), &context.state)?;
+        roots::check_apart_from(&targets, &backup.roots)?;
         let read: Vec<Root> = backup
             .roots
             .iter()
@@ -221,10 +246,11 @@ impl MigrationJob {
         let Proposal {
             intent,
             config,
-            plan,
+            mut plan,
             grants,
             ..
         } = propose(plugin, offer, &targets, &looked_at, &terms, context)?;
+        plan.findings.extend(occupied(targets.iter()));
         Ok(RestorePreview {
             intent,
             targets,
@@ -237,19 +263,20 @@ impl MigrationJob {
 }
 
 impl PlannedMigration {
+    /// The safety snapshot from which the target is made what it was, before anything else is done there.
+    pub fn put_back_first(&self) -> Option<SnapshotId> {
+        self.earlier.as_ref().and_then(|record| record.safety)
+    }
+
     /// Refuses the plans if one has an error among its findings or needs a grant that was not given.
     pub fn approve(self) -> Result<ApprovedMigration, Error> {
         if let Some(backup) = &self.backup {
             plan::approve(&backup.plan.findings, &backup.grants)?;
         }
         // What an earlier attempt left at the target is put back first, so what the plan says of it does not count.
-        let replaced = self
-            .resumed
-            .as_ref()
-            .is_some_and(|record| record.safety.is_some());
-        let findings = match replaced {
-            true => &[],
-            false => self.restore.plan.findings.as_slice(),
+        let findings = match self.put_back_first() {
+            Some(_) => &[],
+            None => self.restore.plan.findings.as_slice(),
         };
         plan::approve(findings, &self.restore.grants)?;
         Ok(ApprovedMigration(self))
@@ -274,176 +301,34 @@ impl ApprovedMigration {
         let PlannedMigration {
             backup,
             restore,
-            resumed,
+            earlier,
+            attempt,
             job,
         } = self.0;
-        let record = match resumed {
-            Some(record) => record,
-            None => Record::new(
-                &context.state,
-                &job.name,
-                &backup
-                    .as_ref()
-                    .map(|backup| backup.plugin.name.clone())
-                    .unwrap_or_default(),
-                backup
-                    .as_ref()
-                    .map_or(&[], |backup| backup.roots.as_slice()),
-                &restore.targets,
-            ),
+        let new = || {
+            let plugin = backup.as_ref().map_or("", |backup| &backup.plugin.name);
+            let sources = backup.as_ref().map_or(&[][..], |backup| &backup.roots);
+            Record::new(&context.state, &job.name, plugin, sources, &restore.targets)
         };
+        let record = earlier.unwrap_or_else(new);
+        let _claim = record.claim()?;
         let mut run = Run {
-            job,
-            shown: restore.plan,
+            job: job.clone(),
+            shown: restore.plan.clone(),
             record,
             engine,
             context,
             observer,
+            not_undone: Vec::new(),
         };
+        if attempt == Attempt::Restart {
+            if let Some(safety) = run.record.safety {
+                run.put_back(safety, observer)?;
+            }
+            run.record = new();
+        }
         observer.stage(Stage::Init, 0);
         let ended = run.migrate(backup, agree);
         run.end(ended)
     }
-}
-
-/// A migration while it runs.
-struct Run<'a> {
-    job: MigrationJob,
-    /// The plan of the restore that was approved.
-    shown: RestorePlan,
-    record: Record,
-    engine: &'a Engine,
-    context: &'a Context,
-    observer: &'a dyn Observer,
-}
-
-impl Run<'_> {
-    fn migrate(
-        &mut self,
-        backup: Option<PlannedBackup>,
-        agree: &mut dyn FnMut(&PlannedRestore) -> bool,
-    ) -> Result<(Option<BackupOutcome>, RestoreOutcome), Error> {
-        let (snapshot, backup) = match (self.record.snapshot, backup) {
-            (Some(snapshot), _) => (snapshot, None),
-            (None, Some(planned)) => {
-                let outcome = self.dump(planned)?;
-                (outcome.snapshot, Some(outcome))
-            }
-            (None, None) => {
-                let problem = "the migration has neither a snapshot nor a plan to make one";
-                return Err(Error::Roots(problem.to_owned()));
-            }
-        };
-        let restore = self.upload(snapshot, agree)?;
-        Ok((backup, restore))
-    }
-
-    /// Reads the source.
-    fn dump(&mut self, planned: PlannedBackup) -> Result<BackupOutcome, Error> {
-        self.record.enter(Stage::Setup)?;
-        let part = Part::new(
-            self.observer,
-            Stage::Setup,
-            Some(Stage::Dump),
-            Stage::Upload.percent(),
-        );
-        let approved = planned.approve()?;
-        let outcome = approved.run(&self.job.repository, self.context, &part);
-        if let Some(time) = part.reading_since() {
-            self.record.stages.push(Entered {
-                stage: Stage::Dump,
-                time,
-            });
-        }
-        let outcome = outcome?;
-        if !outcome.complete {
-            return Err(Error::Incomplete(outcome.missing));
-        }
-        self.record.snapshot = Some(outcome.snapshot);
-        self.record.save()?;
-        Ok(outcome)
-    }
-
-    /// Fills the target.
-    fn upload(
-        &mut self,
-        snapshot: SnapshotId,
-        agree: &mut dyn FnMut(&PlannedRestore) -> bool,
-    ) -> Result<RestoreOutcome, Error> {
-        self.record.enter(Stage::Upload)?;
-        let part = Part::new(
-            self.observer,
-            Stage::Upload,
-            None,
-            Stage::Done.percent() - 1,
-        );
-        let saved = self.record.safety;
-        if let Some(safety) = saved {
-            self.put_back(safety, &part)?;
-        }
-        let job = self.job.restore_job(snapshot, saved.is_none())?;
-        let planned = job.plan(self.engine, self.context)?;
-        if !same(&planned.plan, &self.shown) && !agree(&planned) {
-            return Err(Error::Declined);
-        }
-        let record = &mut self.record;
-        let outcome = planned
-            .approve()?
-            .run_noting(self.context, &part, &mut |safety| {
-                record.safety = Some(safety);
-                record.save()
-            })?;
-        match outcome.complete {
-            true => Ok(outcome),
-            false => Err(Error::Incomplete(outcome.missing)),
-        }
-    }
-
-    /// Makes the target what it was before an earlier attempt.
-    fn put_back(&self, safety: SnapshotId, observer: &dyn Observer) -> Result<(), Error> {
-        let repository = &self.job.repository;
-        let job = RollbackJob {
-            repository: repository.clone(),
-            snapshot: repository.snapshot(&safety.to_string())?,
-            settings: self.job.settings.clone(),
-            grants: self.job.grants.clone(),
-        };
-        let planned = job.plan(self.engine, self.context)?;
-        let outcome = planned.approve()?.run(self.context, observer)?;
-        match outcome.missing.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Incomplete(outcome.missing)),
-        }
-    }
-
-    /// Notes how it ended.
-    fn end(
-        mut self,
-        ended: Result<(Option<BackupOutcome>, RestoreOutcome), Error>,
-    ) -> Result<MigrationOutcome, Error> {
-        let stage = match &ended {
-            Ok(_) => Stage::Done,
-            Err(error) if error.kind() == "interrupted" => Stage::Cancelled,
-            Err(_) => Stage::Error,
-        };
-        self.record.problem = ended.as_ref().err().map(ToString::to_string);
-        let noted = self.record.enter(stage);
-        self.observer.stage(stage, stage.percent());
-        let (backup, restore) = ended?;
-        noted?;
-        self.record.remove()?;
-        Ok(MigrationOutcome {
-            backup,
-            restore,
-            stages: self.record.stages,
-        })
-    }
-}
-
-/// Whether two plans do the same.
-fn same(one: &RestorePlan, other: &RestorePlan) -> bool {
-    one.before == other.before
-        && one.after == other.after
-        && one.placements == other.placements
-        && one.safeguards == other.safeguards
 }

@@ -18,9 +18,9 @@ use crate::operator::{self, OperatorFeed};
 use crate::places::Root;
 use crate::plan::{self, Needed, finding};
 use crate::proposal::{Terms, propose};
-use crate::roots;
 use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
+use crate::{roots, safety};
 
 mod load;
 mod run;
@@ -30,6 +30,10 @@ use run::Run;
 
 /// The root of a snapshot without a manifest: all of it, as plain files.
 pub(crate) const PLAIN: &str = "files";
+
+/// Why some snapshots are not restored with a safety snapshot.
+const NO_SAFETY: &str = "a safety snapshot keeps the plugin of what is restored, and this snapshot has no manifest and no plugin: restore it without \
+    one, and back up first what is there";
 
 /// A restore as the operator asks for it.
 #[derive(Clone)]
@@ -133,6 +137,10 @@ impl RestoreJob {
         operator::add_feeds(&mut proposal.plan, &self.feeds, &manifest.operator_streams);
         let own = host_findings(manifest, &loaded, &targets, &proposal.plan);
         proposal.plan.findings.extend(own);
+        if self.safety {
+            let unsaved = safety::unsaved(&proposal.plan, &self.feeds);
+            proposal.plan.findings.extend(unsaved);
+        }
         Ok(PlannedRestore {
             snapshot: self.snapshot.0,
             plugin: Some(PluginIdentity::new(plugin, plugin.describe()?)),
@@ -150,6 +158,9 @@ impl RestoreJob {
     }
 
     fn plan_plain(self, loaded: Loaded, targets: Vec<Root>) -> Result<PlannedRestore, Error> {
+        if self.safety {
+            return Err(Error::Roots(NO_SAFETY.to_owned()));
+        }
         if !self.settings.is_empty() {
             return Err(Error::Roots(
                 "this snapshot has no manifest, so there is no plugin that takes settings".into(),
@@ -219,11 +230,6 @@ impl PlannedRestore {
     pub fn approve(self) -> Result<ApprovedRestore, Error> {
         plan::approve(&self.plan.findings, &self.grants)?;
         Ok(ApprovedRestore(self))
-    }
-
-    /// The plugin that made the plan.
-    pub(crate) fn loaded_plugin(&self) -> Option<&Plugin> {
-        self.loaded.plugin.as_ref().map(|(plugin, _)| plugin)
     }
 
     /// The directories that steps and probes may name.
@@ -317,7 +323,9 @@ fn is_empty(root: &Root) -> bool {
 }
 
 /// Says so where there is something at a target already.
-fn occupied<'a>(targets: impl Iterator<Item = &'a Root>) -> impl Iterator<Item = Finding> {
+pub(crate) fn occupied<'a>(
+    targets: impl Iterator<Item = &'a Root>,
+) -> impl Iterator<Item = Finding> {
     targets.filter(|root| !is_empty(root)).map(|root| {
         let place = root.path.display();
         let message =

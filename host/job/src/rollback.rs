@@ -1,14 +1,13 @@
 //! Putting back what a restore replaced, from the safety snapshot that was taken before it.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{LockGuard, LockMode, Repository, SnapshotId, walk};
-use copal_sandbox::types::Safeguard;
-use copal_sandbox::{Engine, Grants};
+use copal_sandbox::types::{Intent, Safeguard, Step};
+use copal_sandbox::{Engine, Grants, Plugin};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,10 +18,10 @@ use crate::observer::Observer;
 use crate::places::Root;
 use crate::plan::{self, Needed, Needs};
 use crate::restore::RestoreJob;
-use crate::safety::{Recipe, Safety, Taken, is_safety};
+use crate::safety::{ROLLBACK_TAG, Recipe, Safety, Saving, Taken, is_safety};
 use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
-use crate::{convert, feed, roots};
+use crate::{convert, feed, roots, safety};
 
 /// A rollback as the operator asks for it.
 #[derive(Clone)]
@@ -58,7 +57,11 @@ pub struct PlannedRollback {
     #[serde(skip)]
     job: RollbackJob,
     #[serde(skip)]
-    plugin: String,
+    intent: Intent,
+    #[serde(skip)]
+    looked_at: Vec<Root>,
+    #[serde(skip)]
+    plugin: Plugin,
     #[serde(skip)]
     _lock: Option<LockGuard>,
 }
@@ -78,20 +81,22 @@ pub struct RollbackOutcome {
     pub bytes: u64,
     /// What could not be put back.
     pub missing: Vec<Missing>,
+    /// The safety snapshot of what was there before.
+    pub safety: Option<SnapshotId>,
     /// How the steps ended.
     pub steps: Vec<StepOutcome>,
     /// Steps that could not be taken back.
     pub not_undone: Vec<UndoFailure>,
 }
 
-/// The newest safety snapshot that this machine took, of these directories where they are given.
+/// The newest safety snapshot that this user of this machine took before a restore, of these directories where they are given.
 ///
 /// # Errors
 /// The repository can't be read, or has none.
 pub fn latest_safety(
     repository: &Repository,
-    hostname: &str,
     directories: Option<&[PathBuf]>,
+    context: &Context,
 ) -> Result<(SnapshotId, Snapshot), Error> {
     let of_these = |snapshot: &Snapshot| {
         directories.is_none_or(|directories| {
@@ -104,8 +109,10 @@ pub fn latest_safety(
         })
     };
     let mut snapshots = repository.snapshots()?;
-    snapshots.retain(|(_, snapshot)| {
-        is_safety(snapshot) && snapshot.hostname == hostname && of_these(snapshot)
+    snapshots.retain(|(id, snapshot)| {
+        let before_a_restore =
+            is_safety(snapshot) && !snapshot.tags.iter().any(|tag| tag == ROLLBACK_TAG);
+        before_a_restore && Taken::exists(&context.state, id) && of_these(snapshot)
     });
     snapshots.pop().ok_or_else(|| {
         let of = if directories.is_some() {
@@ -153,9 +160,23 @@ impl RollbackJob {
             Some(recipe) => recipe,
             None => self.plan_again(&manifest, &safety, &plugin, engine, context)?,
         };
+        let known: Vec<_> = recipe.safeguards.iter().map(|guard| &guard.name).collect();
+        if let Some(name) = manifest.streams.iter().find(|name| !known.contains(name)) {
+            let problem = format!(
+                "the plugin does not say how {name} is put back: take it out with `copal dump {} {STREAMS}/{name}`",
+                id.short()
+            );
+            return Err(Error::Roots(problem));
+        }
         let mut needs = Needs::new(&self.grants, plugin.describe()?, &all);
         needs.steps(&recipe.before);
-        for Safeguard { name, put_back, .. } in &recipe.safeguards {
+        for Safeguard {
+            name,
+            save,
+            put_back,
+        } in &recipe.safeguards
+        {
+            needs.command(save, &format!("saving {name} before it is replaced"));
             needs.command(put_back, &format!("putting {name} back"));
         }
         Ok(PlannedRollback {
@@ -166,7 +187,9 @@ impl RollbackJob {
             removed: safety.absent,
             recipe,
             grants: needs.finish(),
-            plugin: manifest.plugin.name,
+            intent: safety.intent,
+            looked_at: safety.looked_at,
+            plugin,
             job: self,
             _lock: Some(lock),
         })
@@ -177,11 +200,12 @@ impl RollbackJob {
         &self,
         manifest: &Manifest,
         safety: &Safety,
-        plugin: &copal_sandbox::Plugin,
+        plugin: &Plugin,
         engine: &Engine,
         context: &Context,
     ) -> Result<Recipe, Error> {
         let targets = manifest.roots.iter().chain(&safety.absent);
+        let targets = targets.chain(&safety.looked_at);
         let job = RestoreJob {
             repository: self.repository.clone(),
             snapshot: self.repository.snapshot(&safety.before.to_string())?,
@@ -208,7 +232,7 @@ impl PlannedRollback {
     }
 
     /// The steps before anything is put back, which are taken back at the end.
-    pub fn before(&self) -> &[copal_sandbox::types::Step] {
+    pub fn before(&self) -> &[Step] {
         &self.recipe.before
     }
 
@@ -228,8 +252,10 @@ impl ApprovedRollback {
     /// A step or a command fails; the rest is left out, and what was stopped is started again in any case.
     pub fn run(self, context: &Context, observer: &dyn Observer) -> Result<RollbackOutcome, Error> {
         let planned = self.0;
-        let roots = [planned.targets.clone(), planned.removed.clone()].concat();
-        let mut steps = Steps::start("rollback", &planned.plugin, roots, context, observer)?;
+        let all = [&planned.targets, &planned.removed, &planned.looked_at];
+        let roots = all.map(Vec::as_slice).concat();
+        let name = &planned.plugin.describe()?.name;
+        let mut steps = Steps::start("rollback", name, roots, context, observer)?;
         let mut outcome = RollbackOutcome {
             snapshot: planned.snapshot,
             targets: planned.targets.clone(),
@@ -237,6 +263,7 @@ impl ApprovedRollback {
             files: 0,
             bytes: 0,
             missing: Vec::new(),
+            safety: None,
             steps: Vec::new(),
             not_undone: Vec::new(),
         };
@@ -272,6 +299,20 @@ impl PlannedRollback {
             })
         };
         steps.perform(&self.recipe.before)?;
+        // What has come since may be worth having too.
+        let targets = [self.targets.as_slice(), &self.removed].concat();
+        let saving = Saving {
+            repository,
+            plugin: &self.plugin,
+            before: self.restored,
+            intent: self.intent,
+            targets: &targets,
+            looked_at: &self.looked_at,
+            recipe: &self.recipe,
+            grants: &self.job.grants,
+            rollback: true,
+        };
+        outcome.safety = Some(safety::take(&saving, steps, context, observer)?);
         let options = RestoreOptions {
             cancel: context.cancel.clone(),
             exact: true,
@@ -295,11 +336,11 @@ impl PlannedRollback {
         }
         for root in &self.removed {
             observer.phase(&format!("Removing {}", root.path.display()));
-            match std::fs::remove_dir_all(&root.path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::state("remove", &root.path, error));
-                }
-                _ => {}
+            if let Err(error) = restorer::remove(&root.path) {
+                outcome.missing.push(Missing {
+                    path: root.name.clone(),
+                    error: format!("it was not there before, and can't be removed: {error}"),
+                });
             }
         }
         for Safeguard { name, put_back, .. } in &self.recipe.safeguards {

@@ -114,6 +114,23 @@ fn check_apart(roots: &[Root]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses targets that are what is read, or lie in it or around it.
+pub(crate) fn check_apart_from(targets: &[Root], sources: &[Root]) -> Result<(), Error> {
+    for target in targets {
+        for source in sources {
+            if target.path.starts_with(&source.path) || source.path.starts_with(&target.path) {
+                let problem = format!(
+                    "the target {} is, holds or lies in {}, which is to be moved: give it a place of its own",
+                    target.path.display(),
+                    source.path.display()
+                );
+                return Err(Error::Roots(problem));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Refuses directories that hold the repository or Copal's own folder: what makes them exactly what they were would remove those.
 pub(crate) fn check_spare(roots: &[Root], repository: &str, state: &Path) -> Result<(), Error> {
     for root in roots {
@@ -178,7 +195,7 @@ fn check(roots: &[Root], description: &Description) -> Result<(), Error> {
 }
 
 /// Lower-case letters, digits and `-`, at most 64, and not one of the snapshot's own folders.
-fn is_root_name(name: &str) -> bool {
+pub(crate) fn is_root_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=64).contains(&name.len()) && name.chars().all(fits) && name != crate::manifest::STREAMS
 }

@@ -1,15 +1,16 @@
 //! Saving what a restore is about to replace.
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use copal_repository::archiver::{ArchiveOptions, Archiver};
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::progress::ItemErrorKind;
 use copal_repository::{LockMode, Repository, SnapshotId};
-use copal_sandbox::types::{Intent, RestorePlan, Safeguard, Step};
+use copal_sandbox::types::{
+    Finding, Intent, PlacementContent, RestorePlan, Safeguard, Severity, Step,
+};
+use copal_sandbox::{Grants, Plugin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,13 +20,15 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
 use crate::observer::Observer;
+use crate::operator::OperatorFeed;
 use crate::places::Root;
-use crate::process;
-use crate::restore::PlannedRestore;
 use crate::steps::Steps;
+use crate::{files, plan, process};
 
 /// The tag of a safety snapshot.
 pub const SAFETY_TAG: &str = "safety";
+/// The tag, besides, of one that was taken before a rollback.
+pub(crate) const ROLLBACK_TAG: &str = "rollback";
 
 /// What a safety snapshot says of the restore that it was taken before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +39,8 @@ pub struct Safety {
     pub intent: Intent,
     /// The targets at which there was nothing.
     pub absent: Vec<Root>,
+    /// The directories that the plan only looked at.
+    pub looked_at: Vec<Root>,
     /// The steps and safeguards of the plan, as far as they hold no secret.
     plan: Option<Value>,
 }
@@ -84,26 +89,44 @@ impl Safety {
     }
 }
 
-/// Saves all that lies in the targets, and what the plan's safeguards save. Nothing of it may be missing.
+/// What is saved.
+pub(crate) struct Saving<'a> {
+    pub(crate) repository: &'a Repository,
+    pub(crate) plugin: &'a Plugin,
+    /// The snapshot that is about to be restored, or whose restore is about to be taken back.
+    pub(crate) before: SnapshotId,
+    pub(crate) intent: Intent,
+    pub(crate) targets: &'a [Root],
+    pub(crate) looked_at: &'a [Root],
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) grants: &'a Grants,
+    /// Whether a rollback comes, rather than a restore.
+    pub(crate) rollback: bool,
+}
+
+/// Saves all that lies in the targets, and what the safeguards save. Nothing of it may be missing.
 pub(crate) fn take(
-    planned: &PlannedRestore,
+    saving: &Saving<'_>,
     steps: &Steps<'_>,
     context: &Context,
     observer: &dyn Observer,
 ) -> Result<SnapshotId, Error> {
-    let PlannedRestore {
-        targets, plan, job, ..
-    } = planned;
-    let repository = &job.repository;
-    let plugin = planned.loaded_plugin().ok_or_else(|| {
-        let problem = "a snapshot without a manifest has no plugin to keep with a safety snapshot";
-        Error::Roots(problem.to_owned())
-    })?;
+    let Saving {
+        repository,
+        plugin,
+        targets,
+        recipe,
+        ..
+    } = *saving;
     let lock = repository.lock(LockMode::Write)?;
-    let (present, absent): (Vec<Root>, Vec<Root>) = targets
-        .iter()
-        .cloned()
-        .partition(|root| root.path.symlink_metadata().is_ok());
+    let (mut present, mut absent) = (Vec::new(), Vec::new());
+    for root in targets {
+        match root.path.symlink_metadata() {
+            Ok(_) => present.push(root.clone()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => absent.push(root.clone()),
+            Err(error) => return Err(Error::state("look at", &root.path, error)),
+        }
+    }
     let parent = backup::parent(repository, &present, &context.identity.hostname)?;
     let options = ArchiveOptions {
         parent: parent.as_ref().map(|(_, snapshot)| snapshot.tree),
@@ -114,7 +137,7 @@ pub(crate) fn take(
         observer.phase(&format!("Saving what is at {}", root.path.display()));
         archiver.add_tree(&root.name, &root.path, None)?;
     }
-    for Safeguard { name, save, .. } in &plan.safeguards {
+    for Safeguard { name, save, .. } in &recipe.safeguards {
         observer.phase(&format!("Saving {name}"));
         let reader = process::stream(save, steps.places(), steps.cancel());
         let reader = reader.map_err(|source| Error::Stream {
@@ -135,18 +158,19 @@ pub(crate) fn take(
     let manifest = Manifest {
         time,
         roots: present.clone(),
-        streams: plan
+        streams: recipe
             .safeguards
             .iter()
             .map(|guard| guard.name.clone())
             .collect(),
-        grants: job.grants.iter().cloned().collect(),
+        grants: saving.grants.iter().cloned().collect(),
         missing: errors.iter().map(Missing::from).collect(),
         safety: Some(Safety {
-            before: planned.snapshot,
-            intent: planned.intent,
+            before: saving.before,
+            intent: saving.intent,
             absent,
-            plan: without_secrets(&Recipe::from(plan)),
+            looked_at: saving.looked_at.to_vec(),
+            plan: without_secrets(recipe),
         }),
         ..Manifest::new(PluginIdentity::new(plugin, plugin.describe()?), context)
     };
@@ -158,7 +182,10 @@ pub(crate) fn take(
             .iter()
             .map(|root| root.path.to_string_lossy().into_owned())
             .collect(),
-        tags: vec![SAFETY_TAG.to_owned(), manifest.plugin_tag()],
+        tags: [SAFETY_TAG.to_owned(), manifest.plugin_tag()]
+            .into_iter()
+            .chain(saving.rollback.then(|| ROLLBACK_TAG.to_owned()))
+            .collect(),
         ..context.snapshot(time, archived.tree)
     };
     lock.check()?;
@@ -172,18 +199,26 @@ pub(crate) fn take(
 pub(crate) struct Taken {
     roots: Vec<Root>,
     absent: Vec<Root>,
+    looked_at: Vec<Root>,
 }
 
 impl Taken {
     /// What a safety snapshot's manifest says.
     pub(crate) fn of(manifest: &Manifest) -> Self {
-        let safety = manifest.safety.as_ref();
+        let safety = manifest.safety.clone();
+        let (absent, looked_at) = safety
+            .map(|safety| (safety.absent, safety.looked_at))
+            .unwrap_or_default();
         Self {
             roots: manifest.roots.clone(),
-            absent: safety
-                .map(|safety| safety.absent.clone())
-                .unwrap_or_default(),
+            absent,
+            looked_at,
         }
+    }
+
+    /// Whether this machine took a snapshot of that id.
+    pub(crate) fn exists(state: &Path, snapshot: &SnapshotId) -> bool {
+        Self::place(state, snapshot).is_file()
     }
 
     /// Whether this machine took the snapshot, and took it of these places.
@@ -195,20 +230,35 @@ impl Taken {
 
     fn save(&self, state: &Path, snapshot: &SnapshotId) -> Result<(), Error> {
         let path = Self::place(state, snapshot);
-        let write = || -> io::Result<()> {
-            let folder = path.parent().unwrap_or(state);
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
-            std::fs::write(&path, serde_json::to_vec(self)?)
-        };
+        let write = || files::write(&path, &serde_json::to_vec(self)?);
         write().map_err(|e| Error::state("note the safety snapshot in", &path, e))
     }
 
     fn place(state: &Path, snapshot: &SnapshotId) -> PathBuf {
         state.join("safety").join(format!("{snapshot}.json"))
     }
+}
+
+/// A warning for each stream that is fed to a command and of which nothing is saved first.
+pub(crate) fn unsaved(plan: &RestorePlan, own: &[OperatorFeed]) -> Vec<Finding> {
+    let fed = plan
+        .placements
+        .iter()
+        .filter_map(|placement| match &placement.content {
+            PlacementContent::Feed(feed) => Some(&feed.name),
+            PlacementContent::Tree(_) => None,
+        });
+    // Which safeguard is of which stream only the plugin knows: one that has any is believed to have all.
+    let is_own = |name: &str| own.iter().any(|feed| feed.name == name);
+    let unsaved = fed.filter(|name| is_own(name) || plan.safeguards.is_empty());
+    unsaved
+        .map(|name| {
+            let message = format!(
+                "What the stream `{name}` replaces is not saved first, so a rollback does not put it back."
+            );
+            plan::finding(Severity::Warning, "copal.safety.stream", message, None)
+        })
+        .collect()
 }
 
 /// A recipe as JSON that can be read again; none where it holds secrets, which are never written down.

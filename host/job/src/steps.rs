@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::action::{ActionError, Hands};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
-use crate::journal::{Begun, Interrupted, Journal, Pending};
+use crate::journal::{self, Begun, Interrupted, Journal, Pending};
 use crate::observer::{Observer, StepState};
 use crate::places::{Places, Root};
 use crate::{convert, exclusive, scratch};
@@ -79,6 +79,7 @@ impl<'a> Steps<'a> {
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
         let roots = exclusive::claim(state, &begun.roots)?;
+        refuse_pending(state, &begun.roots)?;
         let journal = Journal::begin(state, begun)
             .map_err(|e| Error::state("begin a journal in", state, e))?;
         scratch::create(&begun.scratch)
@@ -270,6 +271,23 @@ impl<'a> Steps<'a> {
             cancel,
         }
         .perform(action)
+    }
+}
+
+/// Refuses directories on which a job that was cut off has left something: taken back later, it would alter what is done now.
+fn refuse_pending(state: &Path, roots: &[Root]) -> Result<(), Error> {
+    let (jobs, _) =
+        journal::interrupted(state).map_err(|e| Error::state("read the journals in", state, e))?;
+    let concerns = |job: &Interrupted| {
+        let mut theirs = job.begun.roots.iter();
+        !job.pending.is_empty() && theirs.any(|root| roots.iter().any(|own| own.path == root.path))
+    };
+    match jobs.into_iter().find(concerns) {
+        Some(job) => Err(Error::Pending {
+            kind: job.begun.kind,
+            plugin: job.begun.plugin,
+        }),
+        None => Ok(()),
     }
 }
 

@@ -107,9 +107,7 @@ pub enum Error {
     #[error("{0}")]
     Pass(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The user asked to stop.
-    #[error(
-        "interrupted: nothing refers to what was written so far, and the next run uses it again"
-    )]
+    #[error("interrupted")]
     Interrupted,
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use copal_job::{Ended, MigrationJob, MigrationOutcome, PlannedMigration, PlannedRestore};
+use copal_job::{Attempt, Ended, MigrationJob, MigrationOutcome, PlannedMigration, PlannedRestore};
 use copal_sandbox::{Engine, Grant};
 
 use super::{backup, job, restore};
@@ -35,13 +35,19 @@ pub(crate) fn run(args: &MigrateArgs, session: &Session) -> Outcome {
         complete: outcome.not_undone().next().is_none(),
         snapshot: Some(outcome.restore.snapshot.to_string()),
     };
-    let (outcome, failed) = match &job {
+    let done = match &job {
         Some(job) => {
             let hooks = &place(job)?.hooks;
-            job::between_hooks(hooks, &job.name, "migrate", session, work, ended)?
+            job::between_hooks(hooks, &job.name, "migrate", session, work, ended)
         }
-        None => (work()?, None),
+        None => work().map(|outcome| (outcome, None)),
     };
+    let (outcome, failed) = done.inspect_err(|_| {
+        let unfinished = copal_job::unfinished(&session.context).unwrap_or_default();
+        if !session.global.json {
+            output::complain(&output::unfinished(&unfinished));
+        }
+    })?;
     let printed = match session.global.json {
         true => output::json(&outcome),
         false => output::print(&output::migration(&outcome)),
@@ -97,9 +103,11 @@ fn make(
     session: &Session,
 ) -> Result<PlannedMigration, Failure> {
     let asked = request(args, job, session)?;
-    if args.restart {
-        asked.forget(&session.context)?;
-    }
+    let attempt = match (args.resume, args.restart) {
+        (true, _) => Attempt::Resume,
+        (_, true) => Attempt::Restart,
+        _ => Attempt::First,
+    };
     let given: Vec<Grant> = asked
         .backup
         .grants
@@ -120,7 +128,7 @@ fn make(
             for grants in [&mut job.backup.grants, &mut job.grants] {
                 *grants = grants.iter().chain(more.iter().copied()).cloned().collect();
             }
-            job.plan(engine, args.resume, &session.context)
+            job.plan(engine, attempt, &session.context)
         },
         |planned| {
             let backup = planned.backup.iter();

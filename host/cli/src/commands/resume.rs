@@ -17,6 +17,11 @@ pub(crate) fn run(session: &Session) -> Outcome {
     } else {
         output::print(&resumed.iter().map(output::resumed).collect::<String>())
     };
+    if !session.global.json {
+        output::complain(&output::unfinished(&copal_job::unfinished(
+            &session.context,
+        )?));
+    }
     let not_undone: Vec<_> = resumed.into_iter().flat_map(|job| job.not_undone).collect();
     job::end(&not_undone, &[], printed, session)
 }

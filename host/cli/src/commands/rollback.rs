@@ -48,11 +48,7 @@ fn make(args: &RollbackArgs, ask: bool, session: &Session) -> Result<PlannedRoll
         Some(text) => repository.snapshot(text)?,
         None => {
             let paths = place.map(|place| place.roots.values().cloned().collect::<Vec<_>>());
-            copal_job::latest_safety(
-                &repository,
-                &session.context.identity.hostname,
-                paths.as_deref(),
-            )?
+            copal_job::latest_safety(&repository, paths.as_deref(), &session.context)?
         }
     };
     let settings = match place {

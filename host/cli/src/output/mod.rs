@@ -19,7 +19,9 @@ pub(crate) use self::plan::{
     backup as backup_plan, migration as migration_plan, restore as restore_plan,
     rollback as rollback_plan,
 };
-pub(crate) use self::report::{backup, migration, problems, restore, resumed, rollback};
+pub(crate) use self::report::{
+    backup, migration, problems, restore, resumed, rollback, unfinished,
+};
 pub(crate) use self::text::{printable, printable_lines, stored_time, time};
 use crate::failure::Failure;
 use crate::session::Session;

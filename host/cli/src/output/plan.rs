@@ -1,8 +1,8 @@
 //! A plan as a person reads it before anything happens.
 
 use copal_job::{
-    Needed, PlannedBackup, PlannedMigration, PlannedRestore, PlannedRollback, PluginIdentity, Root,
-    intent_word, shell_quote, shown,
+    Attempt, Needed, PlannedBackup, PlannedMigration, PlannedRestore, PlannedRollback,
+    PluginIdentity, Root, intent_word, shell_quote, shown,
 };
 use copal_sandbox::types::{
     Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
@@ -75,8 +75,12 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
 /// The plans of a migration.
 pub(crate) fn migration(planned: &PlannedMigration) -> String {
     let mut text = String::new();
-    if let Some(record) = &planned.resumed {
-        let mut page = Page::new("Go on with a migration that was cut off".to_owned());
+    if let Some(record) = &planned.earlier {
+        let title = match planned.attempt {
+            Attempt::Restart => "Begin again a migration that was cut off",
+            _ => "Go on with a migration that was cut off",
+        };
+        let mut page = Page::new(title.to_owned());
         for stage in &record.stages {
             page.line(
                 1,
@@ -105,10 +109,7 @@ pub(crate) fn migration(planned: &PlannedMigration) -> String {
         &restore.config,
         &restore.plan,
         &restore.grants,
-        planned
-            .resumed
-            .as_ref()
-            .is_none_or(|record| record.safety.is_none()),
+        true,
     );
     text + &page.text
 }

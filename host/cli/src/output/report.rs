@@ -1,8 +1,10 @@
 //! What was done, as a person reads it afterwards.
 
 use copal_job::{
-    BackupOutcome, MigrationOutcome, Missing, RestoreOutcome, Resumed, RollbackOutcome, UndoFailure,
+    BackupOutcome, MigrationOutcome, Missing, Record, RestoreOutcome, Resumed, RollbackOutcome,
+    UndoFailure,
 };
+use copal_repository::SnapshotId;
 use copal_sandbox::types::{Finding, Severity};
 
 use super::text::{bytes, printable};
@@ -52,10 +54,7 @@ pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
         text.push('\n');
     }
     if let Some(safety) = &outcome.safety {
-        text += &format!(
-            "safety snapshot {0}: `copal rollback {0}` puts back what was there\n",
-            safety.short()
-        );
+        text += &taken(safety);
     }
     text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))
 }
@@ -63,7 +62,39 @@ pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
 /// What a migration left.
 pub(crate) fn migration(outcome: &MigrationOutcome) -> String {
     let backup = outcome.backup.as_ref().map(backup).unwrap_or_default();
-    backup + &restore(&outcome.restore)
+    let mut text = backup + &restore(&outcome.restore);
+    if outcome.backup.is_none() {
+        text += &format!(
+            "snapshot {} was there already\n",
+            outcome.restore.snapshot.short()
+        );
+    }
+    if let (Some(safety), None) = (&outcome.safety, &outcome.restore.safety) {
+        text += &taken(safety);
+    }
+    text
+}
+
+fn taken(safety: &SnapshotId) -> String {
+    let id = safety.short();
+    format!("safety snapshot {id}: `copal rollback {id}` puts back what was there\n")
+}
+
+/// The migrations that can be gone on with.
+pub(crate) fn unfinished(records: &[Record]) -> String {
+    let mut text = String::new();
+    for record in records {
+        let stage = record
+            .stages
+            .last()
+            .map_or("init", |last| last.stage.word());
+        text += &printable(&format!(
+            "The migration `{}` was cut off ({stage}): `copal migrate` with the same arguments and --resume goes on with it.",
+            record.name
+        ));
+        text.push('\n');
+    }
+    text
 }
 
 /// What a rollback left.
@@ -81,6 +112,12 @@ pub(crate) fn rollback(outcome: &RollbackOutcome) -> String {
     for root in &outcome.removed {
         text += &printable(&format!("removed {}", root.path.display()));
         text.push('\n');
+    }
+    if let Some(safety) = &outcome.safety {
+        text += &format!(
+            "safety snapshot {0}: `copal rollback {0}` takes the rollback back\n",
+            safety.short()
+        );
     }
     text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))
 }

@@ -106,7 +106,11 @@ impl Evidence {
         let dir = Dir::open_ambient_dir(directory, ambient_authority()).map_err(failed)?;
         let json = serde_json::to_vec_pretty(self).map_err(|e| failed(e.into()))?;
         let time = self.begun.strftime("%Y%m%dT%H%M%SZ");
-        let name = |ending: &str| format!("{}-{time}.{ending}", self.job);
+        // Two drills may begin in one second.
+        let mut marks = std::iter::once(String::new()).chain((2..).map(|n| format!("-{n}")));
+        let free = |mark: &String| !dir.exists(format!("{}-{time}{mark}.json", self.job));
+        let mark = marks.find(free).unwrap_or_default();
+        let name = |ending: &str| format!("{}-{time}{mark}.{ending}", self.job);
         let files = [
             (name("json"), json),
             (name("html"), page::render(self).into_bytes()),

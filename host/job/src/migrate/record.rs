@@ -1,15 +1,17 @@
 //! What is known of a migration that has not reached its end: on disk, so that a crash can't forget what was done.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use copal_repository::SnapshotId;
 use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::files;
 use crate::places::Root;
 
 /// Where a migration stands.
@@ -67,9 +69,20 @@ pub struct Entered {
     pub time: Timestamp,
 }
 
+impl Entered {
+    pub(super) fn now(stage: Stage) -> Self {
+        Self {
+            stage,
+            time: Timestamp::now(),
+        }
+    }
+}
+
 /// One migration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
+    /// The job's name, or where it goes.
+    pub name: String,
     /// The plugin, as `publisher/name`.
     pub plugin: String,
     /// Where the data comes from.
@@ -91,14 +104,42 @@ pub struct Record {
 impl Record {
     /// The record of the migration of that name that has not reached its end.
     pub(super) fn find(state: &Path, name: &str) -> Result<Option<Self>, Error> {
-        let path = place(state, name);
-        let failed = |e| Error::state("read the record of the migration in", &path, e);
-        let bytes = match std::fs::read(&path) {
+        Self::read(&place(state, name))
+    }
+
+    fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let failed = |e| Error::state("read the record of the migration in", path, e);
+        let bytes = match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.map_err(failed)?,
         };
-        let record = serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
-        Ok(Some(Self { path, ..record }))
+        let record: Self = serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
+        Ok(Some(Self {
+            path: path.to_owned(),
+            ..record
+        }))
+    }
+
+    /// The records of all migrations that have not reached their ends.
+    pub(crate) fn all(state: &Path) -> Result<Vec<Self>, Error> {
+        let folder = state.join("migrations");
+        let failed = |e| Error::state("list the migrations in", &folder, e);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut records = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                records.extend(Self::read(&path)?);
+            }
+        }
+        records.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(records)
     }
 
     /// A record of a migration that has not begun.
@@ -110,13 +151,11 @@ impl Record {
         targets: &[Root],
     ) -> Self {
         Self {
+            name: name.to_owned(),
             plugin: plugin.to_owned(),
             sources: sources.to_vec(),
             targets: targets.to_vec(),
-            stages: vec![Entered {
-                stage: Stage::Init,
-                time: Timestamp::now(),
-            }],
+            stages: vec![Entered::now(Stage::Init)],
             snapshot: None,
             safety: None,
             problem: None,
@@ -124,36 +163,49 @@ impl Record {
         }
     }
 
+    /// Keeps other runs of the migration away for as long as the file lives; fails where one is under way, or has gone on since this record was read.
+    pub(super) fn claim(&self) -> Result<File, Error> {
+        let path = self.path.with_extension("lock");
+        let failed = |e| Error::state("lock", &path, e);
+        files::make_folder(&path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        let options = options.create(true).append(true).mode(0o600);
+        let file = options.open(&path).map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(self.busy()),
+            Err(error) => return Err(failed(error.into())),
+        }
+        let now = Self::read(&self.path)?;
+        let known = now.map_or(self.is_new(), |now| now.stages.len() == self.stages.len());
+        match known {
+            true => Ok(file),
+            false => Err(self.busy()),
+        }
+    }
+
+    fn busy(&self) -> Error {
+        Error::Busy(
+            self.targets
+                .first()
+                .map_or_else(|| self.path.clone(), |root| root.path.clone()),
+        )
+    }
+
+    /// Whether nothing of it is on disk.
+    fn is_new(&self) -> bool {
+        self.stages.len() == 1
+    }
+
     /// Notes that a stage begins.
     pub(super) fn enter(&mut self, stage: Stage) -> Result<(), Error> {
-        self.stages.push(Entered {
-            stage,
-            time: Timestamp::now(),
-        });
+        self.stages.push(Entered::now(stage));
         self.save()
     }
 
     /// Puts the record on disk in one piece.
     pub(super) fn save(&self) -> Result<(), Error> {
-        let write = || -> io::Result<()> {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
-            let new = self.path.with_extension("new");
-            let mut options = OpenOptions::new();
-            let mut file = options
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(self)?)?;
-            file.sync_all()?;
-            std::fs::rename(&new, &self.path)?;
-            std::fs::File::open(folder)?.sync_all()
-        };
+        let write = || files::write(&self.path, &serde_json::to_vec_pretty(self)?);
         write().map_err(|e| Error::state("write the record of the migration to", &self.path, e))
     }
 

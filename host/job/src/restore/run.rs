@@ -18,6 +18,7 @@ use crate::observer::Observer;
 use crate::passes::PluginPasses;
 use crate::probe::GrantedProbe;
 use crate::proposal::directories;
+use crate::safety::{Recipe, Saving};
 use crate::steps::Steps;
 use crate::{convert, feed, safety};
 
@@ -40,10 +41,40 @@ impl Run<'_> {
         let planned = self.planned;
         self.steps.perform(&planned.plan.before)?;
         if planned.job.safety {
-            let safety = safety::take(planned, &self.steps, self.context, self.observer)?;
+            let safety = self.save()?;
             saved(safety)?;
             self.outcome.safety = Some(safety);
         }
+        let safety = self.outcome.safety;
+        self.replace().map_err(|work| match safety {
+            Some(safety) => Error::Replaced {
+                work: work.into(),
+                safety,
+            },
+            None => work,
+        })
+    }
+
+    /// Saves what is about to be replaced.
+    fn save(&self) -> Result<SnapshotId, Error> {
+        let planned = self.planned;
+        let plugin = planned.loaded.plugin.as_ref().map(|(plugin, _)| plugin);
+        let saving = Saving {
+            repository: &planned.job.repository,
+            plugin: plugin.ok_or_else(|| Error::Roots(super::NO_SAFETY.to_owned()))?,
+            before: planned.snapshot,
+            intent: planned.intent,
+            targets: &planned.targets,
+            looked_at: &planned.looked_at,
+            recipe: &Recipe::from(&planned.plan),
+            grants: &planned.job.grants,
+            rollback: false,
+        };
+        safety::take(&saving, &self.steps, self.context, self.observer)
+    }
+
+    fn replace(&mut self) -> Result<(), Error> {
+        let planned = self.planned;
         for placement in &planned.plan.placements {
             match &placement.content {
                 PlacementContent::Tree(name) => self.tree(name)?,

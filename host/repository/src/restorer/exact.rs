@@ -2,8 +2,12 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, ResolveFlags, openat2, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, open, openat2, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::target::{DIRECTORY, let_owner_write};
@@ -48,6 +52,21 @@ pub(super) fn remove_others(
         }
     }
     Ok(removed)
+}
+
+/// Removes what lies at `path` with all beneath it; nothing there is not an error. What is mounted there or beneath stays, and is an error.
+pub(super) fn remove_path(path: &Path) -> Result<(), Errno> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::INVAL);
+    };
+    let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match open(parent, flags, Mode::empty())
+        .and_then(|parent| remove(parent.as_fd(), &name, DEEPEST))
+    {
+        Err(Errno::NOENT) => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Removes `name` with all beneath it, as far as it lies in the same file system and at most so deep.

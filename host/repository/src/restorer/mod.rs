@@ -107,6 +107,14 @@ pub fn restore_node(
     Job::new(repository, parent, passes, options, progress)?.run(|walker| walker.enter_single(node))
 }
 
+/// Removes what lies at `path` with all beneath it, never through a symlink; nothing there is not an error.
+///
+/// # Errors
+/// Something of it could not be removed: what is mounted there or beneath stays.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    exact::remove_path(path).map_err(|error| Error::io(path, error.into()))
+}
+
 fn make_target(path: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(path).map_err(|error| Error::io(path, error))
 }

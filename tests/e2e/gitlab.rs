@@ -135,12 +135,14 @@ fn a_first_migration_ends_with_a_gitlab_that_serves_its_repositories() {
     assert!(said.contains(&format!("BACKUP={name}, without")), "{said}");
     let changes = new.changes();
     let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
-    assert!(changes[0].starts_with("exec chown git "), "{changes:?}");
     assert_eq!(
-        changes[1..],
+        changes[..2],
+        ["exec gitlab-ctl stop puma", "exec gitlab-ctl stop sidekiq"]
+    );
+    assert!(changes[2].starts_with("exec chown git "), "{changes:?}");
+    assert_eq!(
+        changes[3..],
         [
-            "exec gitlab-ctl stop puma",
-            "exec gitlab-ctl stop sidekiq",
             &format!(
                 "exec gitlab-backup restore BACKUP={name} force=yes FORCE=yes GITLAB_ASSUME_YES=1"
             ),

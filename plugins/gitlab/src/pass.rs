@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::inspect::Inspector;
 use crate::archive::owners::{Sizes, normaliser};
 use crate::archive::selection::Selection;
-use crate::archive::{MEMBERS, SUFFIX, backup_name};
+use crate::archive::{SUFFIX, backup_name};
 use crate::layout::{BACKUPS, DATA, Layout, beneath};
 
 /// More entries than one call brings.
@@ -173,12 +173,10 @@ impl Placing {
         }
     }
 
+    /// Archives alone are placed: not the members that the host lists beside them, and nothing that counts as a leftover afterwards.
     fn archive(&self, entry: &Entry) -> Verdict {
-        if entry.is_directory() && entry.path.ends_with(MEMBERS) {
-            return Verdict::Skip;
-        }
         let Some(name) = backup_name(entry) else {
-            return Verdict::Keep;
+            return Verdict::Skip;
         };
         if self
             .archives

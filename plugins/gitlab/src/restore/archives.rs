@@ -125,7 +125,7 @@ impl Restore<'_> {
             .at(BACKUPS),
         );
         for (number, name) in left.into_iter().enumerate() {
-            self.plan.before.push(Step::new(
+            self.plan.after.push(Step::new(
                 format!("clear-staging-{}", number + 1),
                 format!("Remove the leftover {name}"),
                 Action::Remove(Location::root(BACKUPS, name)),
@@ -212,7 +212,7 @@ impl Restore<'_> {
             .extend(target::foreign_folders(&self.installation, request.probe));
         let foreign = |finding: &Finding| finding.code == target::FOREIGN;
         if self.plan.findings.iter().any(foreign) {
-            self.plan.before.push(Step::new(
+            self.plan.after.push(Step::new(
                 "own-folders",
                 "Give GitLab's folders to the user git",
                 target::own_folders(&self.installation),

@@ -31,6 +31,10 @@ fn an_archive_comes_back_as_it_was_for_the_targets_git() {
         &format!("{}.members/db/database.sql.gz", file(OLD_NAME)),
         "x",
     );
+    // What another GitLab was interrupted at is none of this one's.
+    restoring.snapshot[0] = restoring.snapshot[0]
+        .clone()
+        .file("db/database.sql.gz", "x");
     let plan = restoring.plan();
     assert!(errors(&plan.findings).is_empty(), "{:#?}", plan.findings);
     finding(&plan.findings, "gitlab.secrets.agree");
@@ -218,13 +222,15 @@ fn leftovers_of_an_interrupted_restore_are_removed_and_nothing_else() {
     }
     .plan();
     finding(&plan.findings, "gitlab.staging.leftover");
+    assert!(plan.before.is_empty());
     assert_eq!(
-        words(&plan.before),
+        words(&plan.after),
         [
             "remove backup_information.yml",
             "remove db",
             "remove tmp",
-            "remove uploads.tar.gz"
+            "remove uploads.tar.gz",
+            "chown 998:997 {root:backups}"
         ]
     );
 }
@@ -254,9 +260,12 @@ fn folders_that_are_not_gits_are_given_to_it_before_gitlab_restores() {
         .asking(probe)
         .plan();
     finding(&plan.findings, "gitlab.target.folders");
-    assert_eq!(
-        words(&plan.before)[0],
-        format!("docker exec gl chown git {folders}")
+    assert_eq!(words(&plan.before).len(), 2, "the stops");
+    let after = words(&plan.after);
+    assert_eq!(after[1], format!("docker exec gl chown git {folders}"));
+    assert!(
+        after[2].starts_with("docker exec gl gitlab-backup restore "),
+        "{after:?}"
     );
 }
 

@@ -107,7 +107,7 @@ impl Restore<'_> {
         let record = self.layout.path("db/execute.init.sql.log");
         let source = main_tree(&self.request.snapshot)?;
         if self.target.exists(&record)? && !source.exists(&record)? {
-            plan.before.push(Step::new(
+            plan.after.push(Step::new(
                 "remove-script-record",
                 "Remove the target's record of executed SQL, which does not belong to the restored database",
                 Action::Remove(Location::root(&self.layout.root, record)),

@@ -115,7 +115,8 @@ impl RestorePlan {
         self
     }
 
-    /// Adds a step that comes before the placements; its undo comes last of all, whatever happens.
+    /// Adds a step that comes before the placements; its undo comes last of all, whatever happens. It makes the application hold still or
+    /// checks something: what alters the target belongs [after](Self::after) the placements, because the target is saved between the two.
     #[must_use]
     pub fn before(mut self, step: Step) -> Self {
         self.before.push(step);

@@ -78,6 +78,15 @@ pub(crate) fn restore_plan(
     state(&plan.state)?;
     let scope = Scope { roots: targets };
     scope.steps(&mut [&mut plan.before, &mut plan.after])?;
+    for step in &plan.before {
+        let actions = || std::iter::once(&step.action).chain(&step.undo);
+        rule(!actions().any(alters_root), || {
+            format!(
+                "the step `{}` alters a root, and what does so belongs to `after`",
+                step.id
+            )
+        })?;
+    }
     few("safeguards", &plan.safeguards)?;
     for Safeguard {
         name,
@@ -308,6 +317,18 @@ impl Scope<'_> {
         .map(drop)
         .map_err(|invalid| invalid.to_string())
     }
+}
+
+/// Whether it writes, moves or removes files elsewhere than in the scratch folder.
+fn alters_root(action: &Action) -> bool {
+    let to = match action {
+        Action::Write(write) => &write.to,
+        Action::Copy(copy) => &copy.to,
+        Action::Rename(rename) => &rename.to,
+        Action::Remove(location) => location,
+        Action::Run(_) | Action::Http(_) | Action::Wait(_) => return false,
+    };
+    matches!(to.base, Base::Root(_))
 }
 
 fn holds_secret(action: &Action) -> bool {

@@ -6,9 +6,9 @@ use super::order::sort;
 use super::{backup_plan, description, detection, members, path, restore_plan};
 use crate::bindings::exports::copal::plugin::transform;
 use crate::types::{
-    Action, BackupPlan, Base, Command, Description, Detection, Fact, Feed, Finding, Fragment,
-    HttpRequest, Intent, Location, Placement, PlacementContent, RestorePlan, Severity, Source,
-    SourceContent, Step, StreamSource, Variable, Window, WriteFile,
+    Action, BackupPlan, Base, Command, CopyEntry, Description, Detection, Fact, Feed, Finding,
+    Fragment, HttpRequest, Intent, Location, Placement, PlacementContent, RenameEntry, RestorePlan,
+    Severity, Source, SourceContent, Step, StreamSource, Variable, Window, WriteFile,
 };
 
 fn roots() -> HashSet<String> {
@@ -369,6 +369,62 @@ fn a_restore_step_id_is_unique_across_before_and_after() {
             .unwrap_err()
             .contains("two steps `a`")
     );
+}
+
+#[test]
+fn a_step_before_a_restore_works_on_files_of_the_scratch_folder_alone() {
+    let at = |base: Base, path: &str| Location {
+        base,
+        path: path.to_owned(),
+    };
+    let root = |path: &str| at(Base::Root("home".to_owned()), path);
+    let scratch = |path: &str| at(Base::Scratch, path);
+    let copy = |from: Location, to: Location| Action::Copy(CopyEntry { from, to });
+    let rename = |from: Location, to: Location| Action::Rename(RenameEntry { from, to });
+    let write = |to: Location| {
+        Action::Write(WriteFile {
+            to,
+            content: vec![],
+            mode: None,
+        })
+    };
+    let check = |before: Vec<Step>, after: Vec<Step>| {
+        let plan = RestorePlan {
+            findings: vec![],
+            safeguards: vec![],
+            before,
+            placements: vec![],
+            after,
+            state: vec![],
+        };
+        restore_plan(plan, &roots(), &HashSet::new())
+    };
+    let undone_by = |undo: &Action| Step {
+        undo: Some(undo.clone()),
+        ..step("a", Action::Run(command(&["ls"])))
+    };
+    for action in [
+        write(root("a")),
+        copy(scratch("a"), root("a")),
+        rename(root("a"), root("b")),
+        Action::Remove(root("a")),
+    ] {
+        for step in [step("a", action.clone()), undone_by(&action)] {
+            let broken = check(vec![step.clone()], vec![]).unwrap_err();
+            assert!(broken.contains("`a` alters a root"), "{broken}");
+            assert!(check(vec![], vec![step]).is_ok());
+        }
+    }
+    for action in [
+        write(scratch("a")),
+        copy(root("a"), scratch("a")),
+        rename(scratch("a"), scratch("b")),
+        Action::Remove(scratch("a")),
+    ] {
+        for step in [step("a", action.clone()), undone_by(&action)] {
+            assert!(check(vec![step], vec![]).is_ok());
+        }
+    }
 }
 
 #[test]

@@ -15,8 +15,8 @@ use rustix::process::Signal;
 
 /// What a plan for PostgreSQL asks for.
 const GRANTS: [&str; 3] = [
-    "run:psql -X -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U postgres -d * -f -",
-    "run:pg_dump --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U postgres -d *",
+    "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U postgres -d * -f -",
+    "run:pg_dump --no-password --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U postgres -d *",
     "run:sleep *",
 ];
 
@@ -348,7 +348,7 @@ fn a_drill_proves_that_the_database_can_be_restored() {
         .tempdir()
         .unwrap();
     std::fs::set_permissions(temporary.path(), PermissionsExt::from_mode(0o1777)).unwrap();
-    let psql = "run:psql -X -q -A -t -v ON_ERROR_STOP=1 -p";
+    let psql = "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p";
     let jobs = format!(
         r#"
 [repository]
@@ -1071,7 +1071,7 @@ fn a_restore_that_had_the_database_emptied_can_be_rolled_back() {
     target.run("CREATE TABLE newer (id integer PRIMARY KEY REFERENCES core_user (id))");
     let held = target.digests();
     with_metabase(scene.restore(&target, "migrate"), &h2)
-        .args(["--safety", "--grant", "run:cat"])
+        .args(["--safety", "--grant", SAFEGUARD])
         .run()
         .succeeds();
     let new = target.digests();
@@ -1081,8 +1081,8 @@ fn a_restore_that_had_the_database_emptied_can_be_rolled_back() {
     for _ in 0..2 {
         scene
             .environment
-            .copal(["rollback", "--yes", "--grant", "run:cat"])
-            .args(["--grant", GRANTS[0], "--grant", GRANTS[1]])
+            .copal(["rollback", "--yes"])
+            .args(["--grant", GRANTS[0], "--grant", SAFEGUARD])
             .run()
             .succeeds();
         assert_eq!(target.digests(), held);

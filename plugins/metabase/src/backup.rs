@@ -8,7 +8,7 @@ use copal_sdk::{
 use serde::Serialize;
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{Config, PROBE};
 use crate::facts;
 use crate::inspection::{Dialect, Inspection};
 use crate::java::{self, H2};
@@ -79,7 +79,7 @@ fn of_postgres(
 ) -> Result<BackupPlan, Failure> {
     let config = &request.config;
     let inspect = Dialect::Postgres.inspect();
-    let output = request.probe.run(&postgres.run(&inspect))?;
+    let output = request.probe.run(&postgres.run(&inspect).timeout(PROBE))?;
     let Some(inspection) = Inspection::parse(&output.stdout) else {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said
@@ -283,7 +283,7 @@ fn ask(
 ) -> Result<Option<Inspection>, Failure> {
     let path = format!("{{root:{DATA}}}/{}", copal_sdk::literal(&database.path));
     let command = tools.ask(h2::Database::new(path, []), &Dialect::H2.inspect());
-    let output = request.probe.run(&command)?;
+    let output = request.probe.run(&command.timeout(PROBE))?;
     Ok(Inspection::parse(&output.stdout))
 }
 

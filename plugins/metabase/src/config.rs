@@ -24,6 +24,8 @@ pub struct Config {
     pub psql: Vec<String>,
     /// The command that starts `pg_dump`, where it is not just `pg_dump`.
     pub pg_dump: Vec<String>,
+    /// Seconds that a command with all of the database to work on may take, such as a dump or its restore.
+    pub timeout: u32,
     /// The H2 database within the root `data`, without `.mv.db` (`MB_DB_FILE`). By default `metabase.db`, or `metabase.db/metabase.db` as in the Docker image.
     pub db_file: Option<String>,
     /// The Docker container that Metabase runs in: stopped while its data is read or replaced.
@@ -63,6 +65,7 @@ impl Default for Config {
             db_pass: None,
             psql: vec!["psql".to_owned()],
             pg_dump: vec!["pg_dump".to_owned()],
+            timeout: 86_400,
             db_file: None,
             container: None,
             unit: None,
@@ -80,6 +83,12 @@ impl Default for Config {
     }
 }
 
+/// Seconds that a question to a database may take while a plan is made.
+pub(crate) const PROBE: u32 = 120;
+
+/// The longest that a command may take: a week.
+const LONGEST: u32 = 604_800;
+
 /// The fewest characters that Metabase takes for a key.
 const SHORTEST_KEY: usize = 16;
 
@@ -95,6 +104,13 @@ impl Config {
                 "metabase.config.java",
                 "`jar` or `h2_jar` is set, but not the program that runs them",
                 "set `java` too, for example --set java=java",
+            );
+        }
+        if !(1..=LONGEST).contains(&self.timeout) {
+            return fail(
+                "metabase.config.timeout",
+                "`timeout` is not 1 to 604800 seconds",
+                "give the seconds that a dump or its restore may take",
             );
         }
         if self.psql.is_empty() || self.pg_dump.is_empty() {
@@ -196,6 +212,7 @@ mod tests {
         for (json, code) in [
             (r#"{"container":"a","unit":"b"}"#, "metabase.config.service"),
             (r#"{"jar":"metabase.jar"}"#, "metabase.config.java"),
+            (r#"{"timeout":0}"#, "metabase.config.timeout"),
             (r#"{"psql":[]}"#, "metabase.config.program"),
             (r#"{"api_url":"http://x"}"#, "metabase.config.api"),
             (r#"{"site_url":"x.example"}"#, "metabase.config.url"),

@@ -9,21 +9,23 @@ use crate::config::Config;
 use crate::layout;
 use crate::postgres::Postgres;
 
-/// Seconds that a command is given.
-const TIMEOUT: u32 = 6 * 60 * 60;
-
 /// Java with a jar that has H2 in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct H2<'a> {
     java: &'a str,
     jar: &'a str,
+    timeout: u32,
 }
 
 impl<'a> H2<'a> {
     /// The configured one.
     pub(crate) fn of(config: &'a Config) -> Option<Self> {
         let (java, jar) = config.h2()?;
-        Some(Self { java, jar })
+        Some(Self {
+            java,
+            jar,
+            timeout: config.timeout,
+        })
     }
 
     /// The command that runs this SQL, up to the first error.
@@ -51,7 +53,7 @@ impl<'a> H2<'a> {
         ];
         Command::new(words.iter().chain(more).copied())
             .stdin([literal(sql)])
-            .timeout(TIMEOUT)
+            .timeout(self.timeout)
     }
 
     /// The finding for a jar that can't open a database.
@@ -85,7 +87,7 @@ pub(crate) fn metabase(
         verb,
         path,
     ];
-    let command = postgres.for_metabase(Command::new(words).timeout(TIMEOUT));
+    let command = postgres.for_metabase(Command::new(words).timeout(config.timeout));
     Some(match config.key() {
         Some(key) => command.env("MB_ENCRYPTION_SECRET_KEY", [Fragment::secret(key)]),
         None => command,

@@ -40,12 +40,12 @@ impl Plugin for Metabase {
         )
         .root(layout::DATA, "The folder that holds metabase.db.mv.db, where the application database is H2", &[])
         .root(layout::PLUGINS, "The folder of Metabase's drivers (MB_PLUGINS_DIR)", &[])
-        .capability("run:psql -X -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "To read the application database in PostgreSQL, to pause it, to restore it")
-        .capability("run:PGPASSWORD= psql -X -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "The same with the password `db_pass`")
-        .capability("run:PGPASSFILE= psql -X -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "The same for what has to be taken back, with the password in a file")
-        .capability("run:pg_dump --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U * -d *", "To dump the application database")
+        .capability("run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "To read the application database in PostgreSQL, to pause it, to restore it")
+        .capability("run:PGPASSWORD= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "The same with the password `db_pass`")
+        .capability("run:PGPASSFILE= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U * -d * -f -", "The same for what has to be taken back, with the password in a file")
+        .capability("run:pg_dump --no-password --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U * -d *", "To dump the application database")
         .capability(
-            r#"run:PGPASSWORD= sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U * -d *"#,
+            r#"run:PGPASSWORD= sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump --no-password --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U * -d *"#,
             "To save what the target's database holds as one transaction that puts it back, where a migration may be rolled back",
         )
         .capability("run:curl --config {scratch}/read-only.curl", "To tell the Metabase at `api_url` that it is read-only")

@@ -4,9 +4,6 @@ use copal_sdk::{Command, Fragment, Location, Step, WriteFile, literal};
 
 use crate::config::{Config, Secret};
 
-/// Seconds that a command is given.
-const TIMEOUT: u32 = 6 * 60 * 60;
-
 /// The name of the file with the password, in the scratch folder.
 const PASSFILE: &str = "pgpass";
 
@@ -76,11 +73,11 @@ impl<'a> Postgres<'a> {
     }
 
     fn bare_psql(&self) -> Command {
-        let options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"].map(str::to_owned);
+        let options = ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"].map(str::to_owned);
         let program = self.config.psql.iter().map(|word| literal(word));
         let words = program.chain(options).chain(self.connection());
         let input = ["-f", "-"].map(str::to_owned);
-        Command::new(words.chain(input)).timeout(TIMEOUT)
+        Command::new(words.chain(input)).timeout(self.config.timeout)
     }
 
     /// The command that runs this SQL in one transaction.
@@ -117,6 +114,7 @@ impl<'a> Postgres<'a> {
     /// another server are others, and without comments, because only its owner may comment on an extension.
     pub(crate) fn dump(&self) -> Command {
         let options = [
+            "--no-password",
             "--no-owner",
             "--no-privileges",
             "--no-comments",
@@ -125,7 +123,7 @@ impl<'a> Postgres<'a> {
         .map(str::to_owned);
         let program = self.config.pg_dump.iter().map(|word| literal(word));
         let words = program.chain(options).chain(self.connection());
-        self.with_password(Command::new(words).timeout(TIMEOUT))
+        self.with_password(Command::new(words).timeout(self.config.timeout))
     }
 
     /// The same as a transaction that empties the database first. It ends with its `COMMIT` only where `pg_dump` succeeded, so psql puts back all of it or

@@ -4,7 +4,7 @@ use copal_sdk::h2;
 use copal_sdk::service::State as ServiceState;
 use copal_sdk::{Failure, Finding, Intent, RestorePlan, RestoreRequest, Step, Trees, literal};
 
-use crate::config::Config;
+use crate::config::{Config, PROBE};
 use crate::encryption::Check;
 use crate::facts;
 use crate::inspection::{Dialect, Inspection};
@@ -69,7 +69,7 @@ pub(crate) fn target_postgres(
 ) -> Result<Option<Inspection>, Failure> {
     let output = request
         .probe
-        .run(&postgres.run(&Dialect::Postgres.inspect()))?;
+        .run(&postgres.run(&Dialect::Postgres.inspect()).timeout(PROBE))?;
     if !output.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.lines().next().unwrap_or("psql does not say why");
@@ -108,7 +108,7 @@ pub(crate) fn target_h2(
         Some(tools) => {
             let path = format!("{{root:{DATA}}}/{}", literal(&database.path));
             let command = tools.ask(h2::Database::new(path, []), &Dialect::H2.inspect());
-            Inspection::parse(&request.probe.run(&command)?.stdout)
+            Inspection::parse(&request.probe.run(&command.timeout(PROBE))?.stdout)
         }
         None => None,
     };

@@ -144,7 +144,8 @@ fn the_description_is_complete() {
 #[test]
 fn a_running_metabase_is_paused_dumped_and_let_go_on() {
     let plan = backup(Trees::default(), &format!("{{{POSTGRES}}}"), RUNNING);
-    let psql = "psql -X -q -A -t -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -";
+    let psql =
+        "psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -";
     assert_eq!(
         show(&plan.quiesce),
         [
@@ -173,7 +174,7 @@ fn no_undo_holds_a_secret_and_no_argument_is_one() {
     assert_eq!(codes(&plan.findings), ["metabase.dump.h2"]);
     assert_eq!(
         show(&plan.quiesce).last().unwrap().as_str(),
-        "assert-read-only: PGPASSWORD= psql -X -q -A -t -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -"
+        "assert-read-only: PGPASSWORD= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p 5432 -h db.example -U mb -d metabase -f -"
     );
     assert!(
         plan.quiesce

@@ -39,7 +39,8 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Whether it writes to `table`: to `table` as a bare name or in the schema `public`, or, where `table` is written with a schema, in that one.
+    /// Whether it writes to `table`: to `table` as a bare name or in the schema `public`, or, where `table` is written with a schema, in that one. A bare
+    /// name is of the schema `public`, as in dumps by a pg_dump from before 10.3.
     pub fn concerns(&self, table: &str) -> bool {
         if !matches!(self.kind, Kind::Insert | Kind::Copy) {
             return false;
@@ -49,7 +50,7 @@ impl Statement {
         match table.strip_suffix(self.name.as_str()) {
             None => false,
             Some("") => schema.is_none_or(|schema| schema.eq_ignore_ascii_case("public")),
-            Some(written) => schema.is_some() && written.strip_suffix('.') == schema,
+            Some(written) => written.strip_suffix('.') == Some(schema.unwrap_or("public")),
         }
     }
 

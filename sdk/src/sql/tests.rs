@@ -167,6 +167,10 @@ fn a_table_is_meant_bare_or_in_public_unless_a_schema_is_named() {
     assert!(concerns(Kind::Copy, Some("public"), "apps"));
     assert!(concerns(Kind::Insert, Some("PUBLIC"), "apps"));
     assert!(concerns(Kind::Insert, Some("other"), "other.apps"));
+    assert!(concerns(Kind::Insert, None, "public.apps"));
+    assert!(concerns(Kind::Insert, Some("public"), "public.apps"));
+    assert!(!concerns(Kind::Insert, Some("other"), "public.apps"));
+    assert!(!concerns(Kind::Insert, None, "publicapps"));
     assert!(!concerns(Kind::Insert, Some("other"), "apps"));
     assert!(!concerns(Kind::Insert, None, "other.apps"));
     assert!(!concerns(Kind::Insert, None, "app"));

@@ -140,6 +140,9 @@ fn a_foundation_moves_into_a_later_release() {
     let target = scene.target();
     let kept = |target: &Foundation| (target.ccdb.digests(), target.uaadb.digests());
     let before = kept(&target);
+    let counted = "SELECT last_value, is_called FROM buildpacks_id_seq";
+    let buildpacks = target.ccdb.query(counted);
+    assert_ne!(scene.source.ccdb.query(counted), buildpacks);
     let outcome = scene.migrate(&target).arg("--json").run().succeeds().json();
     let codes = codes(&outcome);
     for code in [
@@ -166,6 +169,7 @@ fn a_foundation_moves_into_a_later_release() {
         target.ccdb.query(sequences),
         scene.source.ccdb.query(sequences)
     );
+    assert_eq!(target.ccdb.query(counted), buildpacks);
 
     let blob = |path: &str| std::fs::read_to_string(target.blobstore().join(path));
     for kind in ["droplets", "packages", "resources"] {

@@ -15,8 +15,8 @@ pub struct Loading {
     pub replaced: BTreeSet<String>,
     /// Tables whose rows in the dump are left out, spelled `TABLE` or `SCHEMA.TABLE`.
     pub left_out: BTreeSet<String>,
-    /// Sequences that the dump sets and the target lacks.
-    pub missing_sequences: BTreeSet<String>,
+    /// Sequences that the dump sets, and that stay as the target has them or that it lacks.
+    pub left_sequences: BTreeSet<String>,
 }
 
 impl Loading {
@@ -40,7 +40,7 @@ impl Editor for Loading {
             Kind::Insert | Kind::Copy => {
                 self.left_out.iter().any(|table| statement.concerns(table))
             }
-            Kind::Setval => self.missing_sequences.contains(&statement.name),
+            Kind::Setval => self.left_sequences.contains(&statement.name),
             Kind::Set | Kind::Meta => false,
             Kind::Other if self.schema => false,
             Kind::Other => {
@@ -79,7 +79,7 @@ mod tests {
             schema: false,
             replaced: set(&["a\"b", "users"]),
             left_out: set(&["schema_migrations"]),
-            missing_sequences: set(&["old_seq"]),
+            left_sequences: set(&["old_seq"]),
         };
         let dump = "\\restrict x
 SET transaction_timeout = 0;

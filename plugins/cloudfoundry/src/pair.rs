@@ -122,11 +122,7 @@ impl<'a> Pair<'a> {
             plan.findings
                 .push(Finding::error(code, message).remedy(remedy));
         };
-        let kept = |table: &str| {
-            let kept = self.database.kept().iter();
-            kept.into_iter()
-                .any(|kept| kept.strip_prefix("public.").unwrap_or(kept) == table)
-        };
+        let kept = |table: &str| is_named(self.database.kept(), table);
         let target_buildpacks = self.database.owner == Owner::CloudController
             && config.buildpacks() == Buildpacks::Target;
         let loading = &mut self.loading;
@@ -185,11 +181,20 @@ impl<'a> Pair<'a> {
             }
             loading.replaced.insert(table.name.clone());
         }
-        let sequences = self.source.sequences().iter();
-        let gone: Vec<_> = sequences
-            .filter(|sequence| !self.target.sequences().contains(sequence))
-            .cloned()
-            .collect();
+        let there = self.target.sequences();
+        let (here, gone): (Vec<_>, Vec<_>) = self
+            .source
+            .sequences()
+            .iter()
+            .partition(|sequence| there.iter().any(|there| there.name == sequence.name));
+        // A table that keeps its rows keeps counting them.
+        let kept = here.into_iter().filter(|sequence| {
+            let table = sequence.table.as_deref();
+            table.is_some_and(|table| is_named(&loading.left_out, table))
+        });
+        let kept: Vec<_> = kept.map(|sequence| sequence.name.clone()).collect();
+        loading.left_sequences.extend(kept);
+        let gone: Vec<_> = gone.iter().map(|sequence| sequence.name.clone()).collect();
         if !gone.is_empty() {
             plan.findings.push(Finding::info(
                 "cloudfoundry.schema.sequence",
@@ -199,7 +204,7 @@ impl<'a> Pair<'a> {
                 ),
             ));
         }
-        self.loading.missing_sequences.extend(gone);
+        self.loading.left_sequences.extend(gone);
         self.note_newer(plan);
     }
 
@@ -300,6 +305,13 @@ fn missing(
     columns
         .map(|column| format!("{}.{}", table.name, column.name))
         .collect()
+}
+
+/// Whether a table of the schema `public` is among those that are spelled `TABLE` or `SCHEMA.TABLE`.
+fn is_named<'a>(tables: impl IntoIterator<Item = &'a String>, table: &str) -> bool {
+    tables
+        .into_iter()
+        .any(|named| named.strip_prefix("public.").unwrap_or(named) == table)
 }
 
 /// The first few of some names.

@@ -179,7 +179,12 @@ const TABLES: &str = "(SELECT json_agg(x) FROM (SELECT t.table_name AS name, \
     FROM information_schema.columns c WHERE c.table_schema = 'public' AND c.table_name = t.table_name ORDER BY c.ordinal_position) y) AS columns \
     FROM information_schema.tables t WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE' ORDER BY t.table_name) x) AS tables";
 
-const SEQUENCES: &str = "(SELECT json_agg(sequence_name ORDER BY sequence_name) FROM information_schema.sequences WHERE sequence_schema = 'public') AS sequences";
+/// Sequences, each with the table whose column owns it.
+const SEQUENCES: &str = "(SELECT json_agg(x) FROM (SELECT s.relname AS name, t.relname AS \"table\" FROM pg_class s \
+    JOIN pg_namespace n ON n.oid = s.relnamespace AND n.nspname = 'public' \
+    LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 \
+    AND d.deptype IN ('a', 'i') \
+    LEFT JOIN pg_class t ON t.oid = d.refobjid WHERE s.relkind = 'S' ORDER BY s.relname) x) AS sequences";
 
 impl Script {
     /// The SQL, for `psql` without alignment and headings.

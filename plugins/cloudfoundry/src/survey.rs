@@ -11,7 +11,7 @@ pub(crate) struct Survey {
     /// Whether the role may do everything.
     pub(crate) superuser: bool,
     tables: Option<Vec<Table>>,
-    sequences: Option<Vec<String>>,
+    sequences: Option<Vec<Sequence>>,
     digests: Option<Vec<Digest>>,
     violations: Option<Vec<Violation>>,
     /// How many foreign keys were looked at.
@@ -44,6 +44,14 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// Whether a row must say something here: the column takes no `NULL` and has no default.
     pub(crate) required: bool,
+}
+
+/// A sequence of the schema `public`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sequence {
+    pub(crate) name: String,
+    /// The table whose column owns it.
+    pub(crate) table: Option<String>,
 }
 
 /// The rows of a table, whatever their order.
@@ -108,7 +116,7 @@ impl Survey {
         self.tables().iter().find(|table| table.name == name)
     }
 
-    pub(crate) fn sequences(&self) -> &[String] {
+    pub(crate) fn sequences(&self) -> &[Sequence] {
         self.sequences.as_deref().unwrap_or_default()
     }
 

@@ -20,10 +20,14 @@ const DUMP_IS_COMPLETE: &[u8] = b"PostgreSQL database dump complete";
 /// How a git bundle begins, up to its version.
 const BUNDLE: &[u8] = b"# v";
 
-/// The most members that one finding names.
+/// Without these an archive is no backup.
+const ESSENTIAL: [&str; 2] = ["db/database.sql.gz", "repositories"];
+
+/// The most members that are named for one fault.
 const NAMED: usize = 10;
 
-/// Lets an archive through as it is. Fails where it is damaged or cut off, itself or an archive in it; notes what it lacks.
+/// Lets an archive through as it is. Fails where it is damaged or cut off, itself or an archive in it, or where its
+/// database or repositories are not whole; notes what else it lacks.
 pub(crate) struct Inspector {
     /// The archive's path in its root.
     path: String,
@@ -31,12 +35,18 @@ pub(crate) struct Inspector {
     content: Content,
     information: Option<Information>,
     seen: Seen,
-    /// Bundles that are none, and how many there are.
-    bad_bundles: (Vec<String>, usize),
-    dumps_cut_off: Vec<String>,
+    bad_bundles: Named,
+    dumps_cut_off: Named,
     /// Not yet handed to the host.
     members: Vec<Member>,
     findings: Rc<RefCell<Vec<Finding>>>,
+}
+
+/// Members with one fault: how many there are, and the paths of the first.
+#[derive(Default)]
+struct Named {
+    paths: Vec<String>,
+    count: usize,
 }
 
 /// How the content of the member at hand is looked at.
@@ -67,8 +77,8 @@ impl Inspector {
             content: Content::Ignored,
             information: None,
             seen: Seen::default(),
-            bad_bundles: (Vec::new(), 0),
-            dumps_cut_off: Vec::new(),
+            bad_bundles: Named::default(),
+            dumps_cut_off: Named::default(),
             members: Vec::new(),
             findings,
         }
@@ -116,7 +126,7 @@ impl Inspector {
                 if let Inside::Dump(tail) = file.inner()
                     && !holds(tail, DUMP_IS_COMPLETE)
                 {
-                    self.dumps_cut_off.push(path);
+                    self.dumps_cut_off.add(path);
                 }
             }
             Content::Tar(path, reader) => {
@@ -124,35 +134,17 @@ impl Inspector {
             }
             Content::Bundle(path, beginning) => {
                 if !beginning.starts_with(BUNDLE) {
-                    let (paths, count) = &mut self.bad_bundles;
-                    *count += 1;
-                    if paths.len() < NAMED {
-                        paths.push(path);
-                    }
+                    self.bad_bundles.add(path);
                 }
             }
         }
         Ok(())
     }
 
-    fn report(&self, information: &Information) {
+    /// Says what the archive leaves out. Fails where its database or repositories are not whole.
+    fn report(&self, information: &Information) -> Result<(), Failure> {
         let mut findings = self.findings.borrow_mut();
         let at = join(BACKUPS, &self.path);
-        let missing = self.seen.missing(information);
-        if !missing.is_empty() {
-            findings.push(
-                Finding::warning(
-                    "gitlab.archive.missing",
-                    format!(
-                        "The archive of GitLab {} lacks {}, which it does not say that it left out. GitLab packs an archive also where a part of the backup failed.",
-                        information.version,
-                        missing.join(", ")
-                    ),
-                )
-                .remedy("Look at what GitLab said when it made the archive, and make another.")
-                .at(&at),
-            );
-        }
         if !information.skipped.is_empty() {
             findings.push(
                 Finding::info(
@@ -165,32 +157,57 @@ impl Inspector {
                 .at(&at),
             );
         }
-        if !self.dumps_cut_off.is_empty() {
+        let missing = self.seen.missing(information);
+        let lacks = format!(
+            "archive of GitLab {} lacks {}, which it does not say that it left out; GitLab packs an archive also where a part of the backup failed",
+            information.version,
+            missing.join(", ")
+        );
+        let faults = [
+            (
+                missing.iter().any(|member| ESSENTIAL.contains(member)),
+                "gitlab.archive.missing",
+                format!("the {lacks}"),
+            ),
+            (
+                self.dumps_cut_off.count > 0,
+                "gitlab.archive.database",
+                format!(
+                    "{} of the dumps do not end as PostgreSQL ends one, so part of the database may be missing: {}",
+                    self.dumps_cut_off.count,
+                    self.dumps_cut_off.paths.join(", ")
+                ),
+            ),
+            (
+                self.bad_bundles.count > 0,
+                "gitlab.archive.bundle",
+                format!(
+                    "{} of the repositories are no git bundles: {}",
+                    self.bad_bundles.count,
+                    self.bad_bundles.paths.join(", ")
+                ),
+            ),
+        ];
+        let remedy = "Look at what GitLab said when it made the archive, and make another.";
+        if let Some((_, code, message)) = faults.into_iter().find(|(is, ..)| *is) {
+            return Err(Failure::corrupt(code, message).remedy(remedy));
+        }
+        if !missing.is_empty() {
             findings.push(
-                Finding::warning(
-                    "gitlab.archive.database",
-                    format!(
-                        "{} does not end as PostgreSQL ends a dump, so part of the database may be missing.",
-                        self.dumps_cut_off.join(", ")
-                    ),
-                )
-                .remedy("Look at what GitLab said when it made the archive, and make another.")
-                .at(&at),
+                Finding::warning("gitlab.archive.missing", format!("The {lacks}."))
+                    .remedy(remedy)
+                    .at(&at),
             );
         }
-        let (paths, count) = &self.bad_bundles;
-        if *count > 0 {
-            findings.push(
-                Finding::warning(
-                    "gitlab.archive.bundle",
-                    format!(
-                        "{count} of the repositories are no git bundles: {}.",
-                        paths.join(", ")
-                    ),
-                )
-                .remedy("Look at what GitLab said when it made the archive, and make another.")
-                .at(&at),
-            );
+        Ok(())
+    }
+}
+
+impl Named {
+    fn add(&mut self, path: String) {
+        self.count += 1;
+        if self.paths.len() < NAMED {
+            self.paths.push(path);
         }
     }
 }
@@ -237,8 +254,7 @@ impl Filter for Inspector {
         let Some(information) = &self.information else {
             return Err(information::absent(&self.path));
         };
-        self.report(information);
-        Ok(())
+        self.report(information)
     }
 
     fn members(&mut self) -> Vec<Member> {

@@ -45,7 +45,7 @@ pub struct Config {
 
     /// `db_encryption_key` of the Cloud Controller. A backup with it proves that it is the right one; a restore that the target has the same.
     pub db_encryption_key: Option<Secret>,
-    /// The system domain, where the shared domains alone do not tell it.
+    /// The system domain, where it is not the first of the shared domains.
     pub system_domain: Option<String>,
 
     /// Steps that keep the foundation from being written to, such as those that stop the Cloud Controller, each with what takes it back.

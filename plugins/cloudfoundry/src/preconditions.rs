@@ -22,11 +22,7 @@ pub(crate) fn domain(
         Some(domain) => Some(domain.clone()),
         None => request.facts.get(facts::SYSTEM_DOMAIN)?,
     };
-    let same = match &named {
-        Some(domain) => source.contains(domain) && target.contains(domain),
-        None => source.iter().any(|domain| target.contains(domain)),
-    };
-    if !same {
+    if !is_same(named.as_deref(), source, target) {
         let named = named
             .map(|domain| format!("; the system domain is {domain}"))
             .unwrap_or_default();
@@ -51,6 +47,16 @@ pub(crate) fn domain(
         );
     }
     Ok(())
+}
+
+/// Whether the target serves the system domain: the one that was `named`, else the first of the source's, which its installation made. Domains for
+/// containers, such as `apps.internal`, are the same everywhere.
+fn is_same(named: Option<&str>, source: &[String], target: &[String]) -> bool {
+    let has = |domains: &[String], wanted: &str| domains.iter().any(|domain| domain == wanted);
+    let first = || source.iter().find(|domain| !domain.ends_with(".internal"));
+    named
+        .or_else(|| first().map(String::as_str))
+        .is_some_and(|domain| has(source, domain) && has(target, domain))
 }
 
 /// Checks that the target opens what the source has encrypted.
@@ -137,5 +143,30 @@ pub(crate) fn buildpacks(
             )
             .remedy("Upload them with `cf create-buildpack`, or set `buildpacks=source`."),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_domain_is_the_one_named_or_the_sources_first() {
+        let same = |named, source: &[&str], target: &[&str]| {
+            let domains = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+            let (source, target): (Vec<_>, Vec<_>) = (domains(source), domains(target));
+            is_same(named, &source, &target)
+        };
+        let source = ["apps.internal", "a.example", "shared.example"];
+        assert!(same(None, &source, &["a.example"]));
+        assert!(!same(
+            None,
+            &source,
+            &["b.example", "apps.internal", "shared.example"]
+        ));
+        assert!(same(Some("shared.example"), &source, &["shared.example"]));
+        assert!(!same(Some("b.example"), &source, &["b.example"]));
+        assert!(!same(None, &["apps.internal"], &["apps.internal"]));
+        assert!(!same(None, &[], &[]));
     }
 }

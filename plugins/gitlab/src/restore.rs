@@ -1,6 +1,7 @@
 //! Plans a restore: what refuses it, what is put in place for whom, and what GitLab does then.
 
 mod archives;
+mod staging;
 mod volume;
 
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 use copal_sdk::service::State as Running;
 use copal_sdk::{Action, Failure, Finding, Location, Placement, Severity, Step, Tree};
 
-use super::{RESTORE_STEP, Restore, chosen};
+use super::{RESTORE_STEP, Restore, chosen, staging};
 use crate::archive::information::Information;
 use crate::archive::selection::Selection;
 use crate::archive::{INFORMATION, SUFFIX, owners, tasks, time};
@@ -111,12 +111,20 @@ impl Restore<'_> {
             );
             return Ok(());
         }
-        let entries = target.list("")?;
-        let left = entries.iter().map(|entry| entry.name());
-        let left: Vec<&str> = left.filter(|name| tasks::is_staging(name)).collect();
+        if let Some(volume) = staging::is_volume(target)? {
+            self.tell(volume);
+            return Ok(());
+        }
+        let mut left = target.list("")?;
+        left.retain(|entry| tasks::is_staging(entry.name()));
         if left.is_empty() {
             return Ok(());
         }
+        if let Some(refusal) = staging::in_use(target, &left, self.request.now)? {
+            self.tell(refusal);
+            return Ok(());
+        }
+        let left: Vec<&str> = left.iter().map(|entry| entry.name()).collect();
         self.tell(
             Finding::warning(
                 "gitlab.staging.leftover",

@@ -196,7 +196,8 @@ impl Placing {
         })
     }
 
-    /// What GitLab asks of the entries of a data volume. `chmod ug+rX,o-rwx` and `g+s` on folders are its own advice for repositories.
+    /// What GitLab asks of the entries of a data volume. `chmod ug+rwX,o-rwx` and `g+s` on folders are its own advice for repositories; git never changes an
+    /// object, and writes it for nobody to write to.
     fn of_volume(&self, layout: Layout, git: Git, entry: &Entry) -> Change {
         let path = entry.path.as_str();
         let is_in = |folder: &str| path == folder || beneath(path, folder).is_some();
@@ -221,7 +222,8 @@ impl Placing {
             (true, true, _) => Some((entry.mode | 0o2770) & 0o2770),
             (true, _, true) => {
                 let run = if entry.mode & 0o100 == 0 { 0 } else { 0o110 };
-                Some((entry.mode | 0o440 | run) & 0o770)
+                let may = if is_object(path) { 0o440 } else { 0o660 };
+                Some((entry.mode | may | run) & 0o770)
             }
             _ => None,
         };
@@ -231,6 +233,12 @@ impl Placing {
             ..Change::none()
         }
     }
+}
+
+/// Whether a path within the repositories is one of a repository's objects.
+fn is_object(path: &str) -> bool {
+    let within = path.split_once(".git/").map(|(_, within)| within);
+    within.is_some_and(|path| path.starts_with("objects/"))
 }
 
 /// An owner by numbers alone: a name would be looked up on this host, where git is another than in a container.

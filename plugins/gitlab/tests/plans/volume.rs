@@ -31,6 +31,7 @@ pub(crate) fn sameersbn_volume() -> MemoryTree {
         ),
         file(&format!("{REPOSITORY}/objects/aa/bb"), 0o444, "blob"),
         file(&format!("{REPOSITORY}/hooks/update"), 0o755, "#!/bin/sh\n"),
+        file(&format!("{REPOSITORY}/refs/objects/x"), 0o444, "aabb\n"),
         directory("repositories/@pools/aa", 0o2770),
         directory("repositories/@snippets/aa", 0o2770),
         directory("uploads", 0o700),
@@ -208,9 +209,10 @@ fn a_restored_volume_belongs_to_the_targets_git() {
     let git = |mode| (998, 997, mode, String::new());
     assert_eq!(of("repositories"), git(0o2770));
     assert_eq!(of("repositories/@hashed"), git(0o2770));
-    assert_eq!(of(&format!("{REPOSITORY}/HEAD")), git(0o640));
+    assert_eq!(of(&format!("{REPOSITORY}/HEAD")), git(0o660));
     assert_eq!(of(&format!("{REPOSITORY}/objects/aa/bb")), git(0o440));
-    assert_eq!(of(&format!("{REPOSITORY}/hooks/update")), git(0o750));
+    assert_eq!(of(&format!("{REPOSITORY}/hooks/update")), git(0o770));
+    assert_eq!(of(&format!("{REPOSITORY}/refs/objects/x")), git(0o660));
     assert_eq!(of("uploads"), git(0o700));
     assert_eq!(of("uploads/-/a.png"), git(0o644));
     assert_eq!(of("ssh/ssh_host_rsa_key"), (0, 0, 0o600, String::new()));

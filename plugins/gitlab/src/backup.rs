@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use copal_sdk::service::State as Running;
-use copal_sdk::{BackupPlan, BackupRequest, Failure, Finding, Source, Step, Tree};
+use copal_sdk::{BackupPlan, BackupRequest, Command, Failure, Finding, Source, Step, Tree};
 use serde_json::json;
 
 use crate::archive::information::Information;
 use crate::archive::selection::{Selection, archives, choose};
-use crate::archive::{SUFFIX, backup_name};
+use crate::archive::{INFORMATION, SUFFIX, backup_name};
 use crate::config::{Config, Every, Kind};
 use crate::facts;
 use crate::installation::Installation;
@@ -91,6 +91,14 @@ fn save_archives(
             "Have GitLab make a backup archive",
             installation.create(),
         ));
+        if backups.list("")?.is_empty() {
+            // Of an empty folder no pass is asked.
+            plan.quiesce.push(Step::new(
+                "see-archive",
+                "See that the archive is in the folder `backups`",
+                see_archive(),
+            ));
+        }
         let names = there.iter().filter_map(backup_name);
         return Ok(Selection::AllBut(names.map(str::to_owned).collect()));
     }
@@ -117,6 +125,13 @@ fn save_archives(
         );
     }
     Ok(Selection::These(chosen))
+}
+
+/// Fails where no archive is in the folder of backups.
+fn see_archive() -> Command {
+    let included = format!("--include=*{SUFFIX}");
+    let folder = format!("{{root:{BACKUPS}}}");
+    Command::new(["grep", "-rqF", &included, INFORMATION, &folder])
 }
 
 /// What an archive says of itself, before it is read as a whole.

@@ -68,6 +68,7 @@ impl Plugin for Gitlab {
             "run:docker exec --user git * bundle exec rake gitlab:backup:create RAILS_ENV=production",
             "To have GitLab make an archive (`create`) in sameersbn's image",
         )
+        .capability("run:grep -rqF --include=*_gitlab_backup.tar backup_information.yml *", "To see that the archive is there (`create` into an empty folder)")
         .capability(
             "run:docker exec * gitlab-backup restore BACKUP=* force=yes FORCE=yes GITLAB_ASSUME_YES=1",
             "To run GitLab's own restore (`restore`)",

@@ -13,9 +13,6 @@ use crate::archive::selection::Selection;
 use crate::archive::{SUFFIX, backup_name};
 use crate::layout::{BACKUPS, DATA, Layout, beneath};
 
-/// More entries than one call brings.
-const WHOLE_CALL: usize = 1_024;
-
 /// What a plan hands to its passes.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum State {
@@ -64,6 +61,8 @@ pub struct Git {
 pub struct GitlabPass {
     state: State,
     findings: Rc<RefCell<Vec<Finding>>>,
+    /// Whether the archive that GitLab was to make is there, once the folder of backups was looked at, which one pass alone does.
+    made: Option<bool>,
 }
 
 impl Pass for GitlabPass {
@@ -73,24 +72,21 @@ impl Pass for GitlabPass {
         Ok(Self {
             state,
             findings: Rc::default(),
+            made: None,
         })
     }
 
     fn classify(&mut self, root: &str, entry: &Entry) -> Result<Verdict, Failure> {
         Ok(match &self.state {
-            State::Backup(saving) => saving.verdict(root, entry),
+            State::Backup(saving) => {
+                let verdict = saving.verdict(root, entry);
+                if root == BACKUPS && matches!(saving.archives, Some(Selection::AllBut(_))) {
+                    *self.made.get_or_insert(false) |= verdict != Verdict::Skip;
+                }
+                verdict
+            }
             State::Restore(placing) => placing.verdict(root, entry),
         })
-    }
-
-    fn classify_batch(&mut self, root: &str, entries: &[Entry]) -> Result<Vec<Verdict>, Failure> {
-        if let State::Backup(saving) = &self.state {
-            saving.expect_new(root, entries)?;
-        }
-        entries
-            .iter()
-            .map(|entry| self.classify(root, entry))
-            .collect()
     }
 
     fn open(&mut self, root: &str, entry: &Entry) -> Result<Box<dyn Filter>, Failure> {
@@ -114,6 +110,13 @@ impl Pass for GitlabPass {
     }
 
     fn finish(self) -> Result<Vec<Finding>, Failure> {
+        if self.made == Some(false) {
+            return Err(Failure::missing(
+                "gitlab.create.none",
+                format!("GitLab said that it made an archive, but there is no new *{SUFFIX}"),
+            )
+            .remedy("give the folder that GitLab writes its backups to as the root `backups`"));
+        }
         Ok(self.findings.take())
     }
 }
@@ -140,24 +143,6 @@ impl Saving {
         let emptied = layout.emptied().iter();
         let mut emptied = emptied.filter_map(|folder| beneath(path, folder));
         gitaly || emptied.any(|path| !path.contains('/'))
-    }
-
-    /// Fails where GitLab was to make an archive and there is none.
-    fn expect_new(&self, root: &str, entries: &[Entry]) -> Result<(), Failure> {
-        let (BACKUPS, Some(archives @ Selection::AllBut(_))) = (root, &self.archives) else {
-            return Ok(());
-        };
-        let mut names = entries.iter().filter_map(backup_name);
-        let at_top = entries.iter().all(|entry| !entry.path.contains('/'));
-        let whole = at_top && entries.len() < WHOLE_CALL;
-        if whole && !names.any(|name| archives.holds(name)) {
-            return Err(Failure::missing(
-                "gitlab.create.none",
-                format!("GitLab said that it made an archive, but there is no new *{SUFFIX}"),
-            )
-            .remedy("give the folder that GitLab writes its backups to as the root `backups`"));
-        }
-        Ok(())
     }
 }
 

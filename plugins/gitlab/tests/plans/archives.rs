@@ -4,7 +4,7 @@ use std::io::{Cursor, Read, Write};
 
 use copal_plugin_gitlab::GitlabPass;
 use copal_sdk::testing::{FakeProbe, MemoryTree, filter_all_chunkings, run_pass};
-use copal_sdk::{Direction, Failure, Filter, Finding, Member, Pass, Tree, Verdict};
+use copal_sdk::{Direction, Failure, Filter, Finding, Kind, Member, Pass, Tree, Verdict};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -67,6 +67,23 @@ pub(crate) fn added(content: &[u8], path: &str, bytes: &[u8]) -> Vec<u8> {
     [&whole[..whole.len() - 1_024], &more.into_inner().unwrap()].concat()
 }
 
+/// A sample whose dump ends as PostgreSQL ends one: those of the samples are one statement.
+pub(crate) fn whole(sample: &[u8]) -> Vec<u8> {
+    remade(sample, |path, content| match path {
+        "db/database.sql.gz" => Some(gzip(
+            b"x;\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict k\n",
+        )),
+        _ => Some(content),
+    })
+}
+
+/// A folder with both archives, and what should not be saved.
+fn folder() -> MemoryTree {
+    backups()
+        .file(&file(OLD_NAME), whole(OLD))
+        .file(&file(NEW_NAME), whole(NEW))
+}
+
 pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(content).unwrap();
@@ -75,7 +92,7 @@ pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_newest_archive_is_saved_by_default_and_nothing_else() {
-    let tree = backups();
+    let tree = folder();
     let newest = plan(&tree, "{}");
     assert!(errors(&newest.findings).is_empty());
     finding(&newest.findings, "gitlab.archives.left-out");
@@ -103,10 +120,43 @@ fn a_new_archive_is_made_and_saved_alone() {
         words(&plan.quiesce),
         ["docker exec gl gitlab-backup create"]
     );
-    let (kept, _) = saved(&backups(), &plan);
+    let (kept, _) = saved(&folder(), &plan);
     assert_eq!(kept.paths(), [file(NEW_NAME)]);
     let none = run_pass::<GitlabPass>(&one(OLD_NAME, OLD), Direction::Backup, &plan.state);
     assert_eq!(none.unwrap_err().code, "gitlab.create.none");
+}
+
+#[test]
+fn an_archive_that_was_not_made_is_missed_also_among_thousands_of_files() {
+    let probe = omnibus("15.1.0");
+    let plan =
+        |tree: MemoryTree| backup(tree, &probe, r#"{"create":true,"container":"gl"}"#).unwrap();
+    let state = plan(one(OLD_NAME, OLD)).state;
+    let many: Vec<_> = (0..3_000)
+        .map(|number| node(&format!("{number}.log"), Kind::File, 0o600, 0, 0))
+        .collect();
+    let made = node(&file(NEW_NAME), Kind::File, 0o600, 998, 997);
+    let finish = |batches: &[&[copal_sdk::Entry]]| {
+        let state = serde_json::from_slice(&state).unwrap();
+        let mut pass = GitlabPass::start(Direction::Backup, state).unwrap();
+        for batch in batches {
+            pass.classify_batch("backups", batch).unwrap();
+        }
+        pass.finish().map_err(|failure| failure.code)
+    };
+    let (first, rest) = many.split_at(1_024);
+    let none = finish(&[first, rest]);
+    assert_eq!(none.unwrap_err(), "gitlab.create.none");
+    finish(&[first, std::slice::from_ref(&made), rest]).unwrap();
+    // A worker that only reads files looks at no folder.
+    finish(&[]).unwrap();
+
+    // Of an empty folder no pass is asked.
+    let steps = words(&plan(MemoryTree::new("backups")).quiesce);
+    assert_eq!(
+        steps[1],
+        "grep -rqF --include=*_gitlab_backup.tar backup_information.yml {root:backups}"
+    );
 }
 
 #[test]
@@ -123,10 +173,10 @@ fn a_folder_without_archives_is_refused() {
 
 #[test]
 fn members_are_handed_to_the_host_where_their_content_lies() {
-    for (content, count) in [(OLD, 8), (NEW, 11)] {
-        let (members, _) = inspect(content, 1_000).unwrap();
+    for (content, count) in [(whole(OLD), 8), (whole(NEW), 11)] {
+        let (members, _) = inspect(&content, 1_000).unwrap();
         assert_eq!(members.len(), count);
-        let mut archive = tar::Archive::new(content);
+        let mut archive = tar::Archive::new(&content[..]);
         let files = archive.entries().unwrap().map(Result::unwrap);
         let files = files.filter(|entry| entry.header().entry_type().is_file());
         for (member, file) in members.iter().zip(files) {
@@ -141,26 +191,19 @@ fn members_are_handed_to_the_host_where_their_content_lies() {
 
 #[test]
 fn what_an_archive_lacks_is_named_by_its_version() {
-    let (_, findings) = inspect(OLD, 4_096).unwrap();
-    // The samples' dumps are one statement without an end.
-    assert_eq!(warnings(&findings), ["gitlab.archive.database"]);
-    let (_, findings) = inspect(NEW, 4_096).unwrap();
-    assert_eq!(
-        warnings(&findings),
-        ["gitlab.archive.missing", "gitlab.archive.database"]
-    );
+    let (_, findings) = inspect(&whole(OLD), 4_096).unwrap();
+    assert!(warnings(&findings).is_empty());
+    let (_, findings) = inspect(&whole(NEW), 4_096).unwrap();
+    assert_eq!(warnings(&findings), ["gitlab.archive.missing"]);
     let message = &finding(&findings, "gitlab.archive.missing").message;
     assert!(
         message.contains("terraform_state.tar.gz, packages.tar.gz"),
         "{message}"
     );
 
-    let without = remade(OLD, |path, content| match path {
+    let without = remade(&whole(OLD), |path, content| match path {
         "uploads.tar.gz" | "artifacts.tar.gz" => None,
         "backup_information.yml" => Some(b":gitlab_version: 13.0.6\n:skipped: uploads\n".to_vec()),
-        "db/database.sql.gz" => Some(gzip(
-            b"x;\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict k\n",
-        )),
         _ => Some(content),
     });
     let (_, findings) = inspect(&without, 4_096).unwrap();
@@ -178,17 +221,55 @@ fn what_an_archive_lacks_is_named_by_its_version() {
 }
 
 #[test]
-fn a_repository_that_is_no_bundle_is_named() {
-    let broken = remade(OLD, |path, content| match path.ends_with(".bundle") {
-        true => Some(b"fatal: not a git repository".to_vec()),
-        false => Some(content),
-    });
-    let (_, findings) = inspect(&broken, 4_096).unwrap();
-    assert!(
-        finding(&findings, "gitlab.archive.bundle")
-            .message
-            .contains("repositories/@hashed/4e/07/")
+fn an_archive_without_a_whole_database_and_all_repositories_fails() {
+    let fails = |archive: &[u8], code: &str, named: &str| {
+        let failure = inspect(archive, 4_096).unwrap_err();
+        assert_eq!(failure.code, code);
+        assert!(failure.message.contains(named), "{failure}");
+    };
+    let without = |folder: &str| {
+        remade(&whole(OLD), |path, content| {
+            (!path.starts_with(folder)).then_some(content)
+        })
+    };
+    fails(
+        &without("db"),
+        "gitlab.archive.missing",
+        "lacks db/database.sql.gz,",
     );
+    fails(
+        &without("repositories"),
+        "gitlab.archive.missing",
+        "lacks repositories,",
+    );
+    // The samples' dumps are one statement without an end.
+    fails(
+        OLD,
+        "gitlab.archive.database",
+        "1 of the dumps do not end as PostgreSQL ends one",
+    );
+    let broken = remade(&whole(OLD), |path, content| {
+        match path.ends_with(".bundle") {
+            true => Some(b"fatal: not a git repository".to_vec()),
+            false => Some(content),
+        }
+    });
+    fails(
+        &broken,
+        "gitlab.archive.bundle",
+        "repositories/@hashed/4e/07/",
+    );
+}
+
+#[test]
+fn of_many_faulty_members_the_first_are_named() {
+    let mut archive = whole(OLD);
+    for number in 0..30 {
+        archive = added(&archive, &format!("db/{number}.sql.gz"), &gzip(b"cut off"));
+    }
+    let failure = inspect(&archive, 4_096).unwrap_err();
+    assert!(failure.message.starts_with("30 of the dumps"), "{failure}");
+    assert_eq!(failure.message.matches(".sql.gz").count(), 10, "{failure}");
 }
 
 #[test]
@@ -293,15 +374,13 @@ fn filter() -> Box<dyn Filter> {
 fn an_archive_is_saved_as_it_is_however_it_is_cut() {
     // Without its padding it is short enough for every cut.
     let short = &OLD[..OLD.len().min(11_264)];
-    let whole = remade(OLD, |path, content| {
-        let kept = [
-            "backup_information.yml",
-            "uploads.tar.gz",
-            "db/database.sql.gz",
-        ];
-        kept.contains(&path).then_some(content)
+    let skipped = b":gitlab_version: 13.0.6\n:skipped: repositories\n";
+    let archive = remade(&whole(OLD), |path, content| match path {
+        "backup_information.yml" => Some(skipped.to_vec()),
+        "uploads.tar.gz" | "db/database.sql.gz" => Some(content),
+        _ => None,
     });
-    assert_eq!(filter_all_chunkings(filter, &whole).unwrap(), whole);
+    assert_eq!(filter_all_chunkings(filter, &archive).unwrap(), archive);
     assert!(filter_all_chunkings(filter, &short[..3_000]).is_err());
 }
 

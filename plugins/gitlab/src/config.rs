@@ -1,7 +1,7 @@
 //! What the operator configures.
 
-use copal_sdk::Failure;
 use copal_sdk::service::Service;
+use copal_sdk::{Failure, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub struct Config {
     pub git: Option<String>,
     /// The target's version, where it can't be asked, such as `17.2.1-ee`.
     pub target_version: Option<String>,
+    /// You have seen yourself what of the target can't be looked at before `restore`: that it has the source's secrets, that Gitaly runs, and that its
+    /// folders are git's.
+    pub target_checked: bool,
     /// Give everything within the restored archives, and within the archives in them, to the target's git user too. Only needed where root unpacks them.
     pub normalise: bool,
     /// Put the snapshot's root `config` in place also where the target has secrets of its own.
@@ -136,6 +139,14 @@ impl Config {
                 "`git` is not two numbers with a colon",
             )
             .remedy("give the numbers of the target's user and group, such as 998:998")),
+        }
+    }
+
+    /// How bad it is that something of the target can't be seen: GitLab's own restore replaces a database before it fails.
+    pub(crate) fn unseen(&self, answered_for: bool) -> Severity {
+        match self.restore && !answered_for {
+            true => Severity::Error,
+            false => Severity::Warning,
         }
     }
 

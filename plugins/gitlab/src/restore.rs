@@ -82,7 +82,8 @@ impl Restore<'_> {
         let source: CheckValues = request.facts.get(facts::SECRETS)?.unwrap_or_default();
         let config = request.targets.get(CONFIG);
         let target = secrets::check_values(config, &self.installation, request.probe)?;
-        let findings = secrets::compare(&source, &target);
+        let unseen = request.config.unseen(request.config.target_checked);
+        let findings = secrets::compare(&source, &target, unseen);
         self.plan.findings.extend(findings);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use copal_sdk::{Command, Failure, Finding, Probe, Tree, literal};
+use copal_sdk::{Command, Failure, Finding, Probe, Severity, Tree, literal};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -152,8 +152,12 @@ fn check_value(name: &str, secret: &str) -> String {
         .collect()
 }
 
-/// What it means for a restore that the target has these secrets and the source had those.
-pub(crate) fn compare(source: &CheckValues, target: &CheckValues) -> Vec<Finding> {
+/// What it means for a restore that the target has these secrets and the source had those; `unseen` is how bad it is that either could not be seen.
+pub(crate) fn compare(
+    source: &CheckValues,
+    target: &CheckValues,
+    unseen: Severity,
+) -> Vec<Finding> {
     if source.is_empty() || target.is_empty() {
         let side = if source.is_empty() {
             "source"
@@ -161,11 +165,14 @@ pub(crate) fn compare(source: &CheckValues, target: &CheckValues) -> Vec<Finding
             "target"
         };
         return vec![
-            Finding::warning(
-                "gitlab.secrets.unknown",
-                format!("The secrets of the {side} could not be seen, so whether the target can read the restored database is not known."),
-            )
-            .remedy("Make sure that the target has the source's gitlab-secrets.json, or the same GITLAB_SECRETS_… variables. Set `container`, or give /etc/gitlab as the root `config`, to have them compared."),
+            Finding {
+                severity: unseen,
+                ..Finding::info(
+                    "gitlab.secrets.unknown",
+                    format!("The secrets of the {side} could not be seen, so whether the target can read the restored database is not known."),
+                )
+            }
+            .remedy("Make sure that the target has the source's gitlab-secrets.json, or the same GITLAB_SECRETS_… variables. Set `container`, or give /etc/gitlab as the root `config`, to have them compared; or set `target_checked=true` once you have compared them."),
         ];
     }
     let mut findings = Vec::new();
@@ -206,8 +213,6 @@ pub(crate) fn compare(source: &CheckValues, target: &CheckValues) -> Vec<Finding
 
 #[cfg(test)]
 mod tests {
-    use copal_sdk::Severity;
-
     use super::*;
 
     #[test]
@@ -245,7 +250,7 @@ mod tests {
         };
         let source = secrets(&[("db_key_base", "1"), ("secret_key_base", "2")]);
         let severities = |target: &[(&str, &str)]| -> Vec<Severity> {
-            let findings = compare(&source, &secrets(target));
+            let findings = compare(&source, &secrets(target), Severity::Error);
             findings.iter().map(|finding| finding.severity).collect()
         };
         assert_eq!(
@@ -257,6 +262,6 @@ mod tests {
             [Severity::Error]
         );
         assert_eq!(severities(&[("db_key_base", "1")]), [Severity::Warning]);
-        assert_eq!(severities(&[]), [Severity::Warning]);
+        assert_eq!(severities(&[]), [Severity::Error]);
     }
 }

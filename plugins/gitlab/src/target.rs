@@ -1,6 +1,6 @@
 //! What the target is: its user git, its version, whether what a restore needs runs.
 
-use copal_sdk::{Command, Failure, Finding, Probe, Tree};
+use copal_sdk::{Command, Failure, Finding, Probe, Severity, Tree};
 
 use crate::config::{Config, Kind};
 use crate::installation::Installation;
@@ -71,14 +71,22 @@ pub(crate) fn version(
     layout::version(&output.text()).map(str::to_owned)
 }
 
-/// What the target's version means for something that GitLab `wanted` made. GitLab itself compares the whole text, edition included.
-pub(crate) fn compare_versions(wanted: &str, target: Option<&str>) -> Option<Finding> {
+/// What the target's version means for something that GitLab `wanted` made; `unseen` is how bad it is that it is not known. GitLab itself compares the
+/// whole text, edition included.
+pub(crate) fn compare_versions(
+    wanted: &str,
+    target: Option<&str>,
+    unseen: Severity,
+) -> Option<Finding> {
     let Some(target) = target else {
         return Some(
-            Finding::warning(
-                "gitlab.target.unknown-version",
-                format!("The target has to be GitLab {wanted}, the same release and edition; what it is could not be found out."),
-            )
+            Finding {
+                severity: unseen,
+                ..Finding::info(
+                    "gitlab.target.unknown-version",
+                    format!("The target has to be GitLab {wanted}, the same release and edition; what it is could not be found out."),
+                )
+            }
             .remedy("Set `container` or `unit` so that it can be asked, or `target_version` to what you know."),
         );
     };
@@ -115,19 +123,40 @@ pub(crate) fn compare_versions(wanted: &str, target: Option<&str>) -> Option<Fin
 }
 
 /// The finding where Gitaly does not run: GitLab's restore then fails when it comes to the repositories, with the database already replaced.
-pub(crate) fn gitaly(installation: &Installation, probe: &dyn Probe) -> Option<Finding> {
-    let output = probe
-        .run(&installation.supervise("status", "gitaly"))
-        .ok()?;
-    let text = output.text();
-    let runs = output.success() && (text.starts_with("run:") || text.contains("RUNNING"));
-    (!runs).then(|| {
-        Finding::error(
-            "gitlab.target.gitaly",
-            "Gitaly does not run on the target, and GitLab's restore would fail at the repositories, with the database already replaced.",
-        )
-        .remedy("Start the target's GitLab, wait until Gitaly runs, and look at its log if it does not.")
-    })
+pub(crate) fn gitaly(
+    installation: &Installation,
+    probe: &dyn Probe,
+    unseen: Severity,
+) -> Option<Finding> {
+    let (severity, what) = match probe.run(&installation.supervise("status", "gitaly")) {
+        Err(failure) => (
+            unseen,
+            format!(
+                "Whether Gitaly runs on the target could not be seen ({}); if not,",
+                failure.message
+            ),
+        ),
+        Ok(output) => {
+            let text = output.text();
+            if output.success() && (text.starts_with("run:") || text.contains("RUNNING")) {
+                return None;
+            }
+            (
+                Severity::Error,
+                "Gitaly does not run on the target, and".to_owned(),
+            )
+        }
+    };
+    Some(
+        Finding {
+            severity,
+            ..Finding::info(
+                "gitlab.target.gitaly",
+                format!("{what} GitLab's restore would fail at the repositories, with the database already replaced."),
+            )
+        }
+        .remedy("Start the target's GitLab, wait until Gitaly runs, and look at its log if it does not; set `target_checked=true` where it can't be asked and you know that it runs."),
+    )
 }
 
 /// The code of the finding for folders that are not git's.
@@ -151,8 +180,12 @@ fn folders(installation: &Installation) -> [&'static str; 4] {
     }
 }
 
-/// The finding for folders that are not git's, as after a copy with `cp -R`.
-pub(crate) fn foreign_folders(installation: &Installation, probe: &dyn Probe) -> Option<Finding> {
+/// The finding for folders that are not git's, as after a copy with `cp -R`. A folder that is not there is nobody's: GitLab makes it.
+pub(crate) fn foreign_folders(
+    installation: &Installation,
+    probe: &dyn Probe,
+    unseen: Severity,
+) -> Option<Finding> {
     let [one, two, three, four] = folders(installation);
     let words = [
         "find",
@@ -166,8 +199,33 @@ pub(crate) fn foreign_folders(installation: &Installation, probe: &dyn Probe) ->
         "-user",
         "git",
     ];
-    let output = probe.run(&installation.exec(&words)).ok()?;
-    let text = output.text();
+    let seen = probe
+        .run(&installation.exec(&words))
+        .map_err(|failure| failure.message);
+    let seen = seen.and_then(|output| {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let absent = |line: &str| line.ends_with("No such file or directory");
+        let only_absent = output.code == 1 && !said.is_empty() && said.lines().all(absent);
+        match output.success() || only_absent {
+            true => Ok(output.text()),
+            false => Err(said),
+        }
+    });
+    let text = match seen {
+        Ok(text) => text,
+        Err(problem) => {
+            return Some(
+                Finding {
+                    severity: unseen,
+                    ..Finding::info(
+                        "gitlab.target.folders-unseen",
+                        format!("Whether the target's folders are the user git's could not be seen ({problem}); at others GitLab's restore would fail, with the database already replaced."),
+                    )
+                }
+                .remedy("Allow the probe and see that `find` can be run there; or set `target_checked=true` once you have looked."),
+            );
+        }
+    };
     (!text.is_empty()).then(|| {
         let found: Vec<&str> = text.lines().collect();
         Finding::warning(
@@ -209,7 +267,7 @@ mod tests {
     #[test]
     fn release_and_edition_must_be_the_same() {
         let code = |wanted: &str, target: &str| {
-            compare_versions(wanted, Some(target)).map(|finding| finding.code)
+            compare_versions(wanted, Some(target), Severity::Error).map(|finding| finding.code)
         };
         assert_eq!(code("17.2.1-ee", "17.2.1-ee"), None);
         assert_eq!(
@@ -220,7 +278,8 @@ mod tests {
             code("17.2.1", "17.2.2").as_deref(),
             Some("gitlab.target.version")
         );
-        let unknown = compare_versions("17.2.1", None).map(|finding| finding.code);
-        assert_eq!(unknown.as_deref(), Some("gitlab.target.unknown-version"));
+        let unknown = compare_versions("17.2.1", None, Severity::Error).unwrap();
+        assert_eq!(unknown.code, "gitlab.target.unknown-version");
+        assert_eq!(unknown.severity, Severity::Error);
     }
 }

@@ -54,7 +54,9 @@ impl Restore<'_> {
         archives.sort_by_key(|(name, _)| (time(name), name.clone()));
         if let Some((name, information)) = archives.last() {
             let version = target::version(&request.config, &self.installation, request.probe);
-            let differs = target::compare_versions(&information.version, version.as_deref());
+            let unseen = request.config.unseen(false);
+            let differs =
+                target::compare_versions(&information.version, version.as_deref(), unseen);
             self.plan.findings.extend(differs);
             if request.config.restore {
                 self.run(name, information)?;
@@ -212,12 +214,10 @@ impl Restore<'_> {
                 Finding::info("gitlab.restore.here", "Neither `container` nor `unit` is set, so GitLab is taken to be installed on this host."),
             );
         }
-        self.plan
-            .findings
-            .extend(target::gitaly(&self.installation, request.probe));
-        self.plan
-            .findings
-            .extend(target::foreign_folders(&self.installation, request.probe));
+        let unseen = request.config.unseen(request.config.target_checked);
+        let gitaly = target::gitaly(&self.installation, request.probe, unseen);
+        let folders = target::foreign_folders(&self.installation, request.probe, unseen);
+        self.plan.findings.extend(gitaly.into_iter().chain(folders));
         let foreign = |finding: &Finding| finding.code == target::FOREIGN;
         if self.plan.findings.iter().any(foreign) {
             self.plan.after.push(Step::new(

@@ -1,7 +1,7 @@
 //! The data volume: given to the target's git user, into a GitLab that does not run.
 
 use copal_sdk::service::State as Running;
-use copal_sdk::{Failure, Finding, Intent, Placement, Step};
+use copal_sdk::{Failure, Finding, Intent, Placement, Severity, Step};
 
 use super::Restore;
 use crate::config::Kind;
@@ -68,9 +68,11 @@ impl Restore<'_> {
             };
             let own =
                 own.or_else(|| target::version(&request.config, &self.installation, request.probe));
-            self.plan
-                .findings
-                .extend(target::compare_versions(&version, own.as_deref()));
+            self.plan.findings.extend(target::compare_versions(
+                &version,
+                own.as_deref(),
+                Severity::Warning,
+            ));
         }
         let repositories = layout.repositories();
         match target::git(

@@ -108,7 +108,8 @@ fn sameersbns_image_is_asked_in_its_own_way() {
             ["docker", "exec", "gl", "supervisorctl", "status", "gitaly"],
             0,
             "gitaly RUNNING pid 9",
-        );
+        )
+        .answer(foreign("/home/git/data/repositories /home/git/data/uploads /home/git/data/shared /home/git/data/builds").split(' '), 0, "");
     let json = r#"{"container":"gl","installation":"sameersbn","restore":true}"#;
     let facts = backup(one(OLD_NAME, OLD), &probe, json).unwrap();
     let plan = Restoring::new(one(OLD_NAME, OLD), fresh())
@@ -195,6 +196,55 @@ fn each_precondition_is_refused_for_its_own_reason() {
     assert_eq!(errors(&damaged.plan().findings), ["gitlab.archive.damaged"]);
 }
 
+/// Refuses the commands that begin so, and asks another probe all else.
+struct Without(Vec<String>, FakeProbe);
+
+impl copal_sdk::Probe for Without {
+    fn run(&self, command: &copal_sdk::Command) -> Result<copal_sdk::Output, copal_sdk::Failure> {
+        match command.argv.starts_with(&self.0) {
+            true => FakeProbe::new().run(command),
+            false => self.1.run(command),
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_refuses_gitlabs_own_restore_unless_it_is_answered_for() {
+    let version = "docker exec gl cat /opt/gitlab/embedded/service/gitlab-rails/VERSION";
+    let secrets = "docker exec gl cat /etc/gitlab/gitlab-secrets.json";
+    let known = r#""target_version":"13.0.6""#;
+    let checked = r#""target_checked":true"#;
+    for (unseen, code, answer) in [
+        (version, "gitlab.target.unknown-version", known),
+        (secrets, "gitlab.secrets.unknown", checked),
+        (
+            "docker exec gl gitlab-ctl status",
+            "gitlab.target.gitaly",
+            checked,
+        ),
+        (
+            "docker exec gl find",
+            "gitlab.target.folders-unseen",
+            checked,
+        ),
+    ] {
+        let words = unseen.split(' ').map(str::to_owned).collect();
+        let probe = Without(words, omnibus("13.0.6"));
+        let errors = |json: &str| {
+            let plan = restoring(json).plan_asking(&probe);
+            errors(&plan.findings).join(" ")
+        };
+        assert_eq!(errors(r#"{"container":"gl","restore":true}"#), code);
+        assert_eq!(errors(r#"{"container":"gl"}"#), "", "{code}");
+        let answered = format!(r#"{{"container":"gl","restore":true,{answer}}}"#);
+        assert_eq!(errors(&answered), "", "{code}");
+    }
+    let failing = FakeProbe::new().answer(foreign(FOLDERS).split(' '), 1, "");
+    let plan = restoring(r#"{"container":"gl","restore":true}"#)
+        .plan_asking(&Both(failing, omnibus("13.0.6")));
+    assert_eq!(errors(&plan.findings), ["gitlab.target.folders-unseen"]);
+}
+
 /// Two probes of which the first is asked first.
 pub(crate) struct Both(FakeProbe, FakeProbe);
 
@@ -204,35 +254,115 @@ impl copal_sdk::Probe for Both {
     }
 }
 
+/// A folder in which these lie: directories by a slash at their end, all changed `age` seconds ago.
+fn left(age: i64, paths: &[&str]) -> MemoryTree {
+    let mut target = fresh();
+    for path in paths {
+        let kind = match path.ends_with('/') {
+            true => Kind::Directory,
+            false => Kind::File,
+        };
+        let mut entry = node(path.trim_end_matches('/'), kind, 0o700, 998, 997);
+        entry.modified.seconds -= age;
+        target = target.node(entry, "");
+    }
+    target
+}
+
+fn into(target: MemoryTree) -> copal_sdk::RestorePlan {
+    let restoring = restoring(r#"{"container":"gl"}"#);
+    Restoring {
+        targets: vec![target],
+        ..restoring
+    }
+    .plan()
+}
+
 #[test]
 fn leftovers_of_an_interrupted_restore_are_removed_and_nothing_else() {
-    let target = fresh()
-        .file("db/database.sql.gz", "x")
-        .file("tmp/uploads.1/a", "x")
-        .file(
-            "backup_information.yml",
-            ":gitlab_version: 13.0.6\n:skipped: ''\n",
-        )
-        .file("uploads.tar.gz", "x")
-        .file("mine.txt", "x")
-        .file(&file(NEW_NAME), NEW);
-    let plan = Restoring {
-        targets: vec![target],
-        ..restoring(r#"{"container":"gl"}"#)
-    }
-    .plan();
+    let target = left(
+        3_600,
+        &[
+            "db/",
+            "db/database.sql.gz",
+            "repositories/",
+            "repositories/@hashed/",
+            "repositories/@hashed/aa.bundle",
+            "tmp/",
+            "tmp/uploads.1/",
+            "tmp/uploads.1/a",
+            "uploads.tar.gz",
+            "mine.txt",
+            &file(NEW_NAME),
+        ],
+    );
+    let plan = into(target);
+    assert!(errors(&plan.findings).is_empty(), "{:#?}", plan.findings);
     finding(&plan.findings, "gitlab.staging.leftover");
     assert!(plan.before.is_empty());
     assert_eq!(
         words(&plan.after),
         [
-            "remove backup_information.yml",
             "remove db",
+            "remove repositories",
             "remove tmp",
             "remove uploads.tar.gz",
             "chown 998:997 {root:backups}"
         ]
     );
+}
+
+#[test]
+fn live_data_and_a_backup_that_runs_are_refused_and_not_removed() {
+    let volume = ["repositories/", "shared/", "tmp/"];
+    let packed = ["git-data/", "git-data/repositories/", "gitlab-rails/"];
+    let old = 1_000_000;
+    for (age, paths, code) in [
+        (old, &volume[..], "gitlab.staging.live"),
+        (old, &packed, "gitlab.staging.live"),
+        (
+            old,
+            &["repositories/", "repositories/.gitaly-metadata"],
+            "gitlab.staging.live",
+        ),
+        (
+            old,
+            &["repositories/", "repositories/@pools/"],
+            "gitlab.staging.live",
+        ),
+        (
+            old,
+            &[
+                "repositories/",
+                "repositories/@hashed/",
+                "repositories/@hashed/aa.git/",
+                "repositories/@hashed/aa.git/HEAD",
+                "repositories/@hashed/aa.git/objects/",
+            ],
+            "gitlab.staging.live",
+        ),
+        (3_599, &["uploads.tar.gz"], "gitlab.staging.recent"),
+        (
+            3_599,
+            &["db/", "db/database.sql.gz"],
+            "gitlab.staging.recent",
+        ),
+    ] {
+        let plan = into(left(age, paths));
+        assert_eq!(errors(&plan.findings), [code], "{paths:?}");
+        let removed = [words(&plan.before), words(&plan.after)].concat();
+        let removed = removed.iter().any(|step| step.starts_with("remove"));
+        assert!(!removed, "{paths:?}: {plan:?}");
+    }
+}
+
+#[test]
+fn more_leftovers_than_can_be_looked_through_are_refused() {
+    let many: Vec<String> = (0..20_001).map(|number| format!("db/{number}")).collect();
+    let mut paths = vec!["db/"];
+    paths.extend(many.iter().map(String::as_str));
+    let plan = into(left(1_000_000, &paths));
+    assert_eq!(errors(&plan.findings), ["gitlab.staging.unseen"]);
 }
 
 #[test]
@@ -252,17 +382,14 @@ fn a_backup_that_was_never_packed_is_no_leftover() {
 
 #[test]
 fn folders_that_are_not_gits_are_given_to_it_before_gitlab_restores() {
-    let folders = "/var/opt/gitlab/git-data/repositories /var/opt/gitlab/gitlab-rails/uploads /var/opt/gitlab/gitlab-rails/shared /var/opt/gitlab/gitlab-ci/builds";
-    let find = format!("docker exec gl find {folders} -maxdepth 0 ! -user git");
-    let probe =
-        omnibus("13.0.6").answer(find.split(' '), 0, "/var/opt/gitlab/gitlab-rails/uploads\n");
+    let found = "/var/opt/gitlab/gitlab-rails/uploads\n";
+    let first = FakeProbe::new().answer(foreign(FOLDERS).split(' '), 0, found);
     let plan = restoring(r#"{"container":"gl","restore":true}"#)
-        .asking(probe)
-        .plan();
+        .plan_asking(&Both(first, omnibus("13.0.6")));
     finding(&plan.findings, "gitlab.target.folders");
     assert_eq!(words(&plan.before).len(), 2, "the stops");
     let after = words(&plan.after);
-    assert_eq!(after[1], format!("docker exec gl chown git {folders}"));
+    assert_eq!(after[1], format!("docker exec gl chown git {FOLDERS}"));
     assert!(
         after[2].starts_with("docker exec gl gitlab-backup restore "),
         "{after:?}"

@@ -184,6 +184,15 @@ pub(crate) fn omnibus(version: &str) -> FakeProbe {
             0,
             r#"{"gitlab_rails":{"db_key_base":"hush","otp_key_base":"hush too"}}"#,
         )
+        .answer(foreign(FOLDERS).split(' '), 0, "")
+}
+
+/// GitLab's folders in an Omnibus image.
+pub(crate) const FOLDERS: &str = "/var/opt/gitlab/git-data/repositories /var/opt/gitlab/gitlab-rails/uploads /var/opt/gitlab/gitlab-rails/shared /var/opt/gitlab/gitlab-ci/builds";
+
+/// Asks the container `gl` which of these folders are not git's.
+pub(crate) fn foreign(folders: &str) -> String {
+    format!("docker exec gl find {folders} -maxdepth 0 ! -user git")
 }
 
 pub(crate) fn node(path: &str, kind: Kind, mode: u32, uid: u32, gid: u32) -> Entry {

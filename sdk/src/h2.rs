@@ -10,5 +10,5 @@ mod url;
 pub use guard::HeaderGuard;
 pub use header::{Error, FILE_SUFFIX, HEADER_LENGTH, Header, fletcher32};
 pub use release::{Release, releases_of};
-pub use tools::{Database, Tools};
+pub use tools::{Database, OUTSIDE, Tools};
 pub use url::{Place, Url};

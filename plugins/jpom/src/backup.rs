@@ -40,7 +40,7 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
     let consistency = quiesce(&mut plan, request, &survey)?;
     check_install(&mut plan, &survey, &layout);
     check_database(&mut plan, config, &survey, &layout);
-    export_sql(&mut plan, config, &survey, &layout);
+    export_sql(&mut plan, config, &survey, &layout)?;
     let saving = contents(&mut plan, config, main, &survey, &layout, consistency)?;
     name_secrets(&mut plan, main, &survey, &layout)?;
 
@@ -195,16 +195,21 @@ fn check_database(plan: &mut BackupPlan, config: &Config, survey: &Survey, layou
 }
 
 /// Adds the export of the database as SQL: from a copy, because opening a database changes it, and after Jpom runs again.
-fn export_sql(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &Layout) {
+fn export_sql(
+    plan: &mut BackupPlan,
+    config: &Config,
+    survey: &Survey,
+    layout: &Layout,
+) -> Result<(), Failure> {
     let Some(database) = &survey.database else {
-        return;
+        return Ok(());
     };
     let Some(tools) = java::tools(config, &survey.settings) else {
         plan.findings.push(
             Finding::info("jpom.sql.none", "The snapshot holds the database's file, which one format of H2 alone can open, and no SQL script of it.")
                 .remedy("Set `java` and `h2_jar` to have one made."),
         );
-        return;
+        return Ok(());
     };
     if database
         .header
@@ -215,11 +220,11 @@ fn export_sql(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &
             "jpom.sql.none",
             "The snapshot holds no SQL script of the database, because H2 1.4 can't write one to a pipe.",
         ));
-        return;
+        return Ok(());
     }
     if let Some(finding) = wrong_jar(tools.release(), database) {
         plan.findings.push(finding);
-        return;
+        return Ok(());
     }
     plan.quiesce.push(tools.arguments("Script"));
     plan.quiesce.push(Step::new(
@@ -230,9 +235,10 @@ fn export_sql(plan: &mut BackupPlan, config: &Config, survey: &Survey, layout: &
             to: Location::scratch(format!("{DATABASE}{}", h2::FILE_SUFFIX)),
         },
     ));
-    let copy = java::database(format!("{{scratch}}/{DATABASE}"), &survey.settings);
+    let copy = java::database(format!("{{scratch}}/{DATABASE}"), &survey.settings)?;
     plan.sources
         .push(Source::stream(SQL_STREAM, tools.script(&copy)).live());
+    Ok(())
 }
 
 /// The finding for a jar that can't open a database.

@@ -1,5 +1,6 @@
 //! H2's tools and Jpom's database, as the configuration and `application.yml` tell of them.
 
+use copal_sdk::Failure;
 use copal_sdk::h2::{Database, Tools};
 
 use crate::application_yml::Settings;
@@ -26,7 +27,7 @@ pub(crate) fn user<'a>(config: &'a Config, settings: &'a Settings) -> &'a str {
 }
 
 /// The database at `path`, opened as Jpom's settings say.
-pub(crate) fn database(path: String, settings: &Settings) -> Database {
+pub(crate) fn database(path: String, settings: &Settings) -> Result<Database, Failure> {
     match settings.database() {
         Some(url) => Database::new(path, url.reading_options().map(str::to_owned)),
         None => Database::new(path, ["MODE=MYSQL".to_owned()]),

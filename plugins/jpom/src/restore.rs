@@ -39,7 +39,7 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
     for tree in request.snapshot.iter() {
         plan.placements.push(Placement::tree(tree.name()));
     }
-    restore.change_database(&mut plan, &id);
+    restore.change_database(&mut plan, &id)?;
     restore.note_paths(&mut plan)?;
 
     let mut placing = Placing::default();
@@ -117,7 +117,7 @@ impl Restore<'_> {
     }
 
     /// The changes inside the database, run by the host where Java is configured, else told to the operator.
-    fn change_database(&self, plan: &mut RestorePlan, id: &str) {
+    fn change_database(&self, plan: &mut RestorePlan, id: &str) -> Result<(), Failure> {
         let intent = self.request.intent;
         if let Mode::External(name) = &self.old.mode {
             if intent != Intent::Recover {
@@ -130,7 +130,7 @@ impl Restore<'_> {
                         )),
                 );
             }
-            return;
+            return Ok(());
         }
         let script = self.script(plan, id);
         if self.old.mode == Mode::H2Server {
@@ -143,16 +143,16 @@ impl Restore<'_> {
                         )),
                 );
             }
-            return;
+            return Ok(());
         }
         let Some(database) = &self.old.database else {
-            return;
+            return Ok(());
         };
         let settings = &self.old.settings;
         let location = format!("{{root:{}}}/{}", self.layout.root, literal(&database.path));
-        let opened = java::database(location, settings);
+        let opened = java::database(location, settings)?;
         // A URL ends its path at the first semicolon. A database that has yet to be repaired can't be opened for reading alone.
-        let can_open = !self.target.location().contains(';')
+        let can_open = !self.target.location().contains(h2::OUTSIDE)
             && (intent != Intent::Recover || database.clean());
         let tools = java::tools(&self.request.config, settings).filter(|_| can_open);
         match tools {
@@ -177,7 +177,7 @@ impl Restore<'_> {
             None if intent == Intent::Recover => {}
             None => {
                 let url =
-                    java::database(join(&self.target.location(), &database.path), settings).url();
+                    java::database(join(&self.target.location(), &database.path), settings)?.url();
                 let url = url.replace('\'', r"'\''");
                 let releases = database
                     .header
@@ -195,6 +195,7 @@ impl Restore<'_> {
                 );
             }
         }
+        Ok(())
     }
 
     fn script(&self, plan: &mut RestorePlan, id: &str) -> Script {

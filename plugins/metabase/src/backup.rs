@@ -13,7 +13,7 @@ use crate::facts;
 use crate::inspection::{Dialect, Inspection};
 use crate::java::{self, H2};
 use crate::layout::{
-    DATA, DUMP_STREAM, Database, INSPECTION_STREAM, PLUGINS, SQL_STREAM, candidates,
+    DATA, DUMP_STREAM, Database, INSPECTION_STREAM, PLUGINS, SQL_STREAM, candidates, opened,
 };
 use crate::pass::{Guard, State};
 use crate::postgres::Postgres;
@@ -229,7 +229,7 @@ fn of_h2(mut plan: BackupPlan, request: &BackupRequest<'_, Config>) -> Result<Ba
                         to: Location::scratch(format!("{COPY}{FILE_SUFFIX}")),
                     },
                 ));
-                let copy = h2::Database::new(format!("{{scratch}}/{COPY}"), []);
+                let copy = h2::Database::new(format!("{{scratch}}/{COPY}"), [])?;
                 let command = tools.ask(copy, &Dialect::H2.inspect());
                 plan.sources.push(Source::stream(INSPECTION_STREAM, command).live());
             }
@@ -281,8 +281,11 @@ fn ask(
     tools: &H2<'_>,
     database: &Database,
 ) -> Result<Option<Inspection>, Failure> {
-    let path = format!("{{root:{DATA}}}/{}", copal_sdk::literal(&database.path));
-    let command = tools.ask(h2::Database::new(path, []), &Dialect::H2.inspect());
+    let location = request.roots.get(DATA).map(|data| data.location());
+    let Ok(opened) = opened(&location.unwrap_or_default(), &database.path) else {
+        return Ok(None);
+    };
+    let command = tools.ask(opened, &Dialect::H2.inspect());
     let output = request.probe.run(&command.timeout(PROBE))?;
     Ok(Inspection::parse(&output.stdout))
 }

@@ -1,7 +1,7 @@
 //! Where the parts of a Metabase lie in its roots.
 
 use copal_sdk::h2::{self, FILE_SUFFIX, HEADER_LENGTH, Header};
-use copal_sdk::{Failure, Tree};
+use copal_sdk::{Failure, Tree, literal};
 
 use crate::config::Config;
 
@@ -86,6 +86,12 @@ impl Database {
     pub(crate) fn clean(&self) -> bool {
         self.header.as_ref().is_ok_and(|header| header.clean)
     }
+}
+
+/// The database at `path` in the root `data` for H2's tools, where the root is at `location`. Fails with `h2.path` where no URL can name it.
+pub(crate) fn opened(location: &str, path: &str) -> Result<h2::Database, Failure> {
+    h2::Database::new(location, [])?;
+    h2::Database::new(format!("{{root:{DATA}}}/{}", literal(path)), [])
 }
 
 /// The paths in the root where the database may lie. Whoever copies `MB_DB_FILE` may have written the ending, or the whole path.

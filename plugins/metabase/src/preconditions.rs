@@ -1,15 +1,14 @@
 //! What refuses a restore before a byte is written.
 
-use copal_sdk::h2;
 use copal_sdk::service::State as ServiceState;
-use copal_sdk::{Failure, Finding, Intent, RestorePlan, RestoreRequest, Step, Trees, literal};
+use copal_sdk::{Failure, Finding, Intent, RestorePlan, RestoreRequest, Step, Trees};
 
 use crate::config::{Config, PROBE};
 use crate::encryption::Check;
 use crate::facts;
 use crate::inspection::{Dialect, Inspection};
 use crate::java::H2;
-use crate::layout::{DATA, DUMP_STREAM, Database, INSPECTION_STREAM, SQL_STREAM};
+use crate::layout::{DATA, DUMP_STREAM, Database, INSPECTION_STREAM, SQL_STREAM, opened};
 use crate::postgres::Postgres;
 use crate::version;
 
@@ -104,13 +103,12 @@ pub(crate) fn target_h2(
         return Ok(None);
     }
     let tools = H2::of(config).filter(|tools| database.clean() && tools.wrong(&database).is_none());
-    let answers = match tools {
-        Some(tools) => {
-            let path = format!("{{root:{DATA}}}/{}", literal(&database.path));
-            let command = tools.ask(h2::Database::new(path, []), &Dialect::H2.inspect());
+    let answers = match (tools, opened(&data.location(), &database.path)) {
+        (Some(tools), Ok(opened)) => {
+            let command = tools.ask(opened, &Dialect::H2.inspect());
             Inspection::parse(&request.probe.run(&command.timeout(PROBE))?.stdout)
         }
-        None => None,
+        _ => None,
     };
     if answers.is_none() {
         plan.findings.push(

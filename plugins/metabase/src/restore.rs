@@ -9,7 +9,7 @@ use copal_sdk::{
 use crate::config::Config;
 use crate::inspection::Dialect;
 use crate::java::{self, H2};
-use crate::layout::{DATA, DUMP_STREAM, PLUGINS, SQL_STREAM, candidates};
+use crate::layout::{DATA, DUMP_STREAM, PLUGINS, SQL_STREAM, candidates, opened};
 use crate::pass::State;
 use crate::postgres::{EMPTY, Postgres};
 use crate::preconditions::{
@@ -73,22 +73,21 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
         }
         (Saved::Dump, None) => {
             let Some(data) = request.targets.get(DATA) else {
-                plan.findings.push(
-                    Finding::error("metabase.restore.target", "The snapshot holds an H2 database, for which no place is given.")
-                        .remedy(format!("Add `--to {DATA}=DIR` with the folder that Metabase has its database in, or set `db_dbname` to load it into PostgreSQL.")),
-                );
+                plan.findings.push(no_target());
                 return plan.state(&State::Backup(None));
             };
             let usual = candidates(config, &data.location());
             let path = usual.first().map_or("metabase.db", String::as_str);
             plan.placements.push(place_file(&format!("{{root:{DATA}}}/{}{FILE_SUFFIX}", literal(path))));
-            change_h2(request, &mut plan, path, "H2", &fixups);
+            change_h2(request, &mut plan, path, "H2", &fixups)?;
         }
         (Saved::File(database), postgres) => {
             refuse_format(&mut plan, config, &database);
-            let Some(_) = request.targets.get(DATA) else {
+            let Some(data) = request.targets.get(DATA) else {
+                plan.findings.push(no_target());
                 return plan.state(&State::Backup(None));
             };
+            opened(&data.location(), &database.path)?;
             plan.placements.push(Placement::tree(DATA));
             match postgres {
                 Some(postgres) => {
@@ -97,12 +96,17 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
                 }
                 None => {
                     let releases = database.header.as_ref().map_or("H2", |header| releases_of(header.format));
-                    change_h2(request, &mut plan, &database.path, releases, &fixups);
+                    change_h2(request, &mut plan, &database.path, releases, &fixups)?;
                 }
             }
         }
     }
     plan.state(&State::Backup(None))
+}
+
+fn no_target() -> Finding {
+    Finding::error("metabase.restore.target", "The snapshot holds an H2 database, for which no place is given.")
+        .remedy(format!("Add `--to {DATA}=DIR` with the folder that Metabase has its database in, or would have it in."))
 }
 
 /// Says what the intent means for whoever uses the restored Metabase.
@@ -191,18 +195,13 @@ fn change_h2(
     path: &str,
     releases: &str,
     fixups: &Fixups<'_>,
-) {
-    let location = request
-        .targets
-        .get(DATA)
-        .map(|data| data.location())
-        .unwrap_or_default();
-    // A URL ends its path at the first semicolon.
-    let tools = H2::of(&request.config).filter(|_| !location.contains(';'));
-    let Some(tools) = tools else {
-        let url = h2::Database::new(format!("{location}/{path}"), [])
-            .url()
-            .replace('\'', r"'\''");
+) -> Result<(), Failure> {
+    let location = request.targets.get(DATA).map(|data| data.location());
+    let location = location.unwrap_or_default();
+    let database = opened(&location, path)?;
+    let Some(tools) = H2::of(&request.config) else {
+        let there = h2::Database::new(format!("{location}/{path}"), [])?;
+        let url = there.url().replace('\'', r"'\''");
         plan.findings.push(
             Finding::warning("metabase.sql.by-hand", "The database has to be changed too, before Metabase starts for the first time.")
                 .remedy(format!(
@@ -211,9 +210,8 @@ fn change_h2(
                     fixups.for_h2()
                 )),
         );
-        return;
+        return Ok(());
     };
-    let database = h2::Database::new(format!("{{root:{DATA}}}/{}", literal(path)), []);
     plan.after.push(Step::new(
         "change-database",
         "Give the database what a restored one needs",
@@ -227,4 +225,5 @@ fn change_h2(
         )
         .captured(),
     );
+    Ok(())
 }

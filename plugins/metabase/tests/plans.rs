@@ -9,9 +9,9 @@ use copal_plugin_metabase::{Config, Metabase, MetabasePass};
 use copal_sdk::h2::{HEADER_LENGTH, fletcher32};
 use copal_sdk::testing::{MemoryTree, NOW, check_description, filter_all_chunkings, run_pass};
 use copal_sdk::{
-    Action, BackupPlan, BackupRequest, Command, Direction, Failure, Finding, Fragment, Intent,
-    Output, Pass, PlacementContent, Plugin, Probe, RestorePlan, RestoreRequest, SourceContent,
-    Step, Tree, Trees, config,
+    Action, BackupPlan, BackupRequest, Command, Direction, Fact, Failure, Finding, Fragment,
+    Intent, Output, Pass, PlacementContent, Plugin, Probe, RestorePlan, RestoreRequest,
+    SourceContent, Step, Tree, Trees, config,
 };
 
 /// Answers every question to a database with the same lines, and everything else with nothing.
@@ -304,6 +304,44 @@ fn the_database_is_emptied_only_right_before_metabase_loads_a_dump() {
             "read-database"
         ]
     );
+}
+
+#[test]
+fn a_path_that_would_go_on_as_options_of_a_url_is_refused() {
+    let hostile = "x;INIT=RUNSCRIPT FROM 'y'";
+    let data = || MemoryTree::new("data").file(&format!("{hostile}.mv.db"), database(2, true));
+    for more in ["", POSTGRES] {
+        let json = match more {
+            "" => "{}".to_owned(),
+            more => format!(r#"{{{more},"java":"java","jar":"metabase.jar"}}"#),
+        };
+        let failure = Metabase::plan_restore(&RestoreRequest {
+            targets: MemoryTree::new("data").into(),
+            snapshot: data().into(),
+            probe: &Answers(FRESH),
+            intent: Intent::Migrate,
+            rehearsal: false,
+            config: configuration(&json),
+            now: NOW,
+            facts: vec![Fact::new("h2Path", hostile)].into(),
+            streams: Vec::new(),
+        })
+        .unwrap_err();
+        assert_eq!(failure.code, "h2.path", "{json}");
+    }
+}
+
+#[test]
+fn a_database_without_a_place_is_refused() {
+    let file = || MemoryTree::new("data").file("metabase.db.mv.db", database(2, true));
+    for (snapshot, streams) in [
+        (file().into(), &[][..]),
+        (Trees::default(), &["metabase.db.mv.db"][..]),
+    ] {
+        let plan = restore(snapshot, Trees::default(), "{}", streams, Intent::Migrate);
+        assert!(codes(&plan.findings).contains(&"metabase.restore.target"));
+        assert!(plan.placements.is_empty());
+    }
 }
 
 #[test]

@@ -7,10 +7,13 @@
 use std::fmt;
 
 use super::Release;
-use crate::{Command, Fragment, Location, Step, WriteFile, literal};
+use crate::{Command, Failure, Fragment, Location, Step, WriteFile, literal};
 
 /// Seconds that a tool is given.
 const TIMEOUT: u32 = 6 * 60 * 60;
+
+/// What no path in a URL may hold.
+pub const OUTSIDE: [char; 2] = [';', '\\'];
 
 /// A database for a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +26,24 @@ impl Database {
     /// The database at `path`: without suffix, absolute once the host has put in `{scratch}` or `{root:NAME}`. The options are the URL's, each
     /// `NAME=VALUE`.
     ///
-    /// A URL ends its path at the first semicolon, so a path that holds one can't be opened.
-    pub fn new(path: impl Into<String>, options: impl IntoIterator<Item = String>) -> Self {
-        Self {
-            path: path.into(),
-            options: options.into_iter().collect(),
+    /// Fails with `h2.path` where the path holds `;` or `\`: a URL ends its path at the first semicolon, and what follows it H2 may execute. The same
+    /// holds for the place of a root that is put in later, which the caller has to look at.
+    pub fn new(
+        path: impl Into<String>,
+        options: impl IntoIterator<Item = String>,
+    ) -> Result<Self, Failure> {
+        let path = path.into();
+        if path.contains(OUTSIDE) {
+            return Err(Failure::unsupported(
+                "h2.path",
+                format!("the database {path:?} can't be named in a URL, because `;` or a backslash is in its path"),
+            )
+            .remedy("give it and its folder a name without them"));
         }
+        Ok(Self {
+            path,
+            options: options.into_iter().collect(),
+        })
     }
 
     /// The same, opened so that nothing can be changed. H2 refuses that where the database has yet to be repaired.
@@ -150,7 +165,7 @@ mod tests {
     #[test]
     fn a_command_shows_everything_but_the_password() {
         let tools = Tools::new("java", "/opt/{h2}.jar", "sa", "hunter2");
-        let database = Database::new("{root:home}/db/Server", ["MODE=MYSQL".to_owned()]);
+        let database = Database::new("{root:home}/db/Server", ["MODE=MYSQL".to_owned()]).unwrap();
         assert_eq!(
             tools.run_script(&database, "fixup.sql").argv.join(" "),
             "java -cp /opt/{{h2}}.jar @{scratch}/RunScript.args -url jdbc:h2:{root:home}/db/Server;IFEXISTS=TRUE;MODE=MYSQL \
@@ -159,6 +174,13 @@ mod tests {
         let step = format!("{:?} {tools:?}", tools.arguments("RunScript"));
         assert!(step.contains("org.h2.tools.RunScript"));
         assert!(!step.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_path_that_would_go_on_as_options_is_refused() {
+        for path in ["/db/x;INIT=RUNSCRIPT FROM '/y'", r"/db/x\"] {
+            assert_eq!(Database::new(path, []).unwrap_err().code, "h2.path");
+        }
     }
 
     #[test]

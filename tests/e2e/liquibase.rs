@@ -282,7 +282,7 @@ fn one_command_moves_and_migrates_and_another_puts_back_what_was_there() {
 
     scene
         .environment
-        .copal(["rollback", "--yes", "--grant", PSQL])
+        .copal(["rollback", "--yes", "--grant", PSQL, "--grant", SAFEGUARD])
         .run()
         .succeeds();
     assert_eq!(target.digests(), kept);
@@ -297,7 +297,7 @@ fn a_rollback_that_breaks_off_leaves_the_target_as_it_was() {
     migrate(&scene).run().succeeds();
     let rollback = || {
         let rollback = scene.environment.copal(["rollback", "--yes"]);
-        rollback.args(["--grant", PSQL])
+        rollback.args(["--grant", PSQL, "--grant", SAFEGUARD])
     };
     scene.environment.install_program(
         "psql",

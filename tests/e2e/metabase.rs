@@ -282,7 +282,9 @@ fn a_first_migration_in_one_piece_can_be_rolled_back() {
     }
     scene
         .environment
-        .copal(["rollback", "--yes", "--grant", GRANTS[0]])
+        .copal([
+            "rollback", "--yes", "--grant", GRANTS[0], "--grant", SAFEGUARD,
+        ])
         .run()
         .succeeds();
     assert_eq!(target.digests(), held);
@@ -297,7 +299,7 @@ fn a_rollback_that_breaks_off_leaves_the_target_as_it_was() {
     let migrated = target.digests();
     let rollback = || {
         let rollback = scene.environment.copal(["rollback", "--yes"]);
-        rollback.args(["--grant", GRANTS[0]])
+        rollback.args(["--grant", GRANTS[0], "--grant", SAFEGUARD])
     };
     let psql = programs::find("psql").unwrap();
     scene.environment.install_program(
@@ -1014,6 +1016,7 @@ fn with_metabase(program: Program, h2: &H2) -> Program {
         "run:dd of=* bs=1M conv=fsync status=none",
     ];
     let program = program.args(["--set", "java=java", "--set", &format!("jar={jar}")]);
+    let program = program.args(["--set", "version=v0.50.3"]);
     grants
         .iter()
         .chain(&H2_GRANTS)
@@ -1098,6 +1101,22 @@ fn a_jar_that_would_upgrade_the_database_is_not_asked_to_dump_it() {
     scene
         .source
         .run("DELETE FROM databasechangelog WHERE id LIKE 'v50.%'");
+    scene
+        .environment
+        .refused(with_metabase(scene.backup(), &h2), 1)
+        .is("refused")
+        .says("metabase.jar.version");
+}
+
+#[test]
+fn a_jar_of_another_minor_release_is_not_asked_to_dump_the_database() {
+    let (Some(scene), Some(h2)) = (Scene::new(), H2::debian()) else {
+        return;
+    };
+    install_metabase(&scene, &h2);
+    let java = scene.environment.path("programs/java");
+    let newer = std::fs::read_to_string(&java).unwrap();
+    std::fs::write(&java, newer.replace("v0.50.3", "v0.50.4")).unwrap();
     scene
         .environment
         .refused(with_metabase(scene.backup(), &h2), 1)

@@ -249,29 +249,37 @@ fn of_h2(mut plan: BackupPlan, request: &BackupRequest<'_, Config>) -> Result<Ba
         .state(&State::Backup(Some((database.file(), guard))))
 }
 
-/// Refuses to have another version dump the database: it would first bring the running Metabase's database to its own schema.
+/// Refuses to have another release dump the database: it would first bring the running Metabase's database to its own schema, which a minor release
+/// may change too.
 fn refuse_other_jar(
     plan: &mut BackupPlan,
     request: &BackupRequest<'_, Config>,
     inspection: &Inspection,
 ) {
-    let release = version::configured(&request.config, request.probe);
-    let major = release.as_deref().and_then(version::major);
-    if major.is_some() && major == inspection.changeset {
+    let config = &request.config;
+    let jar = version::configured(config, request.probe);
+    let runs = version::running(config, request.probe).or_else(|| config.version.clone());
+    let bare = |release: &Option<String>| {
+        let release = release.as_deref()?;
+        Some(release.strip_prefix('v').unwrap_or(release).to_owned())
+    };
+    let same = bare(&jar).is_some() && bare(&jar) == bare(&runs);
+    if same && jar.as_deref().and_then(version::major) == inspection.changeset {
         return;
     }
-    let known =
-        |number: Option<u32>| number.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    let shown = |release: Option<String>| release.unwrap_or_else(|| "unknown".to_owned());
+    let major = inspection.changeset.map(|major| major.to_string());
     plan.findings.push(
         Finding::error(
             "metabase.jar.version",
             format!(
-                "`jar` would change the schema of the running Metabase's database before it dumps it: the jar's version is {}, the database's {}.",
-                known(major),
-                known(inspection.changeset)
+                "`jar` might change the schema of the running Metabase's database before it dumps it: the jar's release is {}, that of the Metabase that runs is {}, the database's major version {}.",
+                shown(jar),
+                shown(runs),
+                shown(major)
             ),
         )
-        .remedy("Set `jar` to that of the Metabase that runs, and `version` if the jar can't be asked; or leave `jar` out."),
+        .remedy("Set `jar` to that of the Metabase that runs, and `version` to its release or `api_url` and `api_key` to have it asked; or leave `jar` out."),
     );
 }
 

@@ -49,7 +49,7 @@ pub struct Config {
     pub h2_jar: Option<String>,
     /// `MB_ENCRYPTION_SECRET_KEY`.
     pub encryption_key: Option<Secret>,
-    /// The version of the Metabase that will run on the restored data, such as `v0.50.3`, where `jar` is not set.
+    /// The version of the Metabase that will run on the restored data, such as `v0.50.3`, where `jar` is not set. In a backup with `jar`, that of the one that runs, where `api_url` is not set.
     pub version: Option<String>,
     /// The address that users will reach the restored Metabase at (`site-url`).
     pub site_url: Option<String>,

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::context::Context;
 use crate::error::Error;
 use crate::places::Root;
+use crate::roots::is_root_name;
 use crate::safety::Safety;
 use crate::steps::StepOutcome;
 
@@ -149,10 +150,15 @@ impl Manifest {
     }
 
     /// Reads the manifest of a snapshot; none where there is none, as in a snapshot that restic wrote.
+    ///
+    /// # Errors
+    /// The repository can't be read, or the manifest is none of this format or has names that are no names of roots and streams.
     pub fn read(repository: &Repository, tree: &TreeId) -> Result<Option<Self>, Error> {
-        let Some(bytes) = read_file(repository, tree, MANIFEST_PATH, MANIFEST_LIMIT)? else {
-            return Ok(None);
-        };
+        let bytes = read_file(repository, tree, MANIFEST_PATH, MANIFEST_LIMIT)?;
+        bytes.map(|bytes| Self::parse(&bytes)).transpose()
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let unusable = |problem: String| Error::Snapshot {
             what: "manifest",
             problem,
@@ -163,7 +169,7 @@ impl Manifest {
             format: u32,
         }
         let version: Version =
-            serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|e| unusable(e.to_string()))?;
         if version.format != FORMAT {
             let problem = format!(
                 "it has format {}, and this version of Copal reads {FORMAT}",
@@ -171,9 +177,25 @@ impl Manifest {
             );
             return Err(unusable(problem));
         }
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|e| unusable(e.to_string()))
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| unusable(e.to_string()))?;
+        manifest.check_names().map_err(unusable)?;
+        Ok(manifest)
+    }
+
+    /// Refuses names that would be more than one name where they become part of a path: whoever may write to a repository chooses them.
+    fn check_names(&self) -> Result<(), String> {
+        let absent = self.safety.iter().flat_map(|safety| &safety.absent);
+        for Root { name, .. } in self.roots.iter().chain(absent) {
+            if !is_root_name(name) {
+                return Err(format!("`{}` is no name of a root", name.escape_debug()));
+            }
+        }
+        for name in self.streams.iter().chain(&self.operator_streams) {
+            if !is_file_name(name) {
+                return Err(format!("`{}` is no name of a stream", name.escape_debug()));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the plugin's component out of the snapshot, and checks that it is the one that the manifest names.
@@ -206,6 +228,10 @@ impl Manifest {
     }
 }
 
+fn is_file_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
+}
+
 fn digest(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(bytes)
@@ -236,4 +262,48 @@ fn read_file(
     // Its size is what the repository says; no more than that is taken.
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     Ok(Some(walk::read_range(repository, &node, 0, limit)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(root: &str, streams: [&str; 2]) -> Result<Manifest, Error> {
+        let manifest = json!({
+            "format": FORMAT,
+            "created_by": "copal 0.1.0",
+            "time": "2026-11-21T00:00:00Z",
+            "hostname": "db1",
+            "plugin": {"name": "copal/files", "version": "0.1.0", "digest": ""},
+            "roots": [{"name": root, "path": "/srv"}],
+            "streams": streams[..1],
+            "operator_streams": streams[1..],
+            "config": {},
+            "grants": [],
+            "facts": {},
+            "findings": [],
+            "steps": [],
+            "sources": [],
+            "complete": true,
+            "missing": [],
+        });
+        Manifest::parse(manifest.to_string().as_bytes())
+    }
+
+    #[test]
+    fn names_that_lead_out_of_their_folder_are_refused() {
+        assert!(parse("home-2", ["CC.sql", "a b.dump"]).is_ok());
+        for root in ["/x", "../x", "..", ".copal", "streams", "a/b", ""] {
+            let refused = parse(root, ["a", "b"]).unwrap_err().to_string();
+            assert!(refused.contains("no name of a root"), "{refused}");
+        }
+        for stream in ["../x", "/x", "..", "a/b", ""] {
+            for streams in [[stream, "b"], ["a", stream]] {
+                let refused = parse("home", streams).unwrap_err().to_string();
+                assert!(refused.contains("no name of a stream"), "{refused}");
+            }
+        }
+    }
 }

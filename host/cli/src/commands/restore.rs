@@ -62,13 +62,8 @@ fn perform(
     let planned = make(args, job, ask, session)?;
     let alters = planned.alters();
     let approved = planned.approve()?;
-    if alters && ask {
-        job::confirm()?;
-    } else if alters && !args.job.yes {
-        let message =
-            "the restore would alter what is there already, and there is no terminal to ask on";
-        let advice = "Look at it with `copal plan restore`, then add --yes.";
-        return Err(Failure::usage("declined", message).advise(advice));
+    if alters {
+        job::agree(&args.job, "the restore", "`copal plan restore`", session)?;
     }
     session.interrupts_end_work()?;
     let console = Console::new(session.global.quiet || session.global.json);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use copal_job::{INCOMPLETE_TAG, SAFETY_TAG};
 use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
@@ -130,7 +131,7 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
     /// Show what `copal backup` with the same arguments would do
-    Backup(BackupArgs),
+    Backup(BackupAll),
     /// Show what `copal restore` with the same arguments would do
     Restore(RestoreArgs),
     /// Show what `copal migrate` with the same arguments would do
@@ -166,8 +167,8 @@ pub(crate) struct JobArgs {
 pub(crate) struct BackupAll {
     #[command(flatten)]
     pub(crate) args: BackupArgs,
-    /// Back up every job of copal.toml, one after the other
-    #[arg(long, conflicts_with_all = ["first", "roots", "set", "set_file", "grant", "dry_run"])]
+    /// Every job of copal.toml, one after the other
+    #[arg(long, conflicts_with_all = ["first", "roots", "set", "set_file", "grant"])]
     pub(crate) all: bool,
 }
 
@@ -360,9 +361,15 @@ pub(crate) fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
     }
 }
 
-fn tag(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        Err("a tag must not be empty".to_owned())
+/// A tag that is not one of those by which Copal tells its own snapshots apart.
+pub(crate) fn tag(text: &str) -> Result<String, String> {
+    let own = [INCOMPLETE_TAG, SAFETY_TAG].contains(&text)
+        || ["job:", "plugin:"].iter().any(|own| text.starts_with(own));
+    if text.trim().is_empty() || text.contains(',') {
+        Err(format!("`{text}` is not a tag: a text without commas"))
+    } else if own {
+        let all = "`safety`, `incomplete`, and what begins with `job:` or `plugin:`";
+        Err(format!("the tag `{text}` is for Copal alone, as are {all}"))
     } else {
         Ok(text.to_owned())
     }
@@ -395,5 +402,16 @@ mod tests {
         assert_eq!(pair("a=b=c").unwrap(), ("a".into(), "b=c".into()));
         assert_eq!(pair("a=").unwrap(), ("a".into(), String::new()));
         assert!(pair("a").is_err() && pair("=b").is_err());
+    }
+
+    #[test]
+    fn the_tags_by_which_copal_knows_its_snapshots_are_not_given_by_hand() {
+        for own in ["safety", "incomplete", "job:site", "plugin:copal/files"] {
+            assert!(tag(own).unwrap_err().contains(own));
+        }
+        for free in ["nightly", "safety-first", "of the job: all"] {
+            assert_eq!(tag(free).unwrap(), free);
+        }
+        assert!(tag(" ").is_err() && tag("a,b").is_err());
     }
 }

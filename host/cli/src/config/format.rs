@@ -12,6 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::types::File;
+use crate::args;
 
 /// Judges a text by its form. A form that is not known here fits: a plugin's schema may have its own.
 pub(super) fn judge(format: &str, text: &str) -> Result<(), String> {
@@ -47,10 +48,7 @@ pub(super) fn judge(format: &str, text: &str) -> Result<(), String> {
                 "a stream's name: letters, digits, `-`, `_` and `.`, which is not the first",
             )
         }
-        "copal-tag" => fits(
-            !text.trim().is_empty() && !text.contains(','),
-            "a tag: a text without commas",
-        ),
+        "copal-tag" => args::tag(text).map(drop),
         "copal-storage" => fits(
             copal_storage::is_known(text),
             "a variable that a storage service reads: those begin with `AWS_`, `GOOGLE_` or `AZURE_`, as in their own tools",

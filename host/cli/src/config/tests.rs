@@ -106,6 +106,20 @@ fn a_mistake_in_one_job_does_not_stop_another_and_one_outside_of_jobs_stops_all(
 }
 
 #[test]
+fn the_tags_of_copals_own_are_refused() {
+    let job = |tag: &str| {
+        let text = format!("[jobs.a]\nplugin = \"files\"\ntags = [\"{tag}\"]\n");
+        parse(&text).job("a")
+    };
+    assert!(job("nightly").is_ok());
+    for own in ["safety", "incomplete", "job:b", "plugin:copal/files"] {
+        let refused = job(own).unwrap_err().to_string();
+        assert!(refused.contains("3:9: error: jobs.a.tags.0"), "{refused}");
+        assert!(refused.contains("for Copal alone"), "{refused}");
+    }
+}
+
+#[test]
 fn the_schema_knows_every_key_of_the_types_and_has_no_null() {
     let schema = SCHEMA.to_string();
     assert!(!schema.contains("null"), "{schema}");

@@ -7,11 +7,15 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use copal_tests::environment::PASSWORD;
+use copal_tests::restic::Restic;
 use copal_tests::run::{Program, words};
 use copal_tests::s3::S3Server;
 use copal_tests::{TestEnvironment, sample, tree};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = r#"
@@ -280,6 +284,25 @@ fn retention_lets_go_the_jobs_own_earlier_snapshots_alone() {
 }
 
 #[test]
+fn retention_lets_no_snapshot_of_another_machine_go() {
+    let retention = "retention = { keep-last = 1 }\n[jobs.site.restore]";
+    let jobs = Jobs::new(&FILES.replace("[jobs.site.restore]", retention));
+    let Some(restic) = Restic::find(&jobs.environment) else {
+        return;
+    };
+    for _ in 0..2 {
+        restic
+            .command(["backup", "--host", "other", "--tag", "job:site"])
+            .arg(&jobs.source)
+            .run()
+            .succeeds();
+    }
+    let first = jobs.backs_up("--job site")["snapshot"].clone();
+    assert_eq!(jobs.backs_up("--job site")["forgotten"], json!([first]));
+    assert_eq!(jobs.environment.snapshots().len(), 3);
+}
+
+#[test]
 fn all_jobs_are_backed_up_also_after_one_that_fails() {
     let broken = "[jobs.broken]\nplugin = \"files\"\nroots = { files = \"nowhere\" }\n";
     let jobs = Jobs::new(&format!("{broken}{FILES}"));
@@ -294,6 +317,53 @@ fn all_jobs_are_backed_up_also_after_one_that_fails() {
         .exits(1)
         .says("nowhere");
     assert_eq!(jobs.environment.snapshots().len(), 2);
+}
+
+#[test]
+fn all_jobs_are_planned_and_none_is_done() {
+    let jobs = Jobs::new(&format!("[jobs.broken]\nplugin = \"nosuch\"\n{FILES}"));
+    for arguments in ["backup --all --dry-run --json", "plan backup --all --json"] {
+        let documents = jobs.copal(arguments).run().exits(1).json();
+        assert!(documents[0]["error"]["kind"].is_string(), "{documents:#}");
+        assert_eq!(documents[1]["plan"]["plugin"]["name"], "copal/files");
+        assert!(documents[1]["error"].is_null(), "{documents:#}");
+    }
+    let shown = jobs.copal("backup --all --dry-run").run().exits(1);
+    assert!(shown.text().contains("Back up with"), "{}", shown.text());
+    assert!(jobs.environment.snapshots().is_empty());
+}
+
+#[test]
+fn a_file_without_jobs_does_not_pass_for_a_backup_of_all() {
+    let jobs = Jobs::new("");
+    let refusal = jobs.environment.refused(jobs.copal("backup --all"), 1);
+    refusal.is("no-job").says("copal.toml has no jobs");
+}
+
+#[test]
+fn an_interrupt_ends_the_backup_of_all_jobs() {
+    let endless = r#"
+[jobs.endless]
+plugin = "files"
+roots = { files = "source" }
+streams = [{ name = "a", command = ["sh", "-c", "touch \"$READY\"; sleep 100"], environment = { READY = "PLACE" } }]
+"#;
+    let jobs = Jobs::new("");
+    let ready = jobs.environment.path("ready");
+    let endless = endless.replace("PLACE", ready.to_str().unwrap());
+    let text = format!("{REPOSITORY}{endless}{FILES}");
+    jobs.environment.write("copal.toml", text);
+    let backup = jobs.copal("backup --all --yes --json").start();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !ready.exists() {
+        assert!(Instant::now() < deadline, "the stream was never read");
+        sleep(Duration::from_millis(20));
+    }
+    backup.signal(Signal::INT);
+    let documents = backup.wait().exits(130).json();
+    assert_eq!(documents[0]["error"]["exit_code"], 130, "{documents:#}");
+    assert_eq!(documents.as_array().unwrap().len(), 1);
+    assert!(jobs.environment.snapshots().is_empty());
 }
 
 const MISTAKES: &str = r#"[repository]

@@ -212,24 +212,35 @@ impl Config {
             .collect()
     }
 
+    /// The same, of which there must be one.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+        let names = self.all_names();
+        if names.is_empty() {
+            self.refuse("the file", |_| true)?;
+            let message = format!("{} has no jobs", self.path.display());
+            return Err(Failure::usage("no-job", message).advise("Give it a section [jobs.NAME]."));
+        }
+        Ok(names)
+    }
+
+    /// Refuses `what` where it has mistakes.
+    fn refuse(&self, what: &str, concerns: impl Fn(&Problem) -> bool) -> Result<(), Failure> {
+        let problems = self.problems.iter().filter(|problem| concerns(problem));
+        let lines: String = problems
+            .map(|problem| format!("\n  {}", problem.line(&self.path)))
+            .collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{what} has mistakes:{lines}");
+        Err(Failure::usage("config-file", message).advise("`copal config check` looks further."))
+    }
+
     /// The job of that name.
     pub(crate) fn job(&self, name: &str) -> Result<Job, Failure> {
-        let problems: Vec<_> = self
-            .problems
-            .iter()
-            .filter(|problem| problem.concerns(name))
-            .collect();
-        if !problems.is_empty() {
-            let lines = problems
-                .iter()
-                .map(|problem| format!("\n  {}", problem.line(&self.path)));
-            let message = format!(
-                "the job `{name}` has mistakes:{}",
-                lines.collect::<String>()
-            );
-            return Err(Failure::usage("config-file", message)
-                .advise("`copal config check` looks further."));
-        }
+        self.refuse(&format!("the job `{name}`"), |problem| {
+            problem.concerns(name)
+        })?;
         self.jobs.get(name).cloned().ok_or_else(|| {
             let names = self.all_names();
             let hint = match copal_job::nearest(name, names.iter().map(String::as_str)) {

@@ -7,12 +7,12 @@ use copal_job::{BackupJob, BackupOutcome, Ended, PlannedBackup};
 use copal_repository::SnapshotId;
 use copal_sandbox::Plugin;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{job, retention};
 use crate::args::{self, BackupAll, BackupArgs};
 use crate::config::Job;
-use crate::failure::{FAILED, Failure, INCOMPLETE};
+use crate::failure::{FAILED, Failure, INTERRUPTED};
 use crate::output::Console;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -30,7 +30,18 @@ struct Done {
     afterwards: Option<Failure>,
 }
 
-pub(crate) fn plan(args: &BackupArgs, session: &Session) -> Outcome {
+pub(crate) fn plan(backup: &BackupAll, session: &Session) -> Outcome {
+    let args = &backup.args;
+    if backup.all {
+        return all(session, "plan", |job| {
+            let planned = make(&request(args, Some(job), session)?, false, session)?;
+            Ok(Turn {
+                document: serde_json::to_value(&planned)?,
+                failure: planned.approve().err().map(Failure::from),
+                ..Turn::default()
+            })
+        });
+    }
     let asked = request(args, session.job()?.as_ref(), session)?;
     let planned = make(&asked, false, session)?;
     if session.global.json {
@@ -43,11 +54,21 @@ pub(crate) fn plan(args: &BackupArgs, session: &Session) -> Outcome {
 pub(crate) fn run(backup: &BackupAll, session: &Session) -> Outcome {
     let args = &backup.args;
     if args.dry_run {
-        return plan(args, session);
+        return plan(backup, session);
     }
     job::warn_of_interrupted(session)?;
     if backup.all {
-        return all(args, session);
+        return all(session, "outcome", |job| {
+            let done = perform(args, Some(job), session)?;
+            let outcome = &done.outcome;
+            Ok(Turn {
+                document: serde_json::to_value(&done)?,
+                text: text(&done),
+                problems: output::problems(&outcome.missing, &outcome.not_undone),
+                code: job::code(&outcome.not_undone, &outcome.missing),
+                failure: done.afterwards,
+            })
+        });
     }
     let done = perform(args, session.job()?.as_ref(), session)?;
     let printed = match session.global.json {
@@ -62,58 +83,64 @@ pub(crate) fn run(backup: &BackupAll, session: &Session) -> Outcome {
     }
 }
 
-/// Backs every job up. One that fails does not keep the others from being backed up.
-fn all(args: &BackupArgs, session: &Session) -> Outcome {
+/// What came of one of all jobs.
+#[derive(Default)]
+struct Turn {
+    document: Value,
+    /// For people, as are the problems.
+    text: String,
+    problems: String,
+    /// The exit code where there is no failure.
+    code: u8,
+    failure: Option<Failure>,
+}
+
+/// Takes every job in turn. One that fails does not keep the others from theirs; an interrupt does. `what` names the documents.
+fn all(session: &Session, what: &str, turn: impl Fn(&Job) -> Result<Turn, Failure>) -> Outcome {
     if session.global.job.is_some() {
         return Err(Failure::arguments("give one of --job and --all", ""));
     }
     let config = session.config()?;
     let mut documents = Vec::new();
-    let mut code = 0;
-    for name in config.all_names() {
+    let mut codes = Vec::new();
+    for name in config.names()? {
         if !session.global.json && !session.global.quiet {
             output::print(&format!("\nJob {name}"))?;
         }
-        let done = config
-            .job(&name)
-            .and_then(|job| perform(args, Some(&job), session));
-        let failure = match &done {
-            Ok(done) => done.afterwards.as_ref(),
-            Err(failure) => Some(failure),
-        };
-        let ended = match (&done, failure) {
-            (_, Some(failure)) if !session.global.json => {
-                output::failure(failure, false);
-                FAILED
-            }
-            (_, Some(_)) | (Err(_), _) => FAILED,
-            (Ok(done), None) if !done.outcome.not_undone.is_empty() => FAILED,
-            (Ok(done), None) if !done.outcome.complete => INCOMPLETE,
-            (Ok(_), None) => 0,
-        };
-        // 1 says more than 3: failed rather than incomplete.
-        code = if [code, ended].contains(&FAILED) {
-            FAILED
-        } else {
-            code.max(ended)
-        };
+        let done = config.job(&name).and_then(|job| turn(&job));
+        let done = done.unwrap_or_else(|failure| Turn {
+            failure: Some(failure),
+            ..Turn::default()
+        });
+        codes.push(match done.failure {
+            Some(_) => FAILED,
+            None => done.code,
+        });
         if session.global.json {
-            let error = failure.map(output::failure_document);
-            documents.push(json!({"job": name, "outcome": done.as_ref().ok(), "error": error}));
-        } else if let Ok(done) = &done {
-            output::print(&text(done))?;
-            output::complain(&output::problems(
-                &done.outcome.missing,
-                &done.outcome.not_undone,
-            ));
+            let error = done.failure.as_ref().map(output::failure_document);
+            documents.push(json!({"job": name, what: done.document, "error": error}));
+        } else {
+            if !done.text.is_empty() {
+                output::print(&done.text)?;
+            }
+            output::complain(&done.problems);
+            if let Some(failure) = &done.failure {
+                output::failure(failure, false);
+            }
         }
         if session.interrupted() {
+            codes = vec![INTERRUPTED];
             break;
         }
     }
     if session.global.json {
         output::json(&documents)?;
     }
+    // 1 says more than 3: failed rather than incomplete.
+    let code = match codes.contains(&FAILED) {
+        true => FAILED,
+        false => codes.into_iter().max().unwrap_or_default(),
+    };
     Ok(ExitCode::from(code))
 }
 
@@ -142,7 +169,9 @@ fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Do
         let outcome = approved.run(&repository, &session.context, &console)?;
         drop(console);
         let kept = match job {
-            Some(job) if outcome.complete => retention::apply(job, &repository),
+            Some(job) if outcome.complete => {
+                retention::apply(job, &repository, &session.context.identity.hostname)
+            }
             _ => Ok(Vec::new()),
         };
         let (forgotten, afterwards) = match kept {

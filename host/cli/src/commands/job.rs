@@ -235,13 +235,17 @@ pub(super) fn end(
     if !session.global.json {
         output::complain(&output::problems(missing, not_undone));
     }
-    let code = match (not_undone, missing) {
-        ([], []) => ExitCode::SUCCESS,
-        ([], _) => ExitCode::from(INCOMPLETE),
-        _ => ExitCode::from(FAILED),
-    };
     match printed {
         Err(failure) if !failure.is_broken_pipe() => Err(failure),
-        _ => Ok(code),
+        _ => Ok(ExitCode::from(code(not_undone, missing))),
+    }
+}
+
+/// The exit code that tells how a job ended.
+pub(super) fn code(not_undone: &[UndoFailure], missing: &[Missing]) -> u8 {
+    match (not_undone, missing) {
+        ([], []) => 0,
+        ([], _) => INCOMPLETE,
+        _ => FAILED,
     }
 }

@@ -7,10 +7,14 @@ use super::job;
 use crate::config::Job;
 use crate::failure::Failure;
 
-/// Removes the job's snapshots that its retention does not keep, and names them.
+/// Removes the job's snapshots of this machine that its retention does not keep, and names them. Another machine may have a job of that name too.
 ///
 /// Those that are incomplete are counted apart: they take no place of a good one.
-pub(super) fn apply(job: &Job, repository: &Repository) -> Result<Vec<SnapshotId>, Failure> {
+pub(super) fn apply(
+    job: &Job,
+    repository: &Repository,
+    hostname: &str,
+) -> Result<Vec<SnapshotId>, Failure> {
     let Some(policy) = &job.retention else {
         return Ok(Vec::new());
     };
@@ -19,6 +23,7 @@ pub(super) fn apply(job: &Job, repository: &Repository) -> Result<Vec<SnapshotId
     let snapshots = job::snapshots(repository, job)?;
     let groups: (Vec<_>, Vec<_>) = snapshots
         .into_iter()
+        .filter(|(_, snapshot)| snapshot.hostname == hostname)
         .partition(|(_, snapshot)| incomplete(&snapshot.tags));
     let now = Timestamp::now();
     let decisions = [groups.0, groups.1].map(|group| policy.apply(&group, now));

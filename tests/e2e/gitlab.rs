@@ -17,7 +17,7 @@ const OLD_GIT: (u32, u32) = (1000, 1000);
 const NEW_GIT: (u32, u32) = (998, 997);
 
 /// What the plans of these tests ask for.
-const GRANTS: [&str; 13] = [
+const GRANTS: [&str; 14] = [
     "run:docker inspect -f * *",
     "run:docker stop *",
     "run:docker start *",
@@ -27,6 +27,7 @@ const GRANTS: [&str; 13] = [
     "run:docker exec * chown git * * * *",
     "run:docker exec * gitlab-ctl * *",
     "run:docker exec * gitlab-backup create",
+    "run:grep -rqF --include=*_gitlab_backup.tar backup_information.yml *",
     "run:docker exec * gitlab-backup restore BACKUP=* force=yes FORCE=yes GITLAB_ASSUME_YES=1",
     "run:chown * {root:backups}",
     "run:chown * {root:data}",
@@ -118,6 +119,8 @@ fn a_first_migration_ends_with_a_gitlab_that_serves_its_repositories() {
         std::fs::create_dir_all(new.path("backups").join(leftover)).unwrap();
     }
     std::fs::write(new.path("backups/db/database.sql.gz"), "half").unwrap();
+    new.shell("find backups -mindepth 1 -exec touch -d '2 days ago' {} +")
+        .succeeds();
     new.set("foreign", "/var/opt/gitlab/gitlab-rails/uploads\n");
 
     let outcome = restore(&environment, &new, "--set restore=true --json")
@@ -294,6 +297,71 @@ fn each_precondition_is_refused_before_anything_happens() {
     .run()
     .succeeds();
     serves_the_old(&old, &new);
+}
+
+#[test]
+fn an_archive_without_its_whole_database_makes_the_snapshot_incomplete() {
+    let environment = TestEnvironment::with_repository();
+    let Some((old, _)) = pair(&environment) else {
+        return;
+    };
+    old.shell("echo 'CREATE TABLE' | gzip > staging/db/database.sql.gz")
+        .succeeds();
+    let cut_off = old.pack(1_755_221_522);
+    let outcome = backup(&environment, &old, "--json").run().exits(3).json();
+    let missing = outcome["missing"].to_string();
+    assert!(
+        missing.contains(&cut_off) && missing.contains("gitlab.archive.database"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn an_archive_that_gitlab_puts_elsewhere_fails_the_backup() {
+    let environment = TestEnvironment::with_repository();
+    let Some((old, _)) = pair(&environment) else {
+        return;
+    };
+    old.set("timestamp", "1755221522");
+    for (folder, beside) in [("empty", None), ("other", Some("notes.txt"))] {
+        std::fs::create_dir(old.path(folder)).unwrap();
+        if let Some(beside) = beside {
+            std::fs::write(old.path(folder).join(beside), "call Bob").unwrap();
+        }
+        let root = named("backups", &old.path(folder));
+        let further = "--set container=old --set create=true";
+        let backup = granted(environment.backup("gitlab", Path::new(&root), further));
+        backup.run().exits(1);
+    }
+    assert!(environment.snapshots().is_empty());
+}
+
+/// The folder above that of the backups, and a backup that runs: what looks like leftovers there is in use.
+#[test]
+fn nothing_that_is_in_use_is_taken_for_leftovers() {
+    let environment = TestEnvironment::with_repository();
+    let Some((old, new)) = pair(&environment) else {
+        return;
+    };
+    old.pack(1_755_221_522);
+    backup(&environment, &old, "").run().succeeds();
+    volume(&new);
+    std::fs::write(new.path("backups/uploads.tar.gz"), "half").unwrap();
+    let before = tree::read(&new.path(""));
+    for (folder, code) in [
+        ("volume", "gitlab.staging.live"),
+        ("volume/git-data", "gitlab.staging.live"),
+        ("backups", "gitlab.staging.recent"),
+    ] {
+        let target = named("backups", &new.path(folder));
+        let restore =
+            environment.restore(Path::new(&target), "--intent migrate --set container=new");
+        environment
+            .refused(granted(restore), 1)
+            .is("refused")
+            .says(code);
+        assert!(tree::read(&new.path("")) == before, "{folder} was changed");
+    }
 }
 
 #[test]
@@ -490,7 +558,7 @@ fn a_data_volume_migrates_to_a_git_of_other_numbers() {
     for folder in [&repositories, &repository, &repository.join("refs")] {
         is_of(folder, NEW_GIT, 0o2770);
     }
-    is_of(&repository.join("HEAD"), NEW_GIT, 0o640);
+    is_of(&repository.join("HEAD"), NEW_GIT, 0o660);
     let lfs = new.path("volume/gitlab-rails/shared/lfs-objects/aa/bb/cc");
     is_of(
         &lfs,

@@ -1,9 +1,12 @@
 //! The filter that asks an editor what becomes of each statement.
 
+mod copy;
+
 use memchr::memchr;
 
+use self::copy::Line;
 use super::head::{self, Head, Kind};
-use super::lexer::{Attention, Event, Lexer, is_space};
+use super::lexer::{Attention, Event, Lexer};
 use super::row::Row;
 use super::token::{Token, Tokens};
 use super::{Decision, Editor, Statement, unreadable};
@@ -49,15 +52,6 @@ enum Mode {
     Copy(bool, Line),
     /// In the rows of a `COPY` that the editor sees.
     CopyRows,
-}
-
-/// What has been read of a line that may be the end of a `COPY`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    Start,
-    Backslash,
-    End,
-    Row,
 }
 
 /// Output that is a piece of the input as long as possible.
@@ -194,67 +188,9 @@ impl<E: Editor> Rewriter<E> {
                 }
             },
             Mode::AfterRow(any) => self.after_row(any, at, output),
-            Mode::CopyLine(decision) => {
-                let (end, complete) = line(chunk, at);
-                if chunk[at..end].iter().any(|byte| !is_space(*byte)) {
-                    return Err(unreadable(
-                        "something follows COPY … FROM stdin on its line",
-                    ));
-                }
-                if decision != Decision::Drop {
-                    output.keep(at, end);
-                }
-                if complete {
-                    self.mode = match decision {
-                        Decision::Rows => Mode::CopyRows,
-                        decision => Mode::Copy(decision == Decision::Keep, Line::Start),
-                    };
-                }
-                Ok(end)
-            }
-            Mode::Copy(keep, mut seen) => {
-                let mut end = at;
-                while let Some(byte) = chunk.get(end)
-                    && self.mode != Mode::Between
-                {
-                    end += 1;
-                    seen = match (seen, byte) {
-                        (Line::Start, b'\\') => Line::Backslash,
-                        (Line::Backslash, b'.') => Line::End,
-                        (Line::End, b'\r') => Line::End,
-                        (Line::End, b'\n') => {
-                            self.mode = Mode::Between;
-                            break;
-                        }
-                        (_, b'\n') => Line::Start,
-                        _ => match memchr(b'\n', &chunk[end..]) {
-                            Some(length) => {
-                                end += length + 1;
-                                Line::Start
-                            }
-                            None => {
-                                end = chunk.len();
-                                Line::Row
-                            }
-                        },
-                    };
-                }
-                if self.mode != Mode::Between {
-                    self.mode = Mode::Copy(keep, seen);
-                }
-                if keep {
-                    output.keep(at, end);
-                }
-                Ok(end)
-            }
-            Mode::CopyRows => {
-                let (end, complete) = line(chunk, at);
-                extend(&mut self.held, &chunk[at..end], ROW_LIMIT)?;
-                if complete {
-                    self.copy_row(output)?;
-                }
-                Ok(end)
-            }
+            Mode::CopyLine(decision) => self.copy_line(decision, at, output),
+            Mode::Copy(keep, seen) => Ok(self.copy(keep, seen, at, output)),
+            Mode::CopyRows => self.copy_rows(at, output),
         }
     }
 
@@ -382,27 +318,6 @@ impl<E: Editor> Rewriter<E> {
             _ => Mode::Body(any),
         };
         Ok(end + 1)
-    }
-
-    /// Shows the editor the line of a `COPY` that is held, with its end.
-    fn copy_row(&mut self, output: &mut Output<'_>) -> Result<(), Failure> {
-        let line = self.held.strip_suffix(b"\n").unwrap_or(&self.held);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let keep = match line {
-            b"\\." => {
-                self.mode = Mode::Between;
-                true
-            }
-            _ => {
-                let row = Row::of_copy(&self.statement, line)?;
-                self.editor.row(&self.statement, &row)?
-            }
-        };
-        if keep {
-            output.text(&self.held);
-        }
-        self.held.clear();
-        Ok(())
     }
 
     /// Decides about the meta-command that is held, with the end of its line if there is one.

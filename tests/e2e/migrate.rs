@@ -6,7 +6,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::Instant;
 
 use copal_tests::restic::Restic;
 use copal_tests::{Program, TestEnvironment, plugins, sample, tree};
@@ -349,10 +349,14 @@ fn a_migration_killed_at_any_moment_is_resumed_to_its_end() {
     }
     let before = environment.path("before");
     copy(&target, &before);
+    let begun = Instant::now();
+    migrate(&environment, "files", "").run().succeeds();
+    let whole = begun.elapsed();
+    environment.copal(["rollback", "--yes"]).run().succeeds();
     let (mut cut, mut resumed) = (0, 0);
-    for moment in 0..14 {
+    for moment in 1..14 {
         let migration = migrate(&environment, "files", "").start();
-        std::thread::sleep(Duration::from_millis(40 + 45 * moment));
+        std::thread::sleep(whole * moment / 14);
         migration.signal(Signal::KILL);
         let killed = !migration.wait().status.success();
         cut += u32::from(killed);

@@ -323,7 +323,14 @@ fn an_archive_that_gitlab_puts_elsewhere_fails_the_backup() {
         return;
     };
     old.set("timestamp", "1755221522");
-    for (folder, beside) in [("empty", None), ("other", Some("notes.txt"))] {
+    for (folder, beside, said) in [
+        ("empty", None, "grep"),
+        (
+            "other",
+            Some("notes.txt"),
+            "there is no new *_gitlab_backup.tar",
+        ),
+    ] {
         std::fs::create_dir(old.path(folder)).unwrap();
         if let Some(beside) = beside {
             std::fs::write(old.path(folder).join(beside), "call Bob").unwrap();
@@ -331,7 +338,7 @@ fn an_archive_that_gitlab_puts_elsewhere_fails_the_backup() {
         let root = named("backups", &old.path(folder));
         let further = "--set container=old --set create=true";
         let backup = granted(environment.backup("gitlab", Path::new(&root), further));
-        backup.run().exits(1);
+        backup.run().exits(1).says(said);
     }
     assert!(environment.snapshots().is_empty());
 }

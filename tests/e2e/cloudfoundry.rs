@@ -149,6 +149,7 @@ fn a_foundation_moves_into_a_later_release() {
         "cloudfoundry.rows.same",
         "cloudfoundry.keys.hold",
         "cloudfoundry.schema.newer",
+        "cloudfoundry.rows.kept",
     ] {
         assert!(
             codes.iter().any(|found| found == code),
@@ -205,6 +206,38 @@ fn a_foundation_moves_into_a_later_release() {
         let path = target.blobstore().join("cc-droplets/ab/cd/abcd-droplets");
         let found = std::fs::metadata(path).unwrap().uid();
         assert_eq!(found.to_string(), uid.trim());
+    }
+}
+
+#[test]
+fn the_tables_that_keep_their_rows_are_the_operators_choice() {
+    let Some(scene) = Scene::new() else { return };
+    scene.save();
+    let target = scene.target();
+    let before = (target.ccdb.digests(), target.uaadb.digests());
+    let key = format!("db_encryption_key={KEY}");
+    let settings = [
+        "preset=paasta-3.1-to-4.0",
+        "stopped=true",
+        r#"keep_ccdb=["schema_migrations", "public.clock_jobs"]"#,
+        r#"keep_uaadb=["schema_version", "oauth_client_details"]"#,
+        &key,
+    ];
+    let outcome = scene.restore(&target, "migrate", &settings).arg("--json");
+    let outcome = outcome.run().succeeds().json();
+    let warned = outcome.to_string();
+    for table in ["clock_jobs (", "oauth_client_details ("] {
+        assert!(warned.contains(table), "{table}: {outcome:#}");
+    }
+    assert!(!warned.contains("identity_zone ("), "{outcome:#}");
+    let kept_ccdb = ["buildpacks", "clock_jobs", "schema_migrations"];
+    let kept_uaadb = ["oauth_client_details", "schema_version"];
+    scene.assert_moved(&target, &kept_ccdb, &kept_uaadb);
+    for table in kept_ccdb {
+        assert_eq!(target.ccdb.digests()[table], before.0[table], "{table}");
+    }
+    for table in kept_uaadb {
+        assert_eq!(target.uaadb.digests()[table], before.1[table], "{table}");
     }
 }
 

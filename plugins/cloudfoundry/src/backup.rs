@@ -17,7 +17,10 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
     let config = &request.config;
     config.check()?;
     let (cc, uaa) = (Database::cc(config), Database::uaa(config));
-    let (controller, accounts) = (cc.look(request.probe)?, uaa.look(request.probe)?);
+    let (controller, accounts) = (
+        cc.look(request.probe, None)?,
+        uaa.look(request.probe, None)?,
+    );
     for (database, survey) in [(&cc, &controller), (&uaa, &accounts)] {
         refuse_other(database, survey)?;
     }

@@ -171,9 +171,23 @@ impl<'a> Database<'a> {
             .timeout(self.config.timeout)
     }
 
-    /// Looks at the database now.
-    pub(crate) fn look(&self, probe: &dyn Probe) -> Result<Survey, Failure> {
-        let output = probe.run(&self.survey(&Script::default()).timeout(PROBE))?;
+    /// Looks at the database now, and at the rows of the tables of which a target keeps its own: in the columns that `source` knows, if there is one.
+    pub(crate) fn look(
+        &self,
+        probe: &dyn Probe,
+        source: Option<&Survey>,
+    ) -> Result<Survey, Failure> {
+        let columns = |table: &str| {
+            let table = source.and_then(|source| source.table(table));
+            let columns = table.map_or(&[][..], |table| &table.columns).iter();
+            columns.map(|column| column.name.clone()).collect()
+        };
+        let kept = self.kept().iter().map(|table| {
+            let table = table.strip_prefix("public.").unwrap_or(table);
+            (table.to_owned(), columns(table))
+        });
+        let script = Script::Kept(kept.collect());
+        let output = probe.run(&self.survey(&script).timeout(PROBE))?;
         if !output.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Failure::missing(

@@ -13,6 +13,12 @@ use crate::survey::{Survey, Table};
 
 /// The largest survey of a snapshot that is read.
 const SURVEY_LIMIT: usize = 64 << 20;
+/// The tables that say how far a schema is migrated, which is the target's affair.
+const MIGRATIONS: [&str; 3] = [
+    "flyway_schema_history",
+    "schema_migrations",
+    "schema_version",
+];
 /// How many names a finding lists.
 const NAMED: usize = 8;
 
@@ -51,7 +57,7 @@ impl<'a> Pair<'a> {
             Some(streams) => stored_survey(streams, owner)?,
             None => planned_survey(&request.facts, owner)?,
         };
-        let target = database.look(request.probe)?;
+        let target = database.look(request.probe, Some(&source))?;
         Ok(Self {
             database,
             source,
@@ -111,6 +117,7 @@ impl<'a> Pair<'a> {
         }
         refuse_other(&self.database, &self.target)?;
         self.compare_schemas(&request.config, plan);
+        self.compare_kept(plan);
         self.compare_migrations(plan);
         self.refuse_occupied(request, plan);
         Ok(())
@@ -226,6 +233,41 @@ impl<'a> Pair<'a> {
                     some(&newer)
                 ),
             ));
+        }
+    }
+
+    /// Names the rows of the snapshot that the target's own stand in for.
+    fn compare_kept(&self, plan: &mut RestorePlan) {
+        let kept = self.source.digests().iter().filter(|digest| {
+            is_named(self.database.kept(), &digest.table)
+                && !MIGRATIONS.contains(&digest.table.as_str())
+        });
+        let differ: Vec<_> = kept
+            .filter_map(|source| {
+                let mut there = self.target.digests().iter();
+                let there = there.find(|there| there.table == source.table);
+                (there != Some(source)).then(|| {
+                    format!(
+                        "{} ({} of {} rows)",
+                        source.table,
+                        there.map_or(0, |there| there.rows),
+                        source.rows
+                    )
+                })
+            })
+            .collect();
+        if !differ.is_empty() {
+            plan.findings.push(
+                Finding::warning(
+                    "cloudfoundry.rows.kept",
+                    format!(
+                        "The target's {} keeps its own rows, which are not the snapshot's, in {}.",
+                        self.database.owner.name(),
+                        some(&differ)
+                    ),
+                )
+                .remedy("If the source's are needed, such as its zones and identity providers, take the table out of `keep_ccdb` or `keep_uaadb`, or make them again."),
+            );
         }
     }
 

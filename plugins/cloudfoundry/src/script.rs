@@ -9,11 +9,10 @@ use std::fmt::Write as _;
 use crate::database::Owner;
 
 /// What one survey looks at besides the schema.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) enum Script {
-    /// No rows but those that a restore has to know.
-    #[default]
-    Schema,
+    /// No rows but those that a restore has to know, and those of these tables in these columns, as far as they exist; in all columns where none are named.
+    Kept(BTreeMap<String, Vec<String>>),
     /// All rows of all tables, and the foreign keys.
     Rows,
     /// All rows of these tables in these columns, and the foreign keys.
@@ -197,7 +196,7 @@ impl Script {
         names.extend(["digests", "violations", "keys"]);
         names.dedup();
         let rows = match self {
-            Self::Schema => String::new(),
+            Self::Kept(tables) => DIGESTS.replace("@columns", &existing(tables)),
             Self::Rows => DIGESTS.replace("@columns", ALL_COLUMNS) + KEYS,
             Self::RowsOf(tables) => DIGESTS.replace("@columns", &values(tables)) + KEYS,
         };
@@ -251,6 +250,20 @@ fn values(tables: &BTreeMap<String, Vec<String>>) -> String {
         true => "SELECT ''::text, ''::text WHERE false".to_owned(),
         false => format!("VALUES {}", rows.join(", ")),
     }
+}
+
+/// A query that gives those of these tables and columns that exist.
+fn existing(tables: &BTreeMap<String, Vec<String>>) -> String {
+    let mut query = format!("{ALL_COLUMNS} AND (false");
+    for (table, columns) in tables {
+        let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        query += &format!(" OR (c.table_name = {}", quoted(table));
+        if !columns.is_empty() {
+            query += &format!(" AND c.column_name IN ({})", columns.join(", "));
+        }
+        query.push(')');
+    }
+    query + ")"
 }
 
 /// A text as an SQL literal.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use copal_sdk::h2::{self, Header, HeaderGuard};
+use copal_sdk::sql::{Decision, Load, Statement};
 use copal_sdk::{Direction, Entry, Failure, Filter, Finding, Pass, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::layout::{DATA, PLUGINS, is_bundled};
 pub enum State {
     /// While a backup reads: the database's file in the root `data`, and what to do where it turns out to be open.
     Backup(Option<(String, Guard)>),
-    /// While a restore feeds a dump: the SQL before and behind it.
+    /// While a restore feeds a dump: the SQL before and behind it in its transaction.
     Restore(String, String),
 }
 
@@ -67,10 +68,11 @@ impl Pass for MetabasePass {
                     guard.check(header, &forced)
                 })))
             }
-            State::Restore(before, behind) => Ok(Box::new(Around {
-                before: Some(before.clone()),
-                behind: behind.clone(),
-            })),
+            State::Restore(before, behind) => Ok(Box::new(
+                Load::new(|_: &Statement| Ok(Decision::Keep))
+                    .prepend(before)
+                    .append(behind),
+            )),
             State::Backup(_) => Err(Failure::internal(
                 "metabase.filter",
                 format!("there is no filter for {root}/{}", entry.path),
@@ -113,27 +115,5 @@ impl Guard {
             }
             Self::Refuse | Self::Warn => Ok(()),
         }
-    }
-}
-
-/// Lets a dump through with SQL before and behind it.
-struct Around {
-    before: Option<String>,
-    behind: String,
-}
-
-impl Filter for Around {
-    fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-        if let Some(before) = self.before.take() {
-            out.extend_from_slice(before.as_bytes());
-        }
-        out.extend_from_slice(chunk);
-        Ok(())
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.push(&[], out)?;
-        out.extend_from_slice(self.behind.as_bytes());
-        Ok(())
     }
 }

@@ -58,9 +58,7 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
             plan.placements.push(Placement::feed(SQL_STREAM, postgres.psql()).filtered());
             protect(&mut plan, &postgres);
             read_postgres(&mut plan, &postgres);
-            let before = format!("BEGIN;\n{EMPTY}");
-            let behind = format!("{}COMMIT;\n", fixups.for_postgres());
-            return plan.state(&State::Restore(before, behind));
+            return plan.state(&State::Restore(EMPTY.to_owned(), fixups.for_postgres()));
         }
         (Saved::Sql, None) => plan.findings.push(
             Finding::error("metabase.restore.database", "The snapshot holds a dump of PostgreSQL, which needs a PostgreSQL database.")

@@ -34,6 +34,7 @@ impl Probe for Answers {
 
 const RUNNING: &str = "copal:changeset=50\ncopal:changesets=900\ncopal:users=7\ncopal:site=a\ncopal:nodes=1\ncopal:alive=1\n";
 const FRESH: &str = "copal:changeset=50\ncopal:changesets=900\ncopal:users=0\n";
+const DUMP: &str = "CREATE TABLE x ();\n--\n-- PostgreSQL database dump complete\n--\n";
 const POSTGRES: &str =
     r#""db_dbname":"metabase","db_host":"db.example","db_user":"mb","db_pass":"hunter2""#;
 
@@ -264,18 +265,21 @@ fn a_dump_goes_in_with_what_comes_before_and_behind_it() {
         panic!("{placement:?}");
     };
     assert!(feed.filter);
-    let dump = MemoryTree::new("streams").file("metabase.sql", "DUMP;\n");
+    let dump = MemoryTree::new("streams").file("metabase.sql", DUMP);
     let entry = dump.stat("metabase.sql").unwrap().unwrap();
     let open = || {
         let state = serde_json::from_slice(&plan.state).unwrap();
         let mut pass = MetabasePass::start(Direction::Restore, state).unwrap();
         pass.open("streams", &entry).unwrap()
     };
-    let fed = String::from_utf8(filter_all_chunkings(open, b"DUMP;\n").unwrap()).unwrap();
-    let (before, behind) = fed.split_once("DUMP;\n").unwrap();
+    let fed = String::from_utf8(filter_all_chunkings(open, DUMP.as_bytes()).unwrap()).unwrap();
+    let (before, behind) = fed.split_once(DUMP).unwrap();
     assert!(before.starts_with("BEGIN;\n") && before.contains("DROP %s IF EXISTS"));
     assert!(behind.contains("RESET search_path") && behind.contains("DELETE FROM core_session"));
     assert!(behind.ends_with("COMMIT;\n"));
+    let cut = &DUMP.as_bytes()[..20];
+    let failure = filter_all_chunkings(open, cut).unwrap_err();
+    assert_eq!(failure.code, "sql.load.incomplete");
     let [guard] = &plan.safeguards[..] else {
         panic!("{:?}", plan.safeguards);
     };

@@ -21,7 +21,7 @@ const GRANTS: [&str; 3] = [
 ];
 
 /// Saves what the target holds before a migration.
-const SAFEGUARD: &str = r#"run:sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump *"#;
+const SAFEGUARD: &str = r#"run:sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump --no-password --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U postgres -d *"#;
 
 /// What a node is about to do it does not do once it was paused: then it waits again.
 const TRIGGERS: &str = "SELECT trigger_name, replace(trigger_state, 'ACQUIRED', 'WAITING') FROM qrtz_triggers ORDER BY 1";

@@ -36,7 +36,7 @@ fn main() {
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"));
     let engine = Engine::new(EngineOptions::default()).unwrap();
     const LOADING: &str = r#"{"buckets":{"renamed":{},"left_out":[],"owner":null},"streams":{"ccdb.sql":
-        {"schema":false,"replaced":["stacks"],"left_out":["schema_migrations"],"missing_sequences":[]}}}"#;
+        {"schema":false,"replaced":["stacks"],"left_out":["schema_migrations"],"left_sequences":[]}}}"#;
     const SAVING: &str = r#"{"Backup":{"archives":null,"layout":null,"without_gitaly":false}}"#;
     let sql = |name, input| Case {
         name,

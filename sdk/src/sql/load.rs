@@ -46,7 +46,7 @@ const TRANSACTION: [&str; 7] = [
 /// filter.finish(&mut out)?;
 /// assert_eq!(
 ///     out,
-///     b"BEGIN;\nDELETE FROM public.users;\n\nINSERT INTO public.users VALUES (1);\n-- PostgreSQL database dump complete\n\nCOMMIT;\n"
+///     b"BEGIN;\nDELETE FROM public.users;\nINSERT INTO public.users VALUES (1);\n-- PostgreSQL database dump complete\n\nCOMMIT;\n"
 /// );
 /// # Ok::<(), Failure>(())
 /// ```

@@ -155,6 +155,11 @@ fn archive(nested: bool) -> Vec<u8> {
         "backup_information.yml",
         INFORMATION.as_bytes(),
     );
+    let level = flate2::Compression::fast();
+    let mut dump = flate2::write::GzEncoder::new(Vec::new(), level);
+    dump.write_all(TAIL.as_bytes()).unwrap();
+    append(&mut archive, "db/database.sql.gz", &dump.finish().unwrap());
+    append(&mut archive, "repositories/0.bundle", b"# v2 git bundle\n");
     // Like compressed data: nothing in it repeats.
     let mut noise = 1_u64;
     let content: Vec<u8> = (0..8 << 20)
@@ -165,12 +170,12 @@ fn archive(nested: bool) -> Vec<u8> {
             noise.to_be_bytes()[0]
         })
         .collect();
+    let bundle = [&b"# v2 git bundle\n"[..], &content].concat();
     for number in 0..REPEATED {
         if nested {
             let mut inner = tar::Builder::new(Vec::new());
             append(&mut inner, "./file", &content);
             let inner = inner.into_inner().unwrap();
-            let level = flate2::Compression::fast();
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level);
             gzip.write_all(&inner).unwrap();
             append(&mut archive, "uploads.tar.gz", &gzip.finish().unwrap());
@@ -181,7 +186,7 @@ fn archive(nested: bool) -> Vec<u8> {
             append(
                 &mut archive,
                 &format!("repositories/@hashed/{number}.bundle"),
-                &content,
+                &bundle,
             );
         }
     }

@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+mod plugin;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
 #[derive(Debug, Parser)]
@@ -136,14 +140,6 @@ pub(crate) enum PlanCommand {
     Restore(RestoreArgs),
     /// Show what `copal migrate` with the same arguments would do
     Migrate(MigrateArgs),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// List the plugins that come with Copal
-    List,
-    /// Describe a plugin: its roots, settings and the grants that it may ask for
-    Info(PluginInfoArgs),
 }
 
 /// What a plugin is told and allowed.
@@ -308,12 +304,6 @@ pub(crate) struct CheckArgs {
 pub(crate) struct DetectArgs {
     /// The directory to look at
     pub(crate) path: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PluginInfoArgs {
-    /// A name such as jpom, or the path of a component
-    pub(crate) plugin: String,
 }
 
 /// Why a restore happens.

@@ -1,0 +1,1 @@
+//! Starts and builds Copal plugins: templates, toolchains, components.

@@ -1,0 +1,168 @@
+//! The files of a release, as every transport carries them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+/// The component.
+pub const COMPONENT: &str = "plugin.wasm";
+/// The statement about it.
+pub const STATEMENT: &str = "release.json";
+/// The document of who publishes it.
+pub const PUBLISHER: &str = "publisher.json";
+
+/// Bytes of a component: the sandbox takes no more.
+const MAX_COMPONENT: usize = 128 << 20;
+/// Bytes of every other file.
+const MAX_DOCUMENT: usize = 1 << 20;
+/// Signatures of one document.
+pub const MAX_SIGNATURES: usize = 16;
+/// Versions of a publisher document that one release may bring.
+pub const MAX_VERSIONS: u32 = 256;
+
+/// Why a file is none of a release.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    /// A name that no file of a release has.
+    #[error("`{}` is no file of a plugin's release", .0.escape_debug())]
+    Name(String),
+    /// More bytes than such a file may have.
+    #[error("`{name}` has more than {limit} bytes, the most that such a file may have")]
+    Size {
+        /// The file.
+        name: String,
+        /// The most that it may have.
+        limit: usize,
+    },
+}
+
+/// The files of a release by their names: nothing of them is believed yet.
+///
+/// | name | what it is |
+/// |---|---|
+/// | `plugin.wasm` | the component |
+/// | `release.json` | the statement about it |
+/// | `publisher.json` | the newest document of its publisher |
+/// | `publisher.N.json` | version N of that document, for those who know an older one |
+/// | `NAME.minisig`, `NAME.1.minisig`, `NAME.2.minisig`, … | signatures of the document NAME, one key each |
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bundle(BTreeMap<String, Bytes>);
+
+impl Bundle {
+    /// How many bytes a file of this name may have at most; none where no file of a release has it.
+    pub fn limit(name: &str) -> Option<usize> {
+        if name == COMPONENT {
+            return Some(MAX_COMPONENT);
+        }
+        let document = match name.strip_suffix(".minisig") {
+            Some(signed) => match signed.rsplit_once('.') {
+                Some((document, number)) if is_number(number, MAX_SIGNATURES as u32 - 1) => {
+                    document
+                }
+                _ => signed,
+            },
+            None => name,
+        };
+        let version = document
+            .strip_prefix("publisher.")
+            .and_then(|rest| rest.strip_suffix(".json"));
+        let known = [STATEMENT, PUBLISHER].contains(&document)
+            || version.is_some_and(|version| is_number(version, MAX_VERSIONS));
+        known.then_some(MAX_DOCUMENT)
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// A release has no such file, or none so large.
+    pub fn insert(&mut self, name: &str, bytes: Bytes) -> Result<(), BundleError> {
+        let limit = Self::limit(name).ok_or_else(|| BundleError::Name(name.to_owned()))?;
+        if bytes.len() > limit {
+            return Err(BundleError::Size {
+                name: name.to_owned(),
+                limit,
+            });
+        }
+        self.0.insert(name.to_owned(), bytes);
+        Ok(())
+    }
+
+    /// A file's bytes.
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.0.get(name)
+    }
+
+    /// The files, sorted by name.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.0.iter().map(|(name, bytes)| (name.as_str(), bytes))
+    }
+
+    /// The names under which the signatures of a document lie, in the order in which a transport that can't list asks for them.
+    pub fn signature_names(document: &str) -> impl Iterator<Item = String> + '_ {
+        (0..MAX_SIGNATURES).map(move |number| match number {
+            0 => format!("{document}.minisig"),
+            number => format!("{document}.{number}.minisig"),
+        })
+    }
+
+    /// The signatures of a document.
+    pub fn signatures(&self, document: &str) -> impl Iterator<Item = &Bytes> {
+        Self::signature_names(document).filter_map(|name| self.0.get(&name))
+    }
+}
+
+/// A number from 1 to `most`, spelled without leading zeros.
+fn is_number(text: &str, most: u32) -> bool {
+    text.parse()
+        .is_ok_and(|number: u32| (1..=most).contains(&number) && number.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_has_certain_files_and_no_others() {
+        for name in [
+            "plugin.wasm",
+            "release.json",
+            "release.json.minisig",
+            "release.json.15.minisig",
+            "publisher.json",
+            "publisher.7.json",
+            "publisher.7.json.minisig",
+            "publisher.7.json.2.minisig",
+        ] {
+            assert!(Bundle::limit(name).is_some(), "{name}");
+        }
+        for name in [
+            "",
+            "../plugin.wasm",
+            "/release.json",
+            "plugin.wasm.minisig",
+            "release.json.16.minisig",
+            "release.json.01.minisig",
+            "release.1.json",
+            "publisher.0.json",
+            "publisher.x.json",
+            "README.md",
+        ] {
+            assert_eq!(
+                Bundle::default().insert(name, Bytes::new()),
+                Err(BundleError::Name(name.to_owned()))
+            );
+        }
+    }
+
+    #[test]
+    fn documents_are_small() {
+        let mut bundle = Bundle::default();
+        let large = Bytes::from(vec![0; MAX_DOCUMENT + 1]);
+        assert!(matches!(
+            bundle.insert(STATEMENT, large.clone()),
+            Err(BundleError::Size { .. })
+        ));
+        assert!(bundle.insert(COMPONENT, large).is_ok());
+        assert_eq!(bundle.files().count(), 1);
+    }
+}

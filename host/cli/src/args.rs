@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod conformance;
 mod plugin;
 
 use std::path::PathBuf;
@@ -11,6 +12,10 @@ use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::conformance::{
+    BackupCall, DetectCall, DirectionArg, FilterCall, HostArgs, PassCall, PluginCall, PluginCheckArgs,
+    PluginRunArgs, PluginTestArgs, RestoreCall,
+};
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.

@@ -1,15 +1,16 @@
 //! The plugins that the program carries, and those named by a path.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use copal_sandbox::{Engine, Plugin};
+use copal_sandbox::{Engine, MAX_COMPONENT, Plugin};
 
 use crate::failure::Failure;
 
 include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
 
 /// The largest component that is read from a path.
-const LIMIT: u64 = 128 << 20;
+const LIMIT: u64 = MAX_COMPONENT as u64;
 
 /// The names and components that come with Copal.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static [u8])> {
@@ -24,9 +25,14 @@ pub(crate) fn is_name(plugin: &str) -> bool {
 
 /// The plugin of that name (`jpom` or `copal/jpom`) or at that path.
 pub(crate) fn load(engine: &Engine, plugin: &str) -> Result<Plugin, Failure> {
+    Ok(engine.load(&component(plugin)?)?)
+}
+
+/// The component of that name or at that path, of which nothing has been looked at.
+pub(crate) fn component(plugin: &str) -> Result<Cow<'static, [u8]>, Failure> {
     let name = plugin.strip_prefix("copal/").unwrap_or(plugin);
     if let Some((_, component)) = all().find(|(bundled, _)| *bundled == name) {
-        return Ok(engine.load(component)?);
+        return Ok(component.into());
     }
     let path = Path::new(plugin);
     if !path.is_file() {
@@ -55,5 +61,5 @@ pub(crate) fn load(engine: &Engine, plugin: &str) -> Result<Plugin, Failure> {
         )));
     }
     let component = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
-    Ok(engine.load(&component)?)
+    Ok(component.into())
 }

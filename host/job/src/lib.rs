@@ -51,6 +51,7 @@ pub use observer::{Observer, StepState};
 pub use operator::{OperatorFeed, OperatorStream, command};
 pub use places::{PlaceError, Root};
 pub use plan::Needed;
+pub use probe::GrantedProbe;
 pub use process::{ProcessError, shown};
 pub use proposal::intent_word;
 pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome};
@@ -59,5 +60,6 @@ pub use rollback::{
     ApprovedRollback, PlannedRollback, RollbackJob, RollbackOutcome, latest_safety,
 };
 pub use safety::{SAFETY_TAG, Safety, is_safety, snapshot};
+pub use roots::{sources, targets};
 pub use settings::{Formats, Mismatch, Schema, Settings, SettingsError, beneath, nearest};
 pub use steps::StepOutcome;

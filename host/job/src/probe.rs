@@ -13,7 +13,7 @@ use crate::process;
 
 /// Runs probes under the job's grants, and remembers which it refused.
 #[derive(Debug)]
-pub(crate) struct GrantedProbe {
+pub struct GrantedProbe {
     grants: Grants,
     places: Places,
     cancel: Arc<AtomicBool>,
@@ -21,7 +21,8 @@ pub(crate) struct GrantedProbe {
 }
 
 impl GrantedProbe {
-    pub(crate) fn new(grants: Grants, roots: &[Root], cancel: Arc<AtomicBool>) -> Self {
+    /// A probe for a plugin that is handed these roots; it ends soon once `cancel` is set.
+    pub fn new(grants: Grants, roots: &[Root], cancel: Arc<AtomicBool>) -> Self {
         Self {
             grants,
             places: Places::new(roots, None),
@@ -31,7 +32,7 @@ impl GrantedProbe {
     }
 
     /// The commands that were refused.
-    pub(crate) fn refused(&self) -> Vec<Vec<String>> {
+    pub fn refused(&self) -> Vec<Vec<String>> {
         self.refused
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use copal_sandbox::placeholder::{self, Placeholder};
+pub(crate) use copal_sandbox::grants::command_words as granted_words;
+pub use copal_sandbox::placeholder::shown;
 use copal_sandbox::types::{Command, Fragment, Output, Text};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
@@ -157,30 +158,6 @@ pub(crate) fn feed<E: From<ProcessError>>(
     drop(stdin);
     running.succeed()?;
     written
-}
-
-/// The words that a grant for the command covers: the names of the variables that the plugin sets, as `NAME=`, and then the command itself. A
-/// variable can make a program do anything, so it may not come along unseen.
-pub(crate) fn granted_words(command: &Command) -> Vec<String> {
-    let mut names: Vec<_> = command
-        .environment
-        .iter()
-        .map(|variable| format!("{}=", variable.name))
-        .collect();
-    names.sort();
-    names
-        .into_iter()
-        .chain(command.argv.iter().map(|word| shown(word)))
-        .collect()
-}
-
-/// A word of a command as a person reads it: doubled braces single, placeholders as they are.
-pub fn shown(word: &str) -> String {
-    let placeholder = |asked: Placeholder<'_>| match asked {
-        Placeholder::Scratch => Some("{scratch}".to_owned()),
-        Placeholder::Root(name) => Some(format!("{{root:{name}}}")),
-    };
-    placeholder::expand(word, placeholder).unwrap_or_else(|_| word.to_owned())
 }
 
 fn program(command: &Command) -> String {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::places::Root;
 
 /// The directories that a backup reads: named, existing, without symlinks in their paths.
-pub(crate) fn sources(
+pub fn sources(
     given: &[(Option<String>, PathBuf)],
     description: &Description,
 ) -> Result<Vec<Root>, Error> {
@@ -42,7 +42,7 @@ pub(crate) fn sources(
 
 /// The directories that a restore fills, held against the roots that the snapshot holds, and those that it only looks at, which are others that
 /// the plugin describes; a bare path takes the only root.
-pub(crate) fn targets(
+pub fn targets(
     given: &[(Option<String>, PathBuf)],
     held: &[String],
     described: &[RootSpec],

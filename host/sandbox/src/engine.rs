@@ -87,7 +87,8 @@ impl Engine {
         &self.0.wasmtime
     }
 
-    pub(crate) fn options(&self) -> &EngineOptions {
+    /// The settings that it was made with.
+    pub fn options(&self) -> &EngineOptions {
         &self.0.options
     }
 }

@@ -16,6 +16,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::placeholder::shown;
+use crate::types::Command;
+
 /// A grant that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -24,6 +27,21 @@ use url::Url;
 pub struct InvalidGrant {
     grant: String,
     reason: &'static str,
+}
+
+/// The words that a grant for the command covers: the names of the variables that the plugin sets, as `NAME=`, and then the command itself. A
+/// variable can make a program do anything, so it may not come along unseen.
+pub fn command_words(command: &Command) -> Vec<String> {
+    let mut names: Vec<_> = command
+        .environment
+        .iter()
+        .map(|variable| format!("{}=", variable.name))
+        .collect();
+    names.sort();
+    names
+        .into_iter()
+        .chain(command.argv.iter().map(|word| shown(word)))
+        .collect()
 }
 
 /// One permission, as the operator writes it.

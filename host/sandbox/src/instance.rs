@@ -34,6 +34,11 @@ impl Instance {
         }
     }
 
+    /// Bytes that all of its memories have.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().memory.used
+    }
+
     /// Calls one function of the contract, against its deadline.
     pub(crate) fn call<T>(
         &mut self,

@@ -37,5 +37,5 @@ pub use engine::{Engine, EngineOptions};
 pub use error::Error;
 pub use grants::{Grant, Grants};
 pub use pass::Pass;
-pub use plugin::Plugin;
+pub use plugin::{Described, MAX_COMPONENT, Plugin};
 pub use tree::{Probe, Tree};

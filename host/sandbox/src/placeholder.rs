@@ -49,6 +49,15 @@ pub fn expand(
     Ok(expanded)
 }
 
+/// A word of a command as a person reads it, and as a grant has it: doubled braces single, placeholders as they are.
+pub fn shown(word: &str) -> String {
+    let placeholder = |asked: Placeholder<'_>| match asked {
+        Placeholder::Scratch => Some("{scratch}".to_owned()),
+        Placeholder::Root(name) => Some(format!("{{root:{name}}}")),
+    };
+    expand(word, placeholder).unwrap_or_else(|_| word.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

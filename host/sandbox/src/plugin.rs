@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Store;
@@ -22,7 +23,7 @@ use crate::types::{
 use crate::{Engine, Error, validate};
 
 /// Bytes of a component. The largest that was seen, made from Python, has 18 MiB.
-const MAX_COMPONENT: usize = 128 << 20;
+pub const MAX_COMPONENT: usize = 128 << 20;
 
 /// The packages of WASI 0.2 that are linked, with nothing granted.
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
@@ -41,8 +42,20 @@ struct Loaded {
     bytes: Box<[u8]>,
     digest: String,
     imports: Vec<String>,
+    exports: Vec<String>,
     prepared: PluginPre<State>,
     description: OnceLock<Description>,
+}
+
+/// What a plugin answered to `describe`, and what asking took.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// The answer.
+    pub description: Description,
+    /// Bytes of memory that the instance had at the end.
+    pub memory: usize,
+    /// How long it took to instantiate the component and to get the answer.
+    pub time: Duration,
 }
 
 impl Plugin {
@@ -50,11 +63,11 @@ impl Plugin {
         check_preamble(bytes)?;
         let component = Component::from_binary(engine.wasmtime(), bytes)
             .map_err(|error| Error::Invalid(format!("{error:#}")))?;
-        let imports: Vec<String> = component
-            .component_type()
-            .imports(engine.wasmtime())
-            .map(|(name, _)| name.to_owned())
-            .collect();
+        let kind = component.component_type();
+        let imports = kind.imports(engine.wasmtime());
+        let imports: Vec<String> = imports.map(|(name, _)| name.to_owned()).collect();
+        let exports = kind.exports(engine.wasmtime());
+        let exports = exports.map(|(name, _)| name.to_owned()).collect();
         imports.iter().try_for_each(|import| check_import(import))?;
         let incompatible = |error: wasmtime::Error| Error::Incompatible(format!("{error:#}"));
         let prepared = linker(&engine, &imports)
@@ -66,6 +79,7 @@ impl Plugin {
             bytes: bytes.into(),
             digest: hex(&Sha256::digest(bytes)),
             imports,
+            exports,
             prepared,
             description: OnceLock::new(),
         })))
@@ -86,20 +100,38 @@ impl Plugin {
         &self.0.imports
     }
 
+    /// What the component exports, as it spells it.
+    pub fn exports(&self) -> &[String] {
+        &self.0.exports
+    }
+
     /// What the plugin is; asked once.
     pub fn describe(&self) -> Result<&Description, Error> {
-        const CALL: &str = "describe";
         if let Some(description) = self.0.description.get() {
             return Ok(description);
         }
-        let description = Instance::new(self, None, CALL)?
+        let description = self.describe_anew()?.description;
+        Ok(self.0.description.get_or_init(|| description))
+    }
+
+    /// What the plugin says that it is now, asked in an instance of its own; a plugin that keeps the contract always says the same.
+    pub fn describe_anew(&self) -> Result<Described, Error> {
+        const CALL: &str = "describe";
+        let began = Instant::now();
+        let mut instance = Instance::new(self, None, CALL)?;
+        let description = instance
             .call(CALL, |plugin, store| {
                 plugin.copal_plugin_app().call_describe(store)
             })?
             .into();
+        let time = began.elapsed();
         let description = validate::description(description)
             .map_err(|rule| Error::Contract { call: CALL, rule })?;
-        Ok(self.0.description.get_or_init(|| description))
+        Ok(Described {
+            description,
+            memory: instance.memory(),
+            time,
+        })
     }
 
     /// Whether the tree holds the plugin's application.

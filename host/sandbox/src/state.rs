@@ -128,7 +128,7 @@ impl Clock {
 pub(crate) struct Memory {
     pub(crate) limit: usize,
     pub(crate) refused: bool,
-    used: usize,
+    pub(crate) used: usize,
     table_elements: usize,
 }
 

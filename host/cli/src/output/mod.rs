@@ -17,12 +17,13 @@ pub(crate) use self::console::Console;
 pub(crate) use self::drill::drill;
 pub(crate) use self::plan::{
     backup as backup_plan, migration as migration_plan, restore as restore_plan,
-    rollback as rollback_plan,
+    rollback as rollback_plan, tried_backup, tried_restore,
 };
 pub(crate) use self::report::{
-    backup, migration, problems, restore, resumed, rollback, unfinished,
+    backup, findings, migration, problems, restore, resumed, rollback, unfinished,
 };
-pub(crate) use self::text::{printable, printable_lines, stored_time, time};
+pub(crate) use self::plan::Tried;
+pub(crate) use self::text::{bytes, printable, printable_lines, stored_time, time};
 use crate::failure::Failure;
 use crate::session::Session;
 

@@ -5,7 +5,7 @@ use copal_job::{
     PluginIdentity, Root, intent_word, shell_quote, shown,
 };
 use copal_sandbox::types::{
-    Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
+    Action, BackupPlan, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
     RestorePlan, SourceContent, Step, Window,
 };
 
@@ -24,26 +24,7 @@ pub(crate) fn backup(planned: &PlannedBackup) -> String {
     page.settings(&planned.config);
     page.findings(&planned.plan.findings);
     page.steps("Before reading", &planned.plan.quiesce);
-    page.heading("Reads");
-    for source in &planned.plan.sources {
-        let when = match source.window {
-            Window::Live if !planned.plan.quiesce.is_empty() => {
-                ", while the application runs again"
-            }
-            _ => "",
-        };
-        match &source.content {
-            SourceContent::Tree(root) => page.line(1, &format!("{root}/{when}")),
-            SourceContent::Command(stream) => {
-                let own = match planned.operator_streams.contains(&stream.name) {
-                    true => " of your own",
-                    false => "",
-                };
-                page.line(1, &format!("streams/{}{own}{when}", stream.name));
-                page.command("the output of", &stream.command);
-            }
-        }
-    }
+    page.sources(&planned.plan, &planned.operator_streams);
     page.grants(&planned.grants);
     page.text
 }
@@ -146,6 +127,43 @@ pub(crate) fn rollback(planned: &PlannedRollback) -> String {
     page.text
 }
 
+/// What a plugin was asked with when it was tried out.
+pub(crate) struct Tried {
+    /// The directories to back up.
+    pub(crate) roots: Vec<Root>,
+    /// The targets of a restore.
+    pub(crate) targets: Vec<Root>,
+    /// Without secrets.
+    pub(crate) config: Map<String, Value>,
+}
+
+/// The plan of a backup that a plugin made when it was tried out.
+pub(crate) fn tried_backup(tried: &Tried, plan: &BackupPlan) -> String {
+    let mut page = Page::new("How it would be backed up".to_owned());
+    page.roots(&tried.roots);
+    page.settings(&tried.config);
+    page.findings(&plan.findings);
+    if !plan.facts.is_empty() {
+        page.heading("Facts");
+        for fact in &plan.facts {
+            page.line(1, &format!("{} = {}", fact.name, fact.value));
+        }
+    }
+    page.steps("Before reading", &plan.quiesce);
+    page.sources(plan, &[]);
+    page.heading(&format!("The state has {} bytes", plan.state.len()));
+    page.text
+}
+
+/// The plan of a restore that a plugin made when it was tried out.
+pub(crate) fn tried_restore(tried: &Tried, plan: &RestorePlan) -> String {
+    let mut page = Page::new("How it would be restored".to_owned());
+    let saves = !plan.safeguards.is_empty();
+    page.restore((&tried.targets, &[]), &tried.config, plan, &[], saves);
+    page.heading(&format!("The state has {} bytes", plan.state.len()));
+    page.text
+}
+
 fn plugin(identity: &PluginIdentity) -> String {
     format!(
         "{} {} ({})",
@@ -171,6 +189,28 @@ impl Page {
         self.text.push_str(&"  ".repeat(depth));
         self.text.push_str(&printable(text));
         self.text.push('\n');
+    }
+
+    /// What a backup reads.
+    fn sources(&mut self, plan: &BackupPlan, own_streams: &[String]) {
+        self.heading("Reads");
+        for source in &plan.sources {
+            let when = match source.window {
+                Window::Live if !plan.quiesce.is_empty() => ", while the application runs again",
+                _ => "",
+            };
+            match &source.content {
+                SourceContent::Tree(root) => self.line(1, &format!("{root}/{when}")),
+                SourceContent::Command(stream) => {
+                    let own = match own_streams.contains(&stream.name) {
+                        true => " of your own",
+                        false => "",
+                    };
+                    self.line(1, &format!("streams/{}{own}{when}", stream.name));
+                    self.command("the output of", &stream.command);
+                }
+            }
+        }
     }
 
     /// What happens at the targets of a restore.

@@ -1,5 +1,9 @@
 //! `copal plugin list` and `copal plugin info`
 
+pub(super) mod check;
+pub(super) mod run;
+pub(super) mod test;
+
 use std::process::ExitCode;
 
 use copal_job::intent_word;

@@ -1,0 +1,104 @@
+//! The conformance suite: whether a plugin keeps the contract, whatever it is handed.
+
+mod filters;
+mod passes;
+mod plans;
+mod restores;
+mod rules;
+mod sample;
+
+use std::collections::BTreeMap;
+
+use copal_sandbox::types::{Description, Failure};
+use copal_sandbox::{Error, Plugin};
+
+use self::sample::Sample;
+use crate::case::Case;
+use crate::report::{Collector, Report, Rule};
+
+/// The checks of a plugin's conduct. Without cases it has only trees to show that no plugin knows, and most of a plugin stays in the dark.
+#[derive(Debug, Default)]
+pub struct Suite<'a> {
+    cases: &'a [Case],
+}
+
+impl<'a> Suite<'a> {
+    /// A suite that shows empty and hostile trees.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Shows the trees of these cases too, as they are and mangled.
+    #[must_use]
+    pub fn cases(self, cases: &'a [Case]) -> Self {
+        Self { cases }
+    }
+
+    /// Makes all checks.
+    ///
+    /// # Errors
+    /// The plugin can't describe itself; [`check`](crate::check) says more about that.
+    pub fn run(&self, plugin: &Plugin) -> Result<Report, Error> {
+        let description = plugin.describe()?;
+        let mut run = Run {
+            plugin,
+            description,
+            checks: Collector::new(rules::ALL),
+            planned: BTreeMap::new(),
+        };
+        let cases: Vec<Sample<'_>> = self.cases.iter().map(Sample::of_case).collect();
+        run.configuration(cases.first());
+        for sample in &cases {
+            run.sample(sample);
+            run.mangled(sample);
+        }
+        for sample in Sample::made(description) {
+            run.sample(&sample);
+        }
+        run.intents();
+        Ok(run.checks.report())
+    }
+}
+
+/// One run of the suite.
+struct Run<'a> {
+    plugin: &'a Plugin,
+    description: &'a Description,
+    checks: Collector,
+    /// For each intent, whether a restore was planned with it; else why not.
+    planned: BTreeMap<String, Result<bool, String>>,
+}
+
+impl Run<'_> {
+    /// Everything that can be seen by one sample.
+    fn sample(&mut self, sample: &Sample<'_>) {
+        self.detect(sample);
+        if let Some(plan) = self.plan_backup(sample) {
+            self.passes_of_backup(sample, &plan);
+            self.restores(sample, &plan);
+        }
+    }
+
+    /// The answer of a call that may fail but must do so cleanly; none where it failed, with its failure kept apart.
+    fn survives<T>(
+        &mut self,
+        rule: &'static Rule,
+        place: &str,
+        answer: Result<T, Error>,
+    ) -> Result<T, Option<Failure>> {
+        match answer {
+            Ok(answer) => {
+                self.checks.held(rule);
+                Ok(answer)
+            }
+            Err(Error::Guest(failure)) => {
+                self.checks.held(rule);
+                Err(Some(failure))
+            }
+            Err(error) => {
+                self.checks.broken(rule, format!("{place}: {error}"));
+                Err(None)
+            }
+        }
+    }
+}

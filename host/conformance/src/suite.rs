@@ -9,7 +9,7 @@ mod sample;
 
 use std::collections::BTreeMap;
 
-use copal_sandbox::types::{Description, Failure};
+use copal_sandbox::types::{Description, Direction, Failure};
 use copal_sandbox::{Error, Plugin};
 
 use self::sample::Sample;
@@ -45,6 +45,7 @@ impl<'a> Suite<'a> {
             description,
             checks: Collector::new(rules::ALL),
             planned: BTreeMap::new(),
+            unplanned: None,
         };
         let cases: Vec<Sample<'_>> = self.cases.iter().map(Sample::of_case).collect();
         run.configuration(cases.first());
@@ -53,9 +54,11 @@ impl<'a> Suite<'a> {
             run.mangled(sample);
         }
         for sample in Sample::made(description) {
+            run.states(&sample.name, Direction::Backup, &[], &sample.roots);
             run.sample(&sample);
         }
         run.intents();
+        run.unseen(cases.is_empty());
         Ok(run.checks.report())
     }
 }
@@ -67,9 +70,31 @@ struct Run<'a> {
     checks: Collector,
     /// For each intent, whether a restore was planned with it; else why not.
     planned: BTreeMap<String, Result<bool, String>>,
+    /// Why a backup was not planned, the first time.
+    unplanned: Option<String>,
 }
 
 impl Run<'_> {
+    /// Why the checks that were not made were not.
+    fn unseen(&mut self, without_cases: bool) {
+        let case = match without_cases {
+            true => "give cases with trees of the application",
+            false => "add a case",
+        };
+        let no_plan = match &self.unplanned {
+            Some(why) => format!("no backup could be planned ({why}): {case}"),
+            None => format!("no backup could be planned: {case}"),
+        };
+        for rule in rules::ALL {
+            let reason = match rule.name.split_once('.') {
+                Some(("filter", _)) => format!("no file or stream was filtered: {case}"),
+                Some(("detect", _)) => format!("nothing was detected: {case}"),
+                _ => no_plan.clone(),
+            };
+            self.checks.skipped(rule, reason);
+        }
+    }
+
     /// Everything that can be seen by one sample.
     fn sample(&mut self, sample: &Sample<'_>) {
         self.detect(sample);

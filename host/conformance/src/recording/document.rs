@@ -105,18 +105,54 @@ pub(super) enum TreeCall {
 
 /// One command and what it answered. A secret in it is `***`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct CommandCall {
     /// The program and its arguments, as the plugin writes them.
     pub argv: Vec<String>,
     /// The variables.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
     /// The input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
     /// The answer.
     #[serde(flatten)]
     pub outcome: Answered<CommandAnswer>,
+}
+
+/// A command as a person may have written it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    argv: Vec<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    stdin: Option<String>,
+    answer: Option<CommandAnswer>,
+    failure: Option<Failure>,
+}
+
+impl TryFrom<Written> for CommandCall {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let outcome = match (written.answer, written.failure) {
+            (Some(answer), None) => Answered::Answer(answer),
+            (None, Some(failure)) => Answered::Failure(failure),
+            _ => {
+                let command = written.argv.join(" ");
+                return Err(format!(
+                    "the command `{command}` needs either an `answer` or a `failure`"
+                ));
+            }
+        };
+        Ok(Self {
+            argv: written.argv,
+            environment: written.environment,
+            stdin: written.stdin,
+            outcome,
+        })
+    }
 }
 
 impl CommandCall {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use copal_sandbox::types::{
-    BackupPlan, Detection, FailureKind, Intent, RestoreRequest, VerifyRequest,
+    BackupPlan, Command, Detection, Direction, FailureKind, Intent, RestoreRequest, SourceContent,
+    VerifyRequest,
 };
 use copal_sandbox::{Error, Tree};
 use serde_json::{Map, Value};
@@ -16,7 +17,6 @@ use crate::needs::undeclared;
 use crate::recording::{Recorder, Role};
 use crate::report::Rule;
 use crate::saved::save;
-use copal_sandbox::types::{Direction, SourceContent};
 
 /// A key that no plugin has.
 const UNKNOWN: &str = "copalConformanceUnknownKey";
@@ -142,14 +142,26 @@ impl Run<'_> {
         let second = self.backup_planned(place, sample.trees(), sample)?;
         self.checks
             .rule(&rules::BACKUP_STABLE, first == second, || place.clone());
-        let plan = first.ok()?;
+        let plan = match first {
+            Ok(plan) => plan,
+            Err(code) => {
+                self.unplanned
+                    .get_or_insert_with(|| format!("{place} failed with `{code}`"));
+                return None;
+            }
+        };
         let undeclared = undeclared(self.description, &plan.quiesce, &commands(&plan), &[]);
         self.checks.held(&rules::BACKUP_DECLARED);
         for need in undeclared {
             let problem = format!("{place}: `{need}`");
             self.checks.broken(&rules::BACKUP_DECLARED, problem);
         }
-        (!crate::case::refused(&plan.findings)).then_some(plan)
+        if crate::case::refused(&plan.findings) {
+            self.unplanned
+                .get_or_insert_with(|| format!("{place} has a finding that refuses it"));
+            return None;
+        }
+        Some(plan)
     }
 
     fn backup_planned(
@@ -229,7 +241,7 @@ fn reads(plan: &BackupPlan, root: &str) -> bool {
 }
 
 /// The commands of a plan's streams.
-fn commands(plan: &BackupPlan) -> Vec<&copal_sandbox::types::Command> {
+fn commands(plan: &BackupPlan) -> Vec<&Command> {
     let sources = plan.sources.iter();
     sources
         .filter_map(|source| match &source.content {

@@ -32,6 +32,7 @@ pub use name::{PluginName, RESERVED};
 pub use publisher::{MAX_KEYS, PublisherDocument, RevokedRelease, fingerprint, to_seconds};
 pub use refusal::Refusal;
 pub use release::{Verified, verify};
+pub use statement::Statement;
 pub use store::Store;
 pub use store::approvals::Approval;
 pub use store::install::{Installation, Removal};

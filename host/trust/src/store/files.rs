@@ -1,8 +1,8 @@
 //! Files of the data folder: read without following links, written in one piece.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -132,6 +132,7 @@ pub(super) fn replace_folder<'a>(
     let above = path.parent().unwrap_or(Path::new("/"));
     let new = tempfile::Builder::new()
         .prefix(NEW)
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(above)
         .map_err(failed)?;
     for (name, bytes) in files {
@@ -217,8 +218,6 @@ pub(super) fn require_own(path: &Path) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -277,7 +276,7 @@ mod tests {
     fn a_folder_that_others_may_write_to_is_not_trusted() {
         let folder = tempfile::tempdir().unwrap();
         for (mode, trusted) in [(0o700, true), (0o755, true), (0o770, false), (0o702, false)] {
-            let permissions = std::fs::Permissions::from_mode(mode);
+            let permissions = Permissions::from_mode(mode);
             std::fs::set_permissions(folder.path(), permissions).unwrap();
             assert_eq!(require_own(folder.path()).is_ok(), trusted, "{mode:o}");
         }

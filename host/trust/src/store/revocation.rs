@@ -48,13 +48,9 @@ impl Store {
         if let Some(release) = publisher.document.revoked(digest) {
             return Ok(Some(revocation(release.reason.clone())));
         }
-        let Some((statement, signatures)) = self.signed_statement(digest, bundle)? else {
+        let Some((statement, signatures)) = self.statement_about(digest, bundle)? else {
             return Ok(None);
         };
-        // Signatures of another release's statement say nothing about this component.
-        if !Statement::parse(&statement).is_ok_and(|statement| statement.sha256 == digest) {
-            return Ok(None);
-        }
         let revoked = revoked_signers(&publisher, &statement, &signatures);
         Ok((!revoked.is_empty()).then(|| {
             let keys: Vec<String> = revoked.into_iter().map(key::id).collect();
@@ -65,26 +61,27 @@ impl Store {
         }))
     }
 
-    /// The statement about a component, and its signatures.
-    fn signed_statement(
+    /// The statement about a component and its signatures: the one at hand, or the one installed. Signatures of another component's say nothing of this one.
+    fn statement_about(
         &self,
         digest: &str,
         bundle: Option<&Bundle>,
     ) -> Result<Option<(Bytes, Vec<Bytes>)>, Refusal> {
-        if let Some(bundle) = bundle {
+        let about_it = |bytes: &Bytes| Statement::parse(bytes).is_ok_and(|s| s.sha256 == digest);
+        if let Some(bundle) = bundle
+            && let Some(statement) = bundle.get(STATEMENT).filter(|bytes| about_it(bytes))
+        {
             let signatures = bundle.signatures(STATEMENT).cloned().collect();
-            let statement = bundle.get(STATEMENT).cloned();
-            return Ok(statement.map(|statement| (statement, signatures)));
+            return Ok(Some((statement.clone(), signatures)));
         }
         if !is_sha256(digest) {
             return Ok(None);
         }
         let folder = self.plugin_folder(digest);
-        let Some(statement) = files::read(&folder.join(STATEMENT), MAX_DOCUMENT)? else {
-            return Ok(None);
-        };
-        let signatures = self.signatures(&folder, STATEMENT)?;
-        Ok(Some((statement, signatures)))
+        match files::read(&folder.join(STATEMENT), MAX_DOCUMENT)?.filter(about_it) {
+            Some(statement) => Ok(Some((statement, self.signatures(&folder, STATEMENT)?))),
+            None => Ok(None),
+        }
     }
 }
 

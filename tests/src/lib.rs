@@ -22,6 +22,7 @@ pub mod metabase;
 pub mod plugins;
 pub mod postgres;
 pub mod programs;
+pub mod registry;
 pub mod restic;
 pub mod run;
 pub mod s3;

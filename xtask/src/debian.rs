@@ -46,6 +46,12 @@ pub(crate) const NPM: Provided = Provided {
     package: "npm",
 };
 
+/// A registry of the Open Container Initiative.
+pub(crate) const DOCKER_REGISTRY: Provided = Provided {
+    file: "/usr/bin/docker-registry",
+    package: "docker-registry",
+};
+
 /// Installs the packages of those files that are not there.
 pub(crate) fn provide(needs: &[Provided]) -> Result<()> {
     let needs = needs.iter().filter(|need| !Path::new(need.file).exists());

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use copal_job::intent_word;
 use copal_sandbox::types::Description;
-use copal_trust::{Installed, PluginName};
+use copal_trust::PluginName;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -21,6 +22,57 @@ struct Info<'a> {
     config_schema: Value,
     digest: &'a str,
     imports: &'a [String],
+    installed: Option<Origin>,
+}
+
+/// How an installed plugin came here.
+#[derive(Serialize)]
+struct Origin {
+    /// Who signed it; none where nobody did.
+    publisher: Option<String>,
+    from: String,
+    time: Timestamp,
+    capability_hash: String,
+    /// Why its publisher took it back.
+    revoked: Option<String>,
+}
+
+impl Origin {
+    /// Of the plugin that the operator means by this name.
+    fn of(name: &str, session: &Session) -> Result<Option<Self>, Failure> {
+        let Ok(name) = name.parse::<PluginName>() else {
+            return Ok(None);
+        };
+        let Some(installed) = session.trust.installed(&name)? else {
+            return Ok(None);
+        };
+        let revoked = session.trust.revoked(&name, &installed.digest, None)?;
+        Ok(Some(Self {
+            publisher: (!installed.unsigned).then(|| name.publisher().to_owned()),
+            from: installed.from,
+            time: installed.installed,
+            capability_hash: installed.capability_hash,
+            revoked: revoked.map(|revocation| revocation.reason),
+        }))
+    }
+
+    /// For people.
+    fn rows(&self) -> Vec<(String, String)> {
+        let signed = match &self.publisher {
+            Some(publisher) => format!("signed by {publisher}"),
+            None => "not signed by anybody".to_owned(),
+        };
+        let mut rows = vec![
+            (format!("from {}", self.from), String::new()),
+            (format!("at {}", output::time(self.time)), String::new()),
+            (signed, String::new()),
+            (format!("capabilities {}", self.capability_hash), String::new()),
+        ];
+        if let Some(reason) = &self.revoked {
+            rows.push(("REVOKED".to_owned(), reason.clone()));
+        }
+        rows
+    }
 }
 
 pub(crate) fn run(args: &PluginInfoArgs, session: &Session) -> Outcome {
@@ -39,6 +91,7 @@ pub(crate) fn run(args: &PluginInfoArgs, session: &Session) -> Outcome {
             config_schema: schema,
             digest: plugin.digest(),
             imports: plugin.imports(),
+            installed: Origin::of(&args.plugin, session)?,
         };
         output::json(&info)?;
     } else {
@@ -47,12 +100,19 @@ pub(crate) fn run(args: &PluginInfoArgs, session: &Session) -> Outcome {
             &schema,
             plugin.digest(),
             plugin.imports(),
+            Origin::of(&args.plugin, session)?.as_ref(),
         ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(description: &Description, schema: &Value, digest: &str, imports: &[String]) -> String {
+fn text(
+    description: &Description,
+    schema: &Value,
+    digest: &str,
+    imports: &[String],
+    installed: Option<&Origin>,
+) -> String {
     let mut text = format!(
         "{} {}\n{}\nsha256 {digest}\n",
         description.name, description.version, description.summary
@@ -69,6 +129,7 @@ fn text(description: &Description, schema: &Value, digest: &str, imports: &[Stri
             }
         }
     };
+    section("Installed", installed.map(Origin::rows).unwrap_or_default());
     section(
         "Applications",
         description

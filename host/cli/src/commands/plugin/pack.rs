@@ -73,7 +73,7 @@ fn statement(args: &PackArgs, component: &[u8], session: &Session) -> Result<Sta
         version: version("the plugin's version", &described.version)?,
         sha256: plugin.digest().to_owned(),
         size: component.len() as u64,
-        contract: plugin.contract().to_owned(),
+        contract: "copal:plugin@0.1.0".to_owned(),
         world: "copal:plugin/plugin".to_owned(),
         imports: described.imports,
         capabilities: described.capabilities,

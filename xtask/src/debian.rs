@@ -22,6 +22,12 @@ pub(crate) const RESTIC: Provided = Provided {
     package: "restic",
 };
 
+/// minisign, the oracle of keys and signatures.
+pub(crate) const MINISIGN: Provided = Provided {
+    file: "/usr/bin/minisign",
+    package: "minisign",
+};
+
 /// Java, for H2.
 pub(crate) const JAVA: Provided = Provided {
     file: "/usr/bin/java",

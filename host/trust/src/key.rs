@@ -136,7 +136,7 @@ impl SecretKey {
         Ok(decode(text)?.1)
     }
 
-    /// Reads the text of a secret key's file. One that minisign made with a password takes a gigabyte of memory for about a second.
+    /// Reads the text of a secret key's file. One that minisign made with a password takes a gigabyte of memory for some seconds.
     ///
     /// # Errors
     /// It is no secret key of minisign's, or the password is missing or wrong.

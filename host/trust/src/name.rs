@@ -17,21 +17,17 @@ pub const RESERVED: &str = "copal";
 /// The name of a plugin, `publisher/name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct PluginName {
-    full: String,
-    /// Where the slash stands.
-    slash: usize,
-}
+pub struct PluginName(String);
 
 impl PluginName {
     /// The whole name.
     pub fn as_str(&self) -> &str {
-        &self.full
+        &self.0
     }
 
     /// The name of its publisher.
     pub fn publisher(&self) -> &str {
-        self.full.get(..self.slash).unwrap_or_default()
+        self.0.split('/').next().unwrap_or_default()
     }
 
     /// Whether the name belongs to the plugins that are embedded in the program.
@@ -53,22 +49,19 @@ impl FromStr for PluginName {
         if !is_part(publisher) || !is_part(name) {
             return Err(refused());
         }
-        Ok(Self {
-            full: full.to_owned(),
-            slash: publisher.len(),
-        })
+        Ok(Self(full.to_owned()))
     }
 }
 
 impl fmt::Display for PluginName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.full)
+        f.write_str(&self.0)
     }
 }
 
 impl From<PluginName> for String {
     fn from(name: PluginName) -> Self {
-        name.full
+        name.0
     }
 }
 

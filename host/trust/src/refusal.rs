@@ -344,12 +344,10 @@ pub enum Refusal {
         other: PluginName,
     },
     /// A release for a later Copal.
-    #[error("{plugin} {version} needs Copal {minimum} or later, and this is {host}")]
+    #[error("this release of {plugin} needs Copal {minimum} or later, and this is {host}")]
     HostTooOld {
         /// The plugin.
         plugin: PluginName,
-        /// Its version.
-        version: Version,
         /// The oldest Copal that it works with.
         minimum: Version,
         /// This Copal.

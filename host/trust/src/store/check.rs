@@ -70,7 +70,6 @@ impl Store {
         if terms.host.cmp_precedence(&statement.minimum_host).is_lt() {
             return Err(Refusal::HostTooOld {
                 plugin: statement.name,
-                version: statement.version,
                 minimum: statement.minimum_host,
                 host: terms.host.clone(),
             });

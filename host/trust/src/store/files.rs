@@ -150,6 +150,16 @@ pub(super) fn replace_folder<'a>(
     sync(above)
 }
 
+/// Removes a file that may be there.
+pub(super) fn remove(path: &Path) -> Result<(), Refusal> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Refusal::state("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes a folder, which is gone at once although its files go one by one.
 pub(super) fn remove_folder(path: &Path) -> Result<(), Refusal> {
     if !is_folder(path)? {

@@ -39,7 +39,8 @@ impl Publisher {
     pub(crate) fn retired_keys(&self) -> Vec<PublicKey> {
         let older = self.versions.iter().flat_map(|v| &v.document.keys);
         let gone = |key: &&PublicKey| {
-            !self.document.keys.contains(key) && !self.document.revoked_keys.contains(key)
+            let mut revoked = self.document.revoked_keys.iter();
+            !self.document.keys.contains(key) && !revoked.any(|other| other.clashes(key))
         };
         older.filter(gone).cloned().collect()
     }
@@ -251,6 +252,12 @@ impl Store {
             let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes));
             return files::replace_folder(&folder, files);
         }
+        for signed in news {
+            // Signatures that an attempt left which was cut off may be of another document.
+            for name in Bundle::signature_names(&file_name(signed)) {
+                files::remove(&folder.join(name))?;
+            }
+        }
         for (name, bytes) in files {
             files::write(&folder.join(name), &bytes)?;
         }
@@ -294,9 +301,13 @@ impl Store {
 
 /// The files of a document. The document itself comes last: once it is there, its signatures are.
 fn stored(signed: &Signed) -> Vec<(String, Bytes)> {
-    let name = format!("{}.json", signed.document.version);
+    let name = file_name(signed);
     let signatures = Bundle::signature_names(&name).zip(signed.signatures.iter().cloned());
     let mut files: Vec<(String, Bytes)> = signatures.collect();
     files.push((name, signed.bytes.clone()));
     files
+}
+
+fn file_name(signed: &Signed) -> String {
+    format!("{}.json", signed.document.version)
 }

@@ -528,6 +528,19 @@ fn what_a_crash_left_is_swept_away_and_never_read() {
 }
 
 #[test]
+fn a_document_whose_writing_was_cut_off_can_be_brought_again() {
+    let world = World::new();
+    let folder = world.path("publishers").join("acme");
+    let leftover = folder.join("2.json.1.minisig");
+    fs::write(&leftover, world.acme.sign(b"another version 2")).unwrap();
+    assert!(world.store.publisher("acme").unwrap().is_some());
+    world.trust(&introduction(&next(&world.document), &[&world.acme]));
+    assert!(!leftover.exists());
+    let known = world.store.publisher("acme").unwrap().unwrap();
+    assert_eq!(known.document.version, 2);
+}
+
+#[test]
 fn many_processes_at_once_lose_nothing() {
     let world = World::new();
     let digest = "ab".repeat(32);

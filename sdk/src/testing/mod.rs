@@ -3,8 +3,8 @@
 //! Functions that check a plugin panic where it breaks the contract, as assertions do.
 //!
 //! ```
-//! use copal_sdk::testing::{DiskTree, FakeProbe, MemoryTree, NOW, run_pass};
-//! use copal_sdk::{Command, Direction, Probe, Timestamp, Tree};
+//! use copal_sdk::testing::{DiskTree, FakeProbe, MemoryTree, run_pass};
+//! use copal_sdk::{Command, Direction, Probe, Tree};
 //!
 //! // A directory as the plugin sees it, without a file on disk; or a real one.
 //! let home = MemoryTree::new("home").file("conf/app.ini", "port = 1").symlink("current", "releases/2");
@@ -20,7 +20,6 @@
 //! // What a pass makes of a tree: here one that keeps all.
 //! let (saved, findings) = run_pass::<()>(&home, Direction::Backup, b"null")?;
 //! assert!(saved.exists("conf/app.ini")? && findings.is_empty());
-//! # let _: Timestamp = NOW;
 //! # Ok::<(), copal_sdk::Failure>(())
 //! ```
 

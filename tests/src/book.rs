@@ -88,6 +88,8 @@ impl Chapter {
     /// # Panics
     /// At the first command that does something else than the page says.
     pub fn perform(&self, environment: &TestEnvironment) {
+        // Notes of a chapter before would be taken for this one's.
+        let _ = std::fs::remove_dir_all(environment.path("book"));
         let notes = environment.make_directory("book");
         environment.make_directory("home/book");
         let script = environment.write("book/script", self.script(&notes));
@@ -96,7 +98,12 @@ impl Chapter {
             .within(LIMIT)
             .run();
         for (number, step) in self.steps.iter().enumerate() {
-            let Step::Run { command, shown, fails } = step else {
+            let Step::Run {
+                command,
+                shown,
+                fails,
+            } = step
+            else {
                 continue;
             };
             let note = |kind: &str| std::fs::read_to_string(notes.join(format!("{number}.{kind}")));

@@ -67,7 +67,11 @@ fn stale() -> Result<Vec<String>> {
     let written = contract::pages(&workspace::root().join("wit"))?;
     let present = present(&workspace::root().join(CONTRACT))?;
     let differs = |name: &&String| written.get(*name) != present.get(*name);
-    let mut names: Vec<&String> = written.keys().chain(present.keys()).filter(differs).collect();
+    let mut names: Vec<&String> = written
+        .keys()
+        .chain(present.keys())
+        .filter(differs)
+        .collect();
     names.sort();
     names.dedup();
     Ok(names

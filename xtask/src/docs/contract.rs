@@ -59,7 +59,11 @@ fn world(resolve: &Resolve) -> Result<String> {
                 "words that the others use"
             };
             let docs = &resolve.interfaces[*id].docs;
-            writeln!(text, "| [`{name}`]({name}.md) | {role} | {} |", first_sentence(docs))?;
+            writeln!(
+                text,
+                "| [`{name}`]({name}.md) | {role} | {} |",
+                first_sentence(docs)
+            )?;
         }
         text.push('\n');
     }
@@ -95,7 +99,10 @@ impl Page<'_> {
         }
         // What is used from another interface is explained there.
         let own = interface.types.iter().filter(|(_, id)| {
-            !matches!(self.resolve.types[**id].kind, TypeDefKind::Type(wit_parser::Type::Id(_)))
+            !matches!(
+                self.resolve.types[**id].kind,
+                TypeDefKind::Type(wit_parser::Type::Id(_))
+            )
         });
         let mut own = own.peekable();
         if own.peek().is_some() {
@@ -117,7 +124,13 @@ impl Page<'_> {
         Ok(finished(text))
     }
 
-    fn function(&self, text: &mut String, level: &str, name: &str, function: &Function) -> Result<()> {
+    fn function(
+        &self,
+        text: &mut String,
+        level: &str,
+        name: &str,
+        function: &Function,
+    ) -> Result<()> {
         let spelling = self.spelling();
         writeln!(text, "{level} `{name}`\n")?;
         *text += &paragraphs(&function.docs);
@@ -159,7 +172,11 @@ impl Page<'_> {
                 writeln!(text, "A {word}: one of these. {}", lead(&definition.docs))?;
                 *text += "| case | of | |\n|---|---|---|\n";
                 for case in &variant.cases {
-                    let of = case.ty.as_ref().map(|ty| spelling.of(ty)).unwrap_or_default();
+                    let of = case
+                        .ty
+                        .as_ref()
+                        .map(|ty| spelling.of(ty))
+                        .unwrap_or_default();
                     writeln!(text, "| `{}` | {of} | {} |", case.name, cell(&case.docs))?;
                 }
             }

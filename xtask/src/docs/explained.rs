@@ -68,7 +68,9 @@ fn codes(root: &Path) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for (code, path) in &used {
         if !explained.iter().any(|known| fits(code, known)) {
-            faults.push(format!("{path}: the code `{code}` is not explained in {CODES}"));
+            faults.push(format!(
+                "{path}: the code `{code}` is not explained in {CODES}"
+            ));
         }
     }
     for code in explained {
@@ -91,7 +93,9 @@ fn kinds(root: &Path) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for (kind, path) in &used {
         if !explained.contains(kind) {
-            faults.push(format!("{path}: the kind `{kind}` is not explained in {KINDS}"));
+            faults.push(format!(
+                "{path}: the kind `{kind}` is not explained in {KINDS}"
+            ));
         }
     }
     for kind in explained {
@@ -104,8 +108,13 @@ fn kinds(root: &Path) -> Result<Vec<String>> {
 
 /// What stands in the code spans of a page.
 fn explained(root: &Path, page: &str) -> Result<Vec<String>> {
-    let text = fs::read_to_string(root.join(page)).with_context(|| format!("there is no {page}"))?;
-    Ok(Page::parse(&text).code.into_iter().map(|(_, code)| code).collect())
+    let text =
+        fs::read_to_string(root.join(page)).with_context(|| format!("there is no {page}"))?;
+    Ok(Page::parse(&text)
+        .code
+        .into_iter()
+        .map(|(_, code)| code)
+        .collect())
 }
 
 /// The code spans in the first cells of a page's tables, where these hold spans and nothing else.
@@ -121,7 +130,8 @@ fn first_cells(page: &str) -> BTreeSet<String> {
 
 /// The texts between double quotes on one line.
 fn literals(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().flat_map(|line| line.split('"').skip(1).step_by(2))
+    text.lines()
+        .flat_map(|line| line.split('"').skip(1).step_by(2))
 }
 
 /// Whether a text is a finding's code, or one of which a part is put in.
@@ -132,7 +142,9 @@ fn is_code(text: &str, first_words: &[String]) -> bool {
     let known = first.starts_with('{') || first_words.iter().any(|word| word == first);
     let spelled = |part: &&str| {
         !part.is_empty()
-            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*".contains(c))
+            && part
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*".contains(c))
     };
     // One word that is put in says too little to be a code: `{name}.sql`.
     let length = if first.starts_with('{') { 2 } else { 1 };
@@ -173,7 +185,9 @@ fn kinds_in(text: &str) -> Vec<&str> {
 
 /// The text of the constant whose name `part` begins with; none where it begins otherwise.
 fn constant<'a>(text: &'a str, part: &str) -> Option<&'a str> {
-    let name = part.split(|c: char| !c.is_ascii_uppercase() && c != '_').next()?;
+    let name = part
+        .split(|c: char| !c.is_ascii_uppercase() && c != '_')
+        .next()?;
     let definition = format!("const {name}: &str = \"");
     text.split_once(&definition)?.1.split('"').next()
 }
@@ -189,10 +203,24 @@ mod tests {
     #[test]
     fn a_code_is_told_from_other_texts() {
         let first_words = ["jpom".to_owned()];
-        for code in ["jpom.h2.unclean", "jpom.root", "{plugin}.config.service", "{}.service.missing", "jpom.config.*"] {
+        for code in [
+            "jpom.h2.unclean",
+            "jpom.root",
+            "{plugin}.config.service",
+            "{}.service.missing",
+            "jpom.config.*",
+        ] {
             assert!(is_code(code, &first_words), "{code}");
         }
-        for other in ["jpom", "jpom.db.mode", "jpom.", "other.code", "{name}.sql", "jpom.mv.DB", "jpom is. so"] {
+        for other in [
+            "jpom",
+            "jpom.db.mode",
+            "jpom.",
+            "other.code",
+            "{name}.sql",
+            "jpom.mv.DB",
+            "jpom is. so",
+        ] {
             assert!(!is_code(other, &first_words), "{other}");
         }
     }
@@ -235,6 +263,9 @@ mod tests {
 ";
         assert_eq!(kinds_in(text), ["one", "two-words", "three", "four", "six"]);
         let page = "| kind | |\n|---|---|\n| `one`, `two-words` | a `word` |\n| plain | `no` |\n";
-        assert_eq!(first_cells(page).into_iter().collect::<Vec<_>>(), ["one", "two-words"]);
+        assert_eq!(
+            first_cells(page).into_iter().collect::<Vec<_>>(),
+            ["one", "two-words"]
+        );
     }
 }

@@ -58,15 +58,19 @@ impl Page {
             self.anchors.extend(free);
         }
         let (code, prose) = code_apart(line);
-        self.code.extend(code.into_iter().map(|code| (number, code)));
-        self.links.extend(links(&prose).into_iter().map(|link| (number, link)));
+        self.code
+            .extend(code.into_iter().map(|code| (number, code)));
+        self.links
+            .extend(links(&prose).into_iter().map(|link| (number, link)));
     }
 }
 
 /// The fence that a line opens a block with, and what stands behind it.
 fn fence(line: &str) -> Option<(String, &str)> {
     let line = line.trim_start();
-    let mark = ['`', '~'].into_iter().find(|mark| line.starts_with(*mark))?;
+    let mark = ['`', '~']
+        .into_iter()
+        .find(|mark| line.starts_with(*mark))?;
     let info = line.trim_start_matches(mark);
     let length = line.len() - info.len();
     (length >= 3).then(|| (line[..length].to_owned(), info.trim()))
@@ -91,7 +95,12 @@ fn anchor(heading: &str) -> String {
         c if c.is_alphanumeric() => Some(c),
         _ => None,
     };
-    heading.trim().to_lowercase().chars().filter_map(kept).collect()
+    heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter_map(kept)
+        .collect()
 }
 
 /// The code spans of a line, and the line without what they hold.
@@ -115,15 +124,20 @@ fn code_apart(line: &str) -> (Vec<String>, String) {
 
 /// Where the links and pictures of a line lead.
 fn links(prose: &str) -> Vec<String> {
-    [("](", ')'), ("href=\"", '"'), ("src=\"", '"'), ("srcset=\"", '"')]
-        .into_iter()
-        .flat_map(|(begin, end)| {
-            prose
-                .split(begin)
-                .skip(1)
-                .filter_map(move |rest| Some(rest.split_once(end)?.0.to_owned()))
-        })
-        .collect()
+    [
+        ("](", ')'),
+        ("href=\"", '"'),
+        ("src=\"", '"'),
+        ("srcset=\"", '"'),
+    ]
+    .into_iter()
+    .flat_map(|(begin, end)| {
+        prose
+            .split(begin)
+            .skip(1)
+            .filter_map(move |rest| Some(rest.split_once(end)?.0.to_owned()))
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -137,7 +151,13 @@ mod tests {
         );
         assert_eq!(
             page.anchors,
-            ["what-it-is-in-code", "treestat", "twice", "twice-1", "安装-插件"]
+            [
+                "what-it-is-in-code",
+                "treestat",
+                "twice",
+                "twice-1",
+                "安装-插件"
+            ]
         );
     }
 
@@ -146,9 +166,16 @@ mod tests {
         let page = Page::parse(
             "See [a](a.md#b), `[no](no.md)` and [`c`](c.md).\n\n```md\n[no](no.md)\n```\n<img src=\"x.svg\" alt=\"\">\n",
         );
-        let links: Vec<_> = page.links.iter().map(|(line, link)| (*line, link.as_str())).collect();
+        let links: Vec<_> = page
+            .links
+            .iter()
+            .map(|(line, link)| (*line, link.as_str()))
+            .collect();
         assert_eq!(links, [(1, "a.md#b"), (1, "c.md"), (6, "x.svg")]);
-        assert_eq!(page.code, [(1, "[no](no.md)".to_owned()), (1, "c".to_owned())]);
+        assert_eq!(
+            page.code,
+            [(1, "[no](no.md)".to_owned()), (1, "c".to_owned())]
+        );
     }
 
     #[test]

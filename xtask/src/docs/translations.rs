@@ -40,7 +40,9 @@ fn differences(original: &Page, translation: &Page, name: &str) -> Vec<String> {
         }
     }
     if translation.blocks.len() > original.blocks.len() {
-        faults.push(format!("{name}: it has a block of code that {ORIGINAL} does not have"));
+        faults.push(format!(
+            "{name}: it has a block of code that {ORIGINAL} does not have"
+        ));
     }
     if translation.anchors.len() != original.anchors.len() {
         faults.push(format!(

@@ -51,15 +51,30 @@ fn every_item_stands_on_its_interfaces_page_with_links_to_what_it_is_made_of() {
         ["index.md", "things.md", "words.md"]
     );
     for (page, line) in [
-        ("index.md", "| [`things`](things.md) | a plugin exports it | Things. |"),
-        ("index.md", "| [`words`](words.md) | words that the others use | Words. |"),
+        (
+            "index.md",
+            "| [`things`](things.md) | a plugin exports it | Things. |",
+        ),
+        (
+            "index.md",
+            "| [`words`](words.md) | words that the others use | Words. |",
+        ),
         ("words.md", "A record. One | two."),
         ("words.md", "| `one` | `option<u8>` | The first of both. |"),
-        ("words.md", "| `two` | `list<`[`pair-name`](#pair-name)`>` |  |"),
+        (
+            "words.md",
+            "| `two` | `list<`[`pair-name`](#pair-name)`>` |  |",
+        ),
         ("words.md", "Another name for `string`."),
         ("words.md", "| `left` | [`pair`](#pair) |  |"),
-        ("things.md", "| `like` | `option<`[`pair`](words.md#pair)`>` |"),
-        ("things.md", "| returns | `result<`[`thing`](#thing)`, `[`colour`](words.md#colour)`>` |"),
+        (
+            "things.md",
+            "| `like` | `option<`[`pair`](words.md#pair)`>` |",
+        ),
+        (
+            "things.md",
+            "| returns | `result<`[`thing`](#thing)`, `[`colour`](words.md#colour)`>` |",
+        ),
         ("things.md", "#### `thing.paint`"),
         ("things.md", "| `colour` | [`colour`](words.md#colour) |"),
     ] {

@@ -1,8 +1,6 @@
 //! Types as a page spells them: each name of the contract leads to where it is explained.
 
-use wit_parser::{
-    Handle, InterfaceId, Resolve, Result_, Type, TypeDefKind, TypeId, TypeOwner,
-};
+use wit_parser::{Handle, InterfaceId, Resolve, Result_, Type, TypeDefKind, TypeId, TypeOwner};
 
 /// Spells types for the page of one interface.
 pub(super) struct Spelling<'a> {
@@ -82,7 +80,10 @@ impl Spelling<'_> {
 
     /// `name<A, B>`; a part that is missing is `_`, and none at the end.
     fn wrapped(&self, name: &str, inner: &[Option<&Type>]) -> Vec<Part> {
-        let filled = inner.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let filled = inner
+            .iter()
+            .rposition(Option::is_some)
+            .map_or(0, |last| last + 1);
         let mut parts = word(name);
         for (index, ty) in inner.iter().take(filled).enumerate() {
             parts.extend(word(if index == 0 { "<" } else { ", " }));

@@ -50,7 +50,14 @@ fn world(resolve: &Resolve) -> Result<String> {
         };
         let exports: Vec<InterfaceId> = world.exports.values().filter_map(exported).collect();
         let imports: Vec<InterfaceId> = world.imports.values().filter_map(exported).collect();
-        for (name, id) in &package.interfaces {
+        let rank = |id: InterfaceId| match id {
+            id if exports.contains(&id) => 0,
+            id if has_functions(resolve, id) => 1,
+            _ => 2,
+        };
+        let mut interfaces: Vec<_> = package.interfaces.iter().collect();
+        interfaces.sort_by_key(|(name, id)| (rank(**id), *name));
+        for (name, id) in interfaces {
             let role = if exports.contains(id) {
                 "a plugin exports it"
             } else if has_functions(resolve, *id) && imports.contains(id) {
@@ -67,7 +74,7 @@ fn world(resolve: &Resolve) -> Result<String> {
         }
         text.push('\n');
     }
-    Ok(finished(text))
+    Ok(finished(&text))
 }
 
 fn has_functions(resolve: &Resolve, interface: InterfaceId) -> bool {
@@ -121,7 +128,7 @@ impl Page<'_> {
                 self.function(&mut text, "####", &method, function)?;
             }
         }
-        Ok(finished(text))
+        Ok(finished(&text))
     }
 
     fn function(
@@ -240,8 +247,9 @@ fn first_sentence(docs: &Docs) -> String {
     }
 }
 
-fn finished(text: String) -> String {
-    format!("{}\n", text.trim_end())
+fn finished(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
+    format!("{}\n", lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 
 pub mod applications;
+pub mod book;
 pub mod cloudfoundry;
 pub mod environment;
 pub mod gitlab;

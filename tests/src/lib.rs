@@ -29,6 +29,7 @@ pub mod run;
 pub mod s3;
 pub mod sample;
 pub mod tree;
+pub mod vendor;
 
 pub mod h2;
 

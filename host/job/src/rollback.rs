@@ -11,7 +11,7 @@ use copal_sandbox::{Engine, Grants, Plugin};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::authority::{Use, Release};
+use crate::authority::{Release, Use};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, STREAMS};

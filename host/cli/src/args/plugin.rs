@@ -2,9 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::release::{
-    ExportArgs, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
-};
+use super::release::{ExportArgs, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs};
 use super::trust::{InstallArgs, PluginNameArgs, UpdateArgs};
 
 #[derive(Debug, Subcommand)]

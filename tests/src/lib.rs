@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod programs;
 pub mod restic;
 pub mod run;
+pub mod rust;
 pub mod s3;
 pub mod sample;
 pub mod tree;

@@ -11,7 +11,6 @@ mod debian;
 mod demo;
 mod plugins;
 mod test;
-mod toolchain;
 mod workspace;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod authoring;
 mod plugin;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
@@ -114,7 +116,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Find out which plugin fits a directory, and why
     Detect(DetectArgs),
-    /// Look at plugins
+    /// Begin, build and look at plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Look at copal.toml

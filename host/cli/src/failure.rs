@@ -49,6 +49,16 @@ impl From<copal_sandbox::Error> for Failure {
     }
 }
 
+impl From<copal_authoring::Error> for Failure {
+    fn from(error: copal_authoring::Error) -> Self {
+        Self::Usage {
+            kind: error.kind(),
+            message: error.to_string(),
+            advice: error.advice(),
+        }
+    }
+}
+
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Self::Output(error.into())

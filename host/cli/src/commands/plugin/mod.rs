@@ -1,4 +1,7 @@
-//! `copal plugin list` and `copal plugin info`
+//! `copal plugin list` and `copal plugin info`; the other commands of plugins have a file each.
+
+pub(crate) mod build;
+pub(crate) mod new;
 
 use std::process::ExitCode;
 

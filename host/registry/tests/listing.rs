@@ -52,9 +52,12 @@ impl Registry {
         fetch(&Source::parse(&self.address)?).await
     }
 
+    fn change(&self, change: impl FnOnce(&mut Contents)) {
+        change(&mut self.contents.lock().unwrap());
+    }
+
     fn misbehave(&self, end: &'static str, answer: Vec<u8>) {
-        let mut contents = self.contents.lock().unwrap();
-        contents.instead = BTreeMap::from([(end, answer)]);
+        self.change(|contents| contents.instead = BTreeMap::from([(end, answer)]));
     }
 }
 
@@ -205,19 +208,16 @@ async fn another_statement_is_replaced_only_when_asked_for() {
 async fn a_statement_on_a_later_page_counts_too() {
     let registry = Registry::start();
     let component = registry.push(&release("1"), false).await.unwrap();
-    let mut contents = registry.contents.lock().unwrap();
-    let mut copies = Vec::new();
-    for manifest in contents.manifests.values() {
-        let mut manifest: Value = serde_json::from_slice(manifest).unwrap();
-        if manifest["subject"]["digest"] == component.as_str() {
-            manifest["layers"].as_array_mut().unwrap().pop();
-            copies.push(manifest.to_string().into_bytes());
-        }
-    }
-    for copy in copies {
+    registry.change(|contents| {
+        let manifests = contents.manifests.values();
+        let mut manifests = manifests.map(|manifest| serde_json::from_slice(manifest).unwrap());
+        let mut copy: Value = manifests
+            .find(|manifest: &Value| manifest["subject"]["digest"] == component.as_str())
+            .unwrap();
+        copy["layers"].as_array_mut().unwrap().pop();
+        let copy = copy.to_string().into_bytes();
         contents.manifests.insert(digest(&copy), copy);
-    }
-    drop(contents);
+    });
     let error = registry.pull().await.unwrap_err();
     assert_eq!(error.kind(), "two-statements", "{error}");
 }
@@ -326,25 +326,23 @@ async fn contents_that_were_changed_are_refused() {
     let component = registry.push(&release("{}"), false).await.unwrap();
     let host = registry.address.split_once("/acme").unwrap().0;
     let pinned = Source::parse(&format!("{host}/acme/notebook@{component}")).unwrap();
-    let mut contents = registry.contents.lock().unwrap();
-    let kept = contents.manifests.get(&component).unwrap().clone();
-    let changed = [&kept[..], b" "].concat();
-    contents.manifests.insert(component.clone(), changed);
-    drop(contents);
+    let mut kept = Vec::new();
+    registry.change(|contents| {
+        let manifest = contents.manifests.get_mut(&component).unwrap();
+        kept.clone_from(manifest);
+        manifest.push(b' ');
+    });
     let error = fetch(&pinned).await.unwrap_err();
     assert_eq!(error.kind(), "digest");
     assert!(error.to_string().contains(&component), "{error}");
 
-    let mut contents = registry.contents.lock().unwrap();
-    contents.manifests.insert(component, kept);
-    for blob in contents
-        .blobs
-        .values_mut()
-        .filter(|blob| blob.starts_with(b"\0asm"))
-    {
-        *blob = blob.iter().rev().copied().collect();
-    }
-    drop(contents);
+    registry.change(|contents| {
+        contents.manifests.insert(component, kept);
+        let blobs = contents.blobs.values_mut();
+        blobs
+            .filter(|blob| blob.starts_with(b"\0asm"))
+            .for_each(|blob| blob.reverse());
+    });
     let error = registry.pull().await.unwrap_err();
     assert_eq!(error.kind(), "digest", "{error}");
 }

@@ -237,7 +237,7 @@ pub fn copal_binary() -> PathBuf {
 }
 
 /// The cache of compiled plugins, which all tests share: its entries go by their content, and compiling takes longer than most tests.
-fn compiled_plugins() -> PathBuf {
+pub fn compiled_plugins() -> PathBuf {
     profile_directory().join("copal-tests-cache")
 }
 

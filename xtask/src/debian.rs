@@ -22,6 +22,12 @@ pub(crate) const RESTIC: Provided = Provided {
     package: "restic",
 };
 
+/// minisign, the oracle of keys and signatures.
+pub(crate) const MINISIGN: Provided = Provided {
+    file: "/usr/bin/minisign",
+    package: "minisign",
+};
+
 /// Java, for H2.
 pub(crate) const JAVA: Provided = Provided {
     file: "/usr/bin/java",
@@ -44,6 +50,12 @@ pub(crate) const POSTGRESQL: Provided = Provided {
 pub(crate) const NPM: Provided = Provided {
     file: "/usr/bin/npm",
     package: "npm",
+};
+
+/// A registry of the Open Container Initiative.
+pub(crate) const DOCKER_REGISTRY: Provided = Provided {
+    file: "/usr/bin/docker-registry",
+    package: "docker-registry",
 };
 
 /// Installs the packages of those files that are not there.

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::authority::{Use, Release};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
@@ -67,12 +68,17 @@ pub struct PlannedBackup {
     pub time: Timestamp,
     #[serde(skip)]
     job: BackupJob,
+    #[serde(skip)]
+    pub(crate) release: Release,
 }
 
 impl BackupJob {
     /// Asks the plugin for a plan and checks it. Changes nothing.
-    pub fn plan(self, context: &Context) -> Result<PlannedBackup, Error> {
+    pub fn plan(mut self, context: &Context) -> Result<PlannedBackup, Error> {
         let description = self.plugin.describe()?;
+        let plugin = PluginIdentity::new(&self.plugin, description);
+        let admission = context.admit(&plugin, Release::default(), Use::Backup)?;
+        self.grants.extend(admission.grants);
         let schema = Schema::parse(&description.config_schema)?;
         let settings = schema.settings(&self.settings)?;
         let roots = roots::sources(&self.roots, description)?;
@@ -110,13 +116,14 @@ impl BackupJob {
         }
         plan.findings.extend(unread(&roots, &plan));
         Ok(PlannedBackup {
-            plugin: PluginIdentity::new(&self.plugin, description),
+            plugin,
             roots,
             config: schema.redact(&settings, &self.settings),
             operator_streams: self.streams.iter().map(|own| own.name.clone()).collect(),
             grants: needs.list(&probe),
             plan,
             time,
+            release: admission.release,
             job: self,
         })
     }
@@ -362,7 +369,7 @@ fn save(
         missing: missing.clone(),
         ..Manifest::new(planned.plugin.clone(), context)
     };
-    manifest.add_to(&mut archiver, &planned.job.plugin)?;
+    manifest.add_to(&mut archiver, &planned.job.plugin, &planned.release)?;
     let archived = archiver.finish()?;
     let mut tags = planned.job.tags.clone();
     tags.push(manifest.plugin_tag());

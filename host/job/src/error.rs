@@ -7,6 +7,7 @@ use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Step};
 
 use crate::action::ActionError;
+use crate::authority::Refusal;
 use crate::manifest::Missing;
 use crate::process::ProcessError;
 use crate::settings::SettingsError;
@@ -21,6 +22,9 @@ pub enum Error {
     /// The plugin.
     #[error(transparent)]
     Plugin(#[from] copal_sandbox::Error),
+    /// The plugin must not be used.
+    #[error(transparent)]
+    Unadmitted(Refusal),
     /// The plugin's configuration.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -125,7 +129,7 @@ pub enum Error {
     /// The snapshot's manifest or plugin can't be used.
     #[error("the snapshot's {what} can't be used: {problem}")]
     Snapshot {
-        /// `manifest` or `plugin`.
+        /// `manifest`, `plugin` or `release`.
         what: &'static str,
         /// Why.
         problem: String,
@@ -208,6 +212,7 @@ impl Error {
                 _ => "storage",
             },
             Self::Plugin(error) => error.kind(),
+            Self::Unadmitted(refusal) => refusal.kind,
             Self::Settings(_) => "config",
             Self::Roots(_) => "roots",
             Self::Streams(_) => "streams",
@@ -236,6 +241,7 @@ impl Error {
     pub fn advice(&self) -> Option<String> {
         match self {
             Self::Plugin(error) => error.advice().map(str::to_owned),
+            Self::Unadmitted(refusal) => refusal.advice.clone(),
             Self::Refused(findings) | Self::Verify(findings) => {
                 let remedies: Vec<_> = findings
                     .iter()

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::authority::Release;
 use crate::context::Context;
 use crate::error::Error;
 use crate::places::Root;
@@ -134,13 +135,19 @@ impl Manifest {
         }
     }
 
-    /// Puts the manifest and the plugin's component into a snapshot.
-    pub(crate) fn add_to(&self, archiver: &mut Archiver<'_>, plugin: &Plugin) -> Result<(), Error> {
+    /// Puts the manifest and the plugin's component with its release into a snapshot.
+    pub(crate) fn add_to(
+        &self,
+        archiver: &mut Archiver<'_>,
+        plugin: &Plugin,
+        release: &Release,
+    ) -> Result<(), Error> {
         let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::Snapshot {
             what: "manifest",
             problem: e.to_string(),
         })?;
         archiver.add_file(PLUGIN_PATH, plugin.bytes())?;
+        release.add_to(archiver)?;
         Ok(archiver.add_file(MANIFEST_PATH, &bytes)?)
     }
 
@@ -240,7 +247,7 @@ fn digest(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn read_file(
+pub(crate) fn read_file(
     repository: &Repository,
     tree: &TreeId,
     path: &str,

@@ -11,6 +11,7 @@ use copal_sandbox::{Engine, Grants, Plugin};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::authority::{Use, Release};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, STREAMS};
@@ -62,6 +63,8 @@ pub struct PlannedRollback {
     looked_at: Vec<Root>,
     #[serde(skip)]
     plugin: Plugin,
+    #[serde(skip)]
+    release: Release,
     #[serde(skip)]
     _lock: Option<LockGuard>,
 }
@@ -128,7 +131,7 @@ pub fn latest_safety(
 
 impl RollbackJob {
     /// Reads what was saved and how it goes back. Changes nothing.
-    pub fn plan(self, engine: &Engine, context: &Context) -> Result<PlannedRollback, Error> {
+    pub fn plan(mut self, engine: &Engine, context: &Context) -> Result<PlannedRollback, Error> {
         let lock = self.repository.lock(LockMode::Read)?;
         let (id, snapshot) = &self.snapshot;
         let manifest = Manifest::read(&self.repository, &snapshot.tree)?;
@@ -155,6 +158,10 @@ impl RollbackJob {
             .cloned()
             .collect();
         roots::check_spare(&all, self.repository.location(), &context.state)?;
+        let release = Release::read(&self.repository, &snapshot.tree)?;
+        // What was there before comes back, whatever is thought of the plugin since.
+        let admission = context.admit(&manifest.plugin, release, Use::RestoreRevoked)?;
+        self.grants.extend(admission.grants);
         let plugin = engine.load(&manifest.plugin(&self.repository, &snapshot.tree)?)?;
         let recipe = match safety.recipe() {
             Some(recipe) => recipe,
@@ -190,6 +197,7 @@ impl RollbackJob {
             intent: safety.intent,
             looked_at: safety.looked_at,
             plugin,
+            release: admission.release,
             job: self,
             _lock: Some(lock),
         })
@@ -219,6 +227,7 @@ impl RollbackJob {
             grants: self.grants.clone(),
             rehearsal: false,
             safety: true,
+            allow_revoked: true,
         };
         Ok(Recipe::from(&job.plan(engine, context)?.plan))
     }
@@ -304,6 +313,7 @@ impl PlannedRollback {
         let saving = Saving {
             repository,
             plugin: &self.plugin,
+            release: &self.release,
             before: self.restored,
             intent: self.intent,
             targets: &targets,

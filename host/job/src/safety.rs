@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::authority::Release;
 use crate::backup;
 use crate::context::Context;
 use crate::error::Error;
@@ -93,6 +94,7 @@ impl Safety {
 pub(crate) struct Saving<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) plugin: &'a Plugin,
+    pub(crate) release: &'a Release,
     /// The snapshot that is about to be restored, or whose restore is about to be taken back.
     pub(crate) before: SnapshotId,
     pub(crate) intent: Intent,
@@ -174,7 +176,7 @@ pub(crate) fn take(
         }),
         ..Manifest::new(PluginIdentity::new(plugin, plugin.describe()?), context)
     };
-    manifest.add_to(&mut archiver, plugin)?;
+    manifest.add_to(&mut archiver, plugin, saving.release)?;
     let archived = archiver.finish()?;
     let snapshot = Snapshot {
         parent: parent.map(|(id, _)| id),

@@ -204,6 +204,12 @@ impl FromIterator<Grant> for Grants {
     }
 }
 
+impl Extend<Grant> for Grants {
+    fn extend<I: IntoIterator<Item = Grant>>(&mut self, grants: I) {
+        self.0.extend(grants);
+    }
+}
+
 impl Grants {
     /// Each grant, as it was given.
     pub fn iter(&self) -> std::slice::Iter<'_, Grant> {

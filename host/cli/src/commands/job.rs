@@ -148,7 +148,7 @@ pub(super) fn confirm() -> Result<(), Failure> {
     }
 }
 
-fn ask(question: &str) -> Result<bool, Failure> {
+pub(super) fn ask(question: &str) -> Result<bool, Failure> {
     let mut stderr = std::io::stderr();
     write!(stderr, "{question} [y/N] ")?;
     stderr.flush()?;

@@ -62,6 +62,7 @@ impl Run<'_> {
         let saving = Saving {
             repository: &planned.job.repository,
             plugin: plugin.ok_or_else(|| Error::Roots(super::NO_SAFETY.to_owned()))?,
+            release: &planned.loaded.release,
             before: planned.snapshot,
             intent: planned.intent,
             targets: &planned.targets,

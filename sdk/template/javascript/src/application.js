@@ -64,5 +64,5 @@ export function holdStill(tree, unit) {
 
 /** A command without a shell, within five minutes. */
 function command(...argv) {
-  return { argv, environment: [], stdin: undefined, timeout: 300 };
+  return { argv, environment: [], stdin: undefined, descriptors: [], timeout: 300 };
 }

@@ -69,4 +69,4 @@ def hold_still(tree: Tree, unit: str | None) -> tuple[list[Step], list[Finding]]
 
 def command(*argv: str) -> Command:
     """A command without a shell, within five minutes."""
-    return Command(argv=list(argv), environment=[], stdin=None, timeout=300)
+    return Command(argv=list(argv), environment=[], stdin=None, descriptors=[], timeout=300)

@@ -183,6 +183,7 @@ fn a_wait_ends_when_the_condition_holds_and_fails_when_it_never_does() {
         .unwrap();
     let argv = vec!["false".to_owned()];
     let command = copal_sandbox::types::Command {
+        descriptors: Vec::new(),
         argv,
         environment: Vec::new(),
         stdin: None,

@@ -6,6 +6,7 @@ fn command(argv: &[&str]) -> Command {
         argv,
         environment: Vec::new(),
         stdin: None,
+        descriptors: Vec::new(),
         timeout: 10,
     }
 }

@@ -20,6 +20,7 @@ fn command(argv: &[&str]) -> Command {
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         environment: vec![],
         stdin: None,
+        descriptors: vec![],
         timeout: 60,
     }
 }

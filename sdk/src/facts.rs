@@ -5,6 +5,18 @@ use serde::de::DeserializeOwned;
 use crate::{Fact, Failure};
 
 /// The facts of a snapshot's manifest.
+///
+/// ```
+/// use copal_sdk::{BackupPlan, Facts, Failure};
+///
+/// let plan = BackupPlan::new().fact("version", "2.4.1").fact("encrypted", true);
+/// // In a restore they are `request.facts`.
+/// let facts = Facts::from(plan.facts);
+/// assert_eq!(facts.require::<String>("version")?, "2.4.1");
+/// assert_eq!(facts.get::<u32>("users")?, None);
+/// assert_eq!(facts.require::<u32>("users").unwrap_err().code, "sdk.fact.missing");
+/// # Ok::<(), Failure>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts(Vec<Fact>);
 

@@ -26,6 +26,15 @@ impl Finding {
     }
 
     /// The host must not carry the plan out.
+    ///
+    /// ```
+    /// use copal_sdk::{Finding, Severity};
+    ///
+    /// let finding = Finding::error("wiki.running", "The wiki runs, and its database would be copied while it changes.")
+    ///     .at("home/data")
+    ///     .remedy("Set `unit`, so that it is stopped meanwhile.");
+    /// assert_eq!(finding.severity, Severity::Error);
+    /// ```
     pub fn error(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, message)
     }

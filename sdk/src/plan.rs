@@ -31,6 +31,21 @@ impl BackupPlan {
     }
 
     /// A plan that does nothing yet.
+    ///
+    /// ```
+    /// use copal_sdk::{BackupPlan, Command, Finding, Source, Step};
+    ///
+    /// let stop = Step::new("stop", "Stop the wiki", Command::new(["systemctl", "stop", "wiki.service"]))
+    ///     .undo(Command::new(["systemctl", "start", "wiki.service"]));
+    /// let dump = Command::new(["pg_dump", "--format=custom", "wiki"]).timeout(3_600);
+    /// let plan = BackupPlan::new()
+    ///     .finding(Finding::info("wiki.version", "This is wiki 2.4.1."))
+    ///     .fact("version", "2.4.1")
+    ///     .quiesce(stop)
+    ///     .source(Source::stream("wiki.dump", dump))
+    ///     .source(Source::tree("home").after(["wiki.dump"]));
+    /// assert_eq!(plan.sources.len(), 2);
+    /// ```
     #[expect(clippy::new_without_default, reason = "one way to begin a plan")]
     pub fn new() -> Self {
         Self {
@@ -89,6 +104,21 @@ impl RestorePlan {
     }
 
     /// A plan that does nothing yet.
+    ///
+    /// ```
+    /// use copal_sdk::{Command, Placement, RestorePlan, Safeguard, Step};
+    ///
+    /// let load = || Command::new(["pg_restore", "--clean", "--single-transaction", "--dbname", "wiki"]);
+    /// let plan = RestorePlan::new()
+    ///     .safeguard(Safeguard::new("wiki.dump", Command::new(["pg_dump", "--format=custom", "wiki"]), load()))
+    ///     .before(
+    ///         Step::new("stop", "Stop the wiki", Command::new(["systemctl", "stop", "wiki.service"]))
+    ///             .undo(Command::new(["systemctl", "start", "wiki.service"])),
+    ///     )
+    ///     .placement(Placement::tree("home"))
+    ///     .placement(Placement::feed("wiki.dump", load()).after(["home"]));
+    /// assert_eq!(plan.placements.len(), 2);
+    /// ```
     #[expect(clippy::new_without_default, reason = "one way to begin a plan")]
     pub fn new() -> Self {
         Self {

@@ -12,6 +12,35 @@ use crate::{
 };
 
 /// What a plugin knows of its application. No function may change anything: a plan says what the host is to do.
+///
+/// The least that a plugin says is what it is and what it recognises; everything else has a default, which saves and restores all of each root.
+///
+/// ```
+/// use copal_sdk::testing::{FakeProbe, MemoryTree, check_description};
+/// use copal_sdk::{Description, Detection, Failure, NoConfig, Plugin, Probe, Tree};
+///
+/// struct Wiki;
+///
+/// impl Plugin for Wiki {
+///     type Config = NoConfig;
+///     type Pass = ();
+///
+///     fn describe() -> Description {
+///         Description::new("acme/wiki", "1.0.0", "Saves a wiki.").root("home", "The wiki's directory", &[])
+///     }
+///
+///     fn detect(root: &dyn Tree, _probe: &dyn Probe) -> Result<Option<Detection>, Failure> {
+///         let found = root.exists("LocalSettings.php")?;
+///         Ok(found.then(|| Detection::new("Wiki", "home", 90).because("there is a LocalSettings.php")))
+///     }
+/// }
+///
+/// check_description::<Wiki>();
+/// let wiki = MemoryTree::new("home").file("LocalSettings.php", "<?php");
+/// assert_eq!(Wiki::detect(&wiki, &FakeProbe::new())?.map(|found| found.confidence), Some(90));
+/// assert!(Wiki::detect(&MemoryTree::new("home"), &FakeProbe::new())?.is_none());
+/// # Ok::<(), Failure>(())
+/// ```
 pub trait Plugin: 'static {
     /// The operator's configuration. Derive it with `#[serde(deny_unknown_fields, default)]`, so that a misspelt key is an error; its doc
     /// comments become the schema's descriptions. [`NoConfig`](crate::NoConfig) where there is nothing to configure.
@@ -147,7 +176,8 @@ impl Description {
         self
     }
 
-    /// Adds a grant that the plugin may ask for, such as `run:docker stop *`, and why.
+    /// Adds a grant that the plugin may ask for, such as `run:docker stop *` for a step or `probe:docker inspect -f * *` for a probe, and why. What
+    /// none of them covers, the host refuses. `{setting:KEY}` stands for the words of a setting, and words in `[…]` may be left out.
     #[must_use]
     pub fn capability(mut self, grant: impl Into<String>, reason: impl Into<String>) -> Self {
         self.capabilities.push(Capability {

@@ -9,6 +9,28 @@ use crate::{Command, Fragment, Variable};
 
 impl Step {
     /// A step without undo. `id` is lower-case letters, digits and `-`, unique within the plan; `title` says what the step does as a person would.
+    ///
+    /// ```
+    /// use copal_sdk::{Command, HttpRequest, Location, Step, WaitUntil, WriteFile};
+    ///
+    /// let pause = HttpRequest::new("POST", "http://127.0.0.1:8080/pause").expect([204]);
+    /// let resume = HttpRequest::new("POST", "http://127.0.0.1:8080/resume").expect([204]);
+    /// let quiesce = [
+    ///     Step::new("pause", "Pause the queue", pause).undo(resume),
+    ///     Step::new(
+    ///         "drained",
+    ///         "Wait until the queue is empty",
+    ///         WaitUntil::new(Command::new(["wikictl", "queue", "--is-empty"]), 2, 120),
+    ///     ),
+    /// ];
+    /// let after = Step::new(
+    ///     "address",
+    ///     "Write the new address",
+    ///     WriteFile::new(Location::root("home", "conf/address"), ["https://wiki.example.org"]),
+    /// );
+    /// assert_eq!(quiesce.len(), 2);
+    /// assert!(quiesce[0].undo.is_some() && after.undo.is_none());
+    /// ```
     pub fn new(id: impl Into<String>, title: impl Into<String>, action: impl Into<Action>) -> Self {
         Self {
             id: id.into(),

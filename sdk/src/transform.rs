@@ -10,6 +10,43 @@ use crate::{Entry, Failure, Finding};
 ///
 /// The host starts several at once from the same state, and hands each some of the directories in no promised order. A verdict must depend on
 /// the state and the entry alone, a filter's output on the state, the entry and the file's bytes.
+///
+/// ```
+/// use copal_sdk::testing::{MemoryTree, run_pass};
+/// use copal_sdk::{Change, Direction, Entry, Failure, Glob, Pass, Verdict};
+///
+/// /// Leaves out what the operator names, and lets nobody else read keys once they are restored.
+/// struct Sorted {
+///     direction: Direction,
+///     exclude: Vec<Glob>,
+/// }
+///
+/// impl Pass for Sorted {
+///     type State = Vec<Glob>;
+///
+///     fn start(direction: Direction, exclude: Vec<Glob>) -> Result<Self, Failure> {
+///         Ok(Self { direction, exclude })
+///     }
+///
+///     fn classify(&mut self, _root: &str, entry: &Entry) -> Result<Verdict, Failure> {
+///         if self.exclude.iter().any(|glob| glob.matches_entry(entry)) {
+///             return Ok(Verdict::Skip);
+///         }
+///         Ok(match self.direction {
+///             Direction::Restore if entry.name().ends_with(".key") => {
+///                 Verdict::Change(Change { mode: Some(0o600), ..Change::none() })
+///             }
+///             _ => Verdict::Keep,
+///         })
+///     }
+/// }
+///
+/// let home = MemoryTree::new("home").file("a.key", "").file("cache/b", "");
+/// let state = br#"["cache/"]"#;
+/// let (saved, _) = run_pass::<Sorted>(&home, Direction::Backup, state)?;
+/// assert_eq!(saved.paths(), ["a.key"]);
+/// # Ok::<(), Failure>(())
+/// ```
 pub trait Pass: Sized + 'static {
     /// What a plan hands to its passes, by [`BackupPlan::state`](crate::BackupPlan::state) and
     /// [`RestorePlan::state`](crate::RestorePlan::state). A plan without one hands over JSON's `null`.
@@ -56,6 +93,49 @@ impl Pass for () {
 }
 
 /// Rewrites one file's content.
+///
+/// Chunks are cut anywhere, so a filter keeps what may belong to the next. Its output must be the same however its input is cut.
+///
+/// ```
+/// use copal_sdk::testing::filter_all_chunkings;
+/// use copal_sdk::{Failure, Filter};
+///
+/// /// Leaves out the lines that begin with `session=`.
+/// #[derive(Default)]
+/// struct WithoutSessions {
+///     line: Vec<u8>,
+/// }
+///
+/// impl WithoutSessions {
+///     fn ended(&mut self, out: &mut Vec<u8>) {
+///         if !self.line.starts_with(b"session=") {
+///             out.extend(&self.line);
+///         }
+///         self.line.clear();
+///     }
+/// }
+///
+/// impl Filter for WithoutSessions {
+///     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+///         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
+///             self.line.extend(piece);
+///             if piece.ends_with(b"\n") {
+///                 self.ended(out);
+///             }
+///         }
+///         Ok(())
+///     }
+///
+///     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+///         self.ended(out);
+///         Ok(())
+///     }
+/// }
+///
+/// let output = filter_all_chunkings(|| Box::new(WithoutSessions::default()), b"a=1\nsession=x\nb=2")?;
+/// assert_eq!(output, b"a=1\nb=2");
+/// # Ok::<(), Failure>(())
+/// ```
 pub trait Filter {
     /// Takes the next bytes, cut anywhere, at most 1 MiB; appends what is ready to `out`, at most 16 MiB, perhaps nothing.
     fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure>;

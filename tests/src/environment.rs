@@ -237,12 +237,12 @@ pub fn copal_binary() -> PathBuf {
 }
 
 /// The cache of compiled plugins, which all tests share: its entries go by their content, and compiling takes longer than most tests.
-fn compiled_plugins() -> PathBuf {
+pub fn compiled_plugins() -> PathBuf {
     profile_directory().join("copal-tests-cache")
 }
 
 /// Where Cargo puts binaries: the test's own executable lies in `deps` beneath it.
-fn profile_directory() -> PathBuf {
+pub(crate) fn profile_directory() -> PathBuf {
     let executable = std::env::current_exe().unwrap();
     executable
         .ancestors()

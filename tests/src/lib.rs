@@ -12,6 +12,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 
 pub mod applications;
+pub mod book;
 pub mod cloudfoundry;
 pub mod environment;
 pub mod gitlab;
@@ -22,11 +23,14 @@ pub mod metabase;
 pub mod plugins;
 pub mod postgres;
 pub mod programs;
+pub mod registry;
 pub mod restic;
 pub mod run;
+pub mod rust;
 pub mod s3;
 pub mod sample;
 pub mod tree;
+pub mod vendor;
 
 pub mod h2;
 

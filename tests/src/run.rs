@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
-/// No test waits longer than this for a program.
+/// No test waits longer than this for a program, unless it says otherwise.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// A program about to run, with nothing inherited but what is set here.
@@ -20,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 pub struct Program {
     command: Command,
     input: Vec<u8>,
+    limit: Duration,
 }
 
 impl Program {
@@ -30,7 +31,14 @@ impl Program {
         Self {
             command,
             input: Vec::new(),
+            limit: LIMIT,
         }
+    }
+
+    /// Waits as long as this for the program's end.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Adds an argument.
@@ -78,6 +86,12 @@ impl Program {
         self
     }
 
+    /// Gives a program that compiles more time than others have.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// The same surroundings for a line of shell.
     pub fn through_shell(self, line: &str) -> Self {
         let mut shell = self.surroundings("/bin/sh");
@@ -85,6 +99,7 @@ impl Program {
         Self {
             command: shell,
             input: self.input,
+            limit: self.limit,
         }
     }
 
@@ -102,6 +117,7 @@ impl Program {
         Self {
             command,
             input: self.input,
+            limit: self.limit,
         }
     }
 
@@ -142,6 +158,7 @@ impl Program {
             stdin,
             what: describe(&self.command),
             started: Instant::now(),
+            limit: self.limit,
             child,
         }
     }
@@ -200,6 +217,7 @@ pub struct Running {
     errors: Receiver<String>,
     what: String,
     started: Instant,
+    limit: Duration,
 }
 
 impl Running {
@@ -243,9 +261,10 @@ impl Running {
                 break status;
             }
             assert!(
-                self.started.elapsed() < LIMIT,
-                "{} has not ended in {LIMIT:?}",
-                self.what
+                self.started.elapsed() < self.limit,
+                "{} has not ended in {:?}",
+                self.what,
+                self.limit
             );
             std::thread::sleep(Duration::from_millis(5));
         };

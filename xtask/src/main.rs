@@ -9,9 +9,9 @@ mod bench;
 mod command;
 mod debian;
 mod demo;
+mod docs;
 mod plugins;
 mod test;
-mod toolchain;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,6 +29,10 @@ Tasks:
   test [ARGUMENT...]
           Installs what tests need, builds plugins and copal, and runs all tests. The arguments
           are cargo test's, such as `--test jpom`.
+  docs [--check]
+          Writes the reference of the contract into docs/src/reference/contract from wit/. With --check it
+          writes nothing: it fails where that is stale, where a link leads nowhere, where a finding's code
+          or an error's kind is not explained, or where a translation has fallen behind.
   demo    Backs a sample Jpom up and migrates it, step by step; all lies in target/demo afterwards.
   bench [--runs N] [--corpus sql|small|big]... [--write]
           Measures copal beside restic (and borg and rustic where installed); N is 3 by default.
@@ -53,6 +57,7 @@ fn perform(arguments: &[String]) -> Result<()> {
         "plugins" => plugins::task(rest),
         "bench" => bench::task(rest),
         "demo" => demo::task(rest),
+        "docs" => docs::task(rest),
         "test" => test::task(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     command,
-    debian::{self, H2, JAVA, NPM, POSTGRESQL, RESTIC},
+    debian::{self, DOCKER_REGISTRY, H2, JAVA, MINISIGN, NPM, POSTGRESQL, RESTIC},
     plugins, workspace,
 };
 
@@ -27,7 +27,8 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
 
 /// Installs missing programs; where that can't be, the tests that need them say so and are skipped, but fail where `CI` is set.
 fn programs() -> Result<()> {
-    let Err(reason) = debian::provide(&[RESTIC, JAVA, H2, POSTGRESQL, NPM]) else {
+    let programs = [RESTIC, MINISIGN, JAVA, H2, POSTGRESQL, NPM, DOCKER_REGISTRY];
+    let Err(reason) = debian::provide(&programs) else {
         return Ok(());
     };
     if env::var_os("CI").is_some() {

@@ -1,7 +1,10 @@
 //! What can be said on the command line.
 
 mod conformance;
+mod authoring;
 mod plugin;
+mod release;
+mod trust;
 
 use std::path::PathBuf;
 
@@ -16,7 +19,15 @@ pub(crate) use self::conformance::{
     BackupCall, DetectCall, DirectionArg, FilterCall, HostArgs, PassCall, PluginCall, PluginCheckArgs,
     PluginRunArgs, PluginTestArgs, RestoreCall,
 };
+pub(crate) use self::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
+pub(crate) use self::release::{
+    ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
+};
+pub(crate) use self::trust::{
+    Consent, GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs, InstallArgs,
+    PluginNameArgs, PublisherNameArgs, TrustAddArgs, TrustCommand, UpdateArgs,
+};
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
 #[derive(Debug, Parser)]
@@ -119,9 +130,15 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Find out which plugin fits a directory, and why
     Detect(DetectArgs),
-    /// Look at plugins
+    /// Write, use, install and publish plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Say whose plugins may be installed
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    /// See and change what plugins may have done for good
+    #[command(subcommand)]
+    Grants(GrantsCommand),
     /// Look at copal.toml
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -209,6 +226,9 @@ pub(crate) struct RestoreArgs {
     /// Save what the targets hold first, so that `copal rollback` can put it back
     #[arg(long)]
     pub(crate) safety: bool,
+    /// Restore even with a plugin that its publisher took back
+    #[arg(long)]
+    pub(crate) allow_revoked: bool,
     /// Show the plan and stop
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,

@@ -49,6 +49,27 @@ impl From<copal_sandbox::Error> for Failure {
     }
 }
 
+/// Errors that know their kind and their advice.
+macro_rules! advised {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Usage {
+                    kind: error.kind(),
+                    message: error.to_string(),
+                    advice: error.advice(),
+                }
+            }
+        }
+    )*};
+}
+
+advised!(
+    copal_authoring::Error,
+    copal_registry::Error,
+    copal_trust::Refusal
+);
+
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Self::Output(error.into())

@@ -1,12 +1,14 @@
 //! Copal's command line.
 
 mod args;
+mod authority;
 mod bundled;
 mod commands;
 mod config;
 mod failure;
 mod output;
 mod password;
+mod plugins;
 mod session;
 
 use std::process::ExitCode;

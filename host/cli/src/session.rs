@@ -13,13 +13,16 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Global;
+use crate::authority::Keeper;
 use crate::config::{Config, Job, Reference, Repository as Repo};
 use crate::failure::Failure;
-use crate::{bundled, password};
+use crate::{password, plugins};
 
 /// One run of the program.
 pub(crate) struct Session {
     pub(crate) global: Global,
+    /// The publishers that are trusted, and the plugins that are installed.
+    pub(crate) trust: copal_trust::Store,
     pub(crate) context: Context,
     // Last, so that it outlives whatever still uses it.
     _runtime: Runtime,
@@ -31,7 +34,10 @@ impl Session {
             .enable_all()
             .build()?;
         let cancel = Arc::new(AtomicBool::new(false));
+        let data = folder("COPAL_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
+        let trust = copal_trust::Store::open(&data)?;
         let context = Context {
+            authority: Arc::new(Keeper(trust.clone())),
             runtime: runtime.handle().clone(),
             state: folder("COPAL_STATE_DIR", "XDG_STATE_HOME", ".local/state")?,
             cancel,
@@ -40,6 +46,7 @@ impl Session {
         };
         Ok(Self {
             global,
+            trust,
             context,
             _runtime: runtime,
         })
@@ -51,13 +58,19 @@ impl Session {
         Ok(Engine::new(EngineOptions {
             cache: Some(cache.join("plugins")),
             call_deadline: Duration::from_secs(self.global.plugin_timeout),
+            look_deadline: Duration::from_secs(self.global.plugin_timeout.saturating_mul(60)),
             ..EngineOptions::default()
         })?)
     }
 
     /// A plugin by name or path.
     pub(crate) fn plugin(&self, engine: &Engine, plugin: &str) -> Result<Plugin, Failure> {
-        bundled::load(engine, plugin)
+        plugins::load(engine, &self.trust, plugin)
+    }
+
+    /// The plugin of a job.
+    pub(crate) fn plugin_of(&self, engine: &Engine, job: &Job) -> Result<Plugin, Failure> {
+        plugins::of_job(engine, &self.trust, job)
     }
 
     /// From now on an interrupt asks the work to end and to take back what it did, rather than ending the program. Further ones change nothing:

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use copal_sandbox::types::{BackupRequest, Description, Timestamp};
+use copal_sandbox::types::{BackupRequest, Timestamp};
 use copal_sandbox::{Plugin, Tree};
 use serde_json::Value;
 
@@ -97,12 +97,9 @@ impl Case {
     }
 
     /// A probe as it is at the beginning of a call.
-    pub(crate) fn probe(&self, description: &Description) -> Arc<CaseProbe> {
-        Arc::new(CaseProbe::new(
-            &self.manifest.grants,
-            description,
-            self.commands.clone(),
-        ))
+    pub(crate) fn probe(&self) -> Arc<CaseProbe> {
+        let commands = self.commands.clone();
+        Arc::new(CaseProbe::new(&self.manifest.grants, commands))
     }
 
     pub(crate) fn backup_request(&self) -> BackupRequest {

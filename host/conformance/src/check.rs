@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use copal_sandbox::types::Description;
-use copal_sandbox::{Engine, Grant, MAX_COMPONENT, Plugin};
+use copal_sandbox::{CapabilityPattern, Engine, MAX_COMPONENT, Plugin};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -190,7 +190,7 @@ fn description(description: &Description, checks: &mut Collector) {
     let mut grants: Vec<String> = Vec::new();
     checks.held(&CAPABILITIES);
     for capability in &description.capabilities {
-        match capability.grant.parse::<Grant>() {
+        match capability.grant.parse::<CapabilityPattern>() {
             Ok(grant) if grants.contains(&grant.to_string()) => {
                 checks.broken(&CAPABILITIES, format!("`{grant}` stands there twice"));
             }

@@ -26,7 +26,6 @@ mod error;
 mod filter;
 mod hostile;
 mod memory;
-mod needs;
 mod noise;
 mod recording;
 mod report;

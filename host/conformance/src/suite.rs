@@ -121,6 +121,10 @@ impl Run<'_> {
                 Err(Some(failure))
             }
             Err(error) => {
+                let rule = match &error {
+                    Error::Undeclared { .. } => rules::declared(rule),
+                    _ => rule,
+                };
                 self.checks.broken(rule, format!("{place}: {error}"));
                 Err(None)
             }

@@ -10,11 +10,12 @@ use copal_sandbox::types::{
     BackupPlan, BackupRequest, Direction, Finding, Severity, Source, SourceContent, StreamSource,
     Window,
 };
-use copal_sandbox::{Directory, Grants, Plugin, Tree};
+use copal_sandbox::{Directory, Grants, Plugin, Tree, needs};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::authority::{Release, Use};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
@@ -67,12 +68,17 @@ pub struct PlannedBackup {
     pub time: Timestamp,
     #[serde(skip)]
     job: BackupJob,
+    #[serde(skip)]
+    pub(crate) release: Release,
 }
 
 impl BackupJob {
     /// Asks the plugin for a plan and checks it. Changes nothing.
-    pub fn plan(self, context: &Context) -> Result<PlannedBackup, Error> {
+    pub fn plan(mut self, context: &Context) -> Result<PlannedBackup, Error> {
         let description = self.plugin.describe()?;
+        let plugin = PluginIdentity::new(&self.plugin, description);
+        let admission = context.admit(&plugin, Release::default(), Use::Backup)?;
+        self.grants.extend(admission.grants);
         let schema = Schema::parse(&description.config_schema)?;
         let settings = schema.settings(&self.settings)?;
         let roots = roots::sources(&self.roots, description)?;
@@ -87,15 +93,11 @@ impl BackupJob {
             config: Value::Object(settings.clone()).to_string(),
             now: convert::contract_time(time),
         };
+        let ceiling = self.plugin.ceiling(&request.config)?;
         let planned = self.plugin.plan_backup(trees, probe.clone(), request);
-        let mut plan = plan::after_probes(planned, &probe)?;
-        let mut needs = Needs::new(&self.grants, description, &[]);
-        needs.steps(&plan.quiesce);
-        for source in &plan.sources {
-            if let SourceContent::Command(stream) = &source.content {
-                needs.command(&stream.command, &format!("the stream {}", stream.name));
-            }
-        }
+        let mut plan = plan::after_probes(planned, &probe, &ceiling)?;
+        let mut needs = Needs::new(&self.grants, &ceiling);
+        needs.add(needs::of_backup(&plan))?;
         operator::add_streams(&mut plan, &self.streams)?;
         let refused = plan
             .findings
@@ -110,13 +112,14 @@ impl BackupJob {
         }
         plan.findings.extend(unread(&roots, &plan));
         Ok(PlannedBackup {
-            plugin: PluginIdentity::new(&self.plugin, description),
+            plugin,
             roots,
             config: schema.redact(&settings, &self.settings),
             operator_streams: self.streams.iter().map(|own| own.name.clone()).collect(),
-            grants: needs.list(&probe),
+            grants: needs.list(&probe)?,
             plan,
             time,
+            release: admission.release,
             job: self,
         })
     }
@@ -353,7 +356,7 @@ fn save(
         streams: streams.collect(),
         operator_streams: planned.operator_streams.clone(),
         config: planned.config.clone(),
-        grants: planned.job.grants.iter().cloned().collect(),
+        grants: planned.job.grants.iter().map(ToString::to_string).collect(),
         facts: convert::facts(&planned.plan.facts)?,
         findings: findings.clone(),
         steps: outcomes.clone(),
@@ -362,7 +365,7 @@ fn save(
         missing: missing.clone(),
         ..Manifest::new(planned.plugin.clone(), context)
     };
-    manifest.add_to(&mut archiver, &planned.job.plugin)?;
+    manifest.add_to(&mut archiver, &planned.job.plugin, &planned.release)?;
     let archived = archiver.finish()?;
     let mut tags = planned.job.tags.clone();
     tags.push(manifest.plugin_tag());

@@ -9,6 +9,10 @@ use copal_repository::{Identity, TreeId};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
+use crate::authority::{Admission, Authority, Release, Use};
+use crate::error::Error;
+use crate::manifest::PluginIdentity;
+
 /// The surroundings of a job.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -22,9 +26,23 @@ pub struct Context {
     pub identity: Identity,
     /// The program and its version, such as `copal 0.1.0`.
     pub program: String,
+    /// Decides which plugins may work.
+    pub authority: Arc<dyn Authority>,
 }
 
 impl Context {
+    /// Lets a plugin work, or refuses it.
+    pub(crate) fn admit(
+        &self,
+        plugin: &PluginIdentity,
+        release: Release,
+        to: Use,
+    ) -> Result<Admission, Error> {
+        self.authority
+            .admit(plugin, release, to)
+            .map_err(Error::Unadmitted)
+    }
+
     /// A snapshot taken here and now, of this tree; its paths, tags and parent are the job's to fill.
     pub(crate) fn snapshot(&self, time: Timestamp, tree: TreeId) -> Snapshot {
         let mut snapshot = Snapshot::new(crate::convert::repository_time(time), tree);

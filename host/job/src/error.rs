@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use copal_repository::SnapshotId;
-use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Step};
 
 use crate::action::ActionError;
+use crate::authority::Refusal;
 use crate::manifest::Missing;
+use crate::plan::Needed;
 use crate::process::ProcessError;
 use crate::settings::SettingsError;
 
@@ -21,6 +22,9 @@ pub enum Error {
     /// The plugin.
     #[error(transparent)]
     Plugin(#[from] copal_sandbox::Error),
+    /// The plugin must not be used.
+    #[error(transparent)]
+    Unadmitted(Refusal),
     /// The plugin's configuration.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -46,7 +50,7 @@ pub enum Error {
     Refused(Vec<Finding>),
     /// The plan needs grants that were not given.
     #[error("the plan needs {} that {} not given: {}", plural(.0.len(), "a grant", "grants"), plural(.0.len(), "was", "were"), list(.0))]
-    Grants(Vec<Grant>),
+    Grants(Vec<Needed>),
     /// A step failed; what came before it was taken back.
     #[error("the step `{title}` failed: {source}")]
     Step {
@@ -125,7 +129,7 @@ pub enum Error {
     /// The snapshot's manifest or plugin can't be used.
     #[error("the snapshot's {what} can't be used: {problem}")]
     Snapshot {
-        /// `manifest` or `plugin`.
+        /// `manifest`, `plugin` or `release`.
         what: &'static str,
         /// Why.
         problem: String,
@@ -208,6 +212,7 @@ impl Error {
                 _ => "storage",
             },
             Self::Plugin(error) => error.kind(),
+            Self::Unadmitted(refusal) => refusal.kind,
             Self::Settings(_) => "config",
             Self::Roots(_) => "roots",
             Self::Streams(_) => "streams",
@@ -236,6 +241,7 @@ impl Error {
     pub fn advice(&self) -> Option<String> {
         match self {
             Self::Plugin(error) => error.advice().map(str::to_owned),
+            Self::Unadmitted(refusal) => refusal.advice.clone(),
             Self::Refused(findings) | Self::Verify(findings) => {
                 let remedies: Vec<_> = findings
                     .iter()
@@ -243,10 +249,10 @@ impl Error {
                     .collect();
                 (!remedies.is_empty()).then(|| remedies.join(" "))
             }
-            Self::Grants(grants) => {
-                let flags: Vec<_> = grants
+            Self::Grants(needed) => {
+                let flags: Vec<_> = needed
                     .iter()
-                    .map(|grant| format!("--grant {}", shell_quote(&grant.to_string())))
+                    .map(|needed| format!("--grant {}", shell_quote(&needed.grant.to_string())))
                     .collect();
                 Some(format!(
                     "If the plugin may do this, add {}.",
@@ -295,10 +301,10 @@ fn lost(missing: &[Missing]) -> String {
     }
 }
 
-fn list(grants: &[Grant]) -> String {
-    grants
+fn list(needed: &[Needed]) -> String {
+    needed
         .iter()
-        .map(|grant| format!("`{grant}`"))
+        .map(|needed| format!("`{}`", needed.grant))
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -108,6 +108,18 @@ mod tests {
     use copal_repository::Identity;
 
     use super::*;
+    use crate::authority::{Admission, Authority, Refusal, Release, Use};
+    use crate::manifest::PluginIdentity;
+
+    /// Hooks have no plugin to ask about.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Authority for Nobody {
+        fn admit(&self, _: &PluginIdentity, _: Release, _: Use) -> Result<Admission, Refusal> {
+            unreachable!("a hook asked about a plugin")
+        }
+    }
 
     /// Hooks that each add a line with what they are told to a file.
     fn hooks(file: &Path) -> Hooks {
@@ -143,6 +155,7 @@ mod tests {
             cancel: Arc::default(),
             identity: Identity::of_this_process(),
             program: String::new(),
+            authority: Arc::new(Nobody),
         };
         let around = hooks.around("j", "backup", &context, &|_| (), || work, Clone::clone);
         let lines = std::fs::read_to_string(file).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Plans and performs Copal's backups and restores: joins the sandbox, where plugins compute, with the repository, where data lies.
 
 mod action;
+mod authority;
 mod backup;
 mod context;
 mod convert;
@@ -33,6 +34,7 @@ mod snapshot_tree;
 mod steps;
 
 pub use action::ActionError;
+pub use authority::{Admission, Authority, RELEASE_PATH, Refusal, Release, Use};
 pub use backup::{ApprovedBackup, BackupJob, BackupOutcome, INCOMPLETE_TAG, PlannedBackup};
 pub use context::Context;
 pub use detect::detect;
@@ -52,7 +54,7 @@ pub use operator::{OperatorFeed, OperatorStream, command};
 pub use places::{PlaceError, Root};
 pub use plan::Needed;
 pub use probe::GrantedProbe;
-pub use process::{ProcessError, shown};
+pub use process::ProcessError;
 pub use proposal::intent_word;
 pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome};
 pub use resume::{Resumed, interrupted, resume};

@@ -6,11 +6,12 @@ use copal_repository::archiver::Archiver;
 use copal_repository::progress::ItemError;
 use copal_repository::{Repository, TreeId, walk};
 use copal_sandbox::types::{Description, Fact, Finding};
-use copal_sandbox::{Grant, Plugin};
+use copal_sandbox::Plugin;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::authority::Release;
 use crate::context::Context;
 use crate::error::Error;
 use crate::places::Root;
@@ -91,8 +92,8 @@ pub struct Manifest {
     pub operator_streams: Vec<String>,
     /// The plugin's configuration, without secrets.
     pub config: Map<String, Value>,
-    /// What the operator had allowed.
-    pub grants: Vec<Grant>,
+    /// What the operator had allowed, as it was written.
+    pub grants: Vec<String>,
     /// What the plugin noted for a restore.
     pub facts: BTreeMap<String, Value>,
     /// What the plugin and the host had to say.
@@ -134,13 +135,19 @@ impl Manifest {
         }
     }
 
-    /// Puts the manifest and the plugin's component into a snapshot.
-    pub(crate) fn add_to(&self, archiver: &mut Archiver<'_>, plugin: &Plugin) -> Result<(), Error> {
+    /// Puts the manifest and the plugin's component with its release into a snapshot.
+    pub(crate) fn add_to(
+        &self,
+        archiver: &mut Archiver<'_>,
+        plugin: &Plugin,
+        release: &Release,
+    ) -> Result<(), Error> {
         let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::Snapshot {
             what: "manifest",
             problem: e.to_string(),
         })?;
         archiver.add_file(PLUGIN_PATH, plugin.bytes())?;
+        release.add_to(archiver)?;
         Ok(archiver.add_file(MANIFEST_PATH, &bytes)?)
     }
 
@@ -240,7 +247,7 @@ fn digest(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn read_file(
+pub(crate) fn read_file(
     repository: &Repository,
     tree: &TreeId,
     path: &str,

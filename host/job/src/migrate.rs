@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 pub use self::record::{Entered, Record, Stage};
 use self::run::Run;
+use crate::authority::Use;
 use crate::backup::{BackupJob, BackupOutcome, PlannedBackup};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
@@ -189,6 +190,7 @@ impl MigrationJob {
             grants: self.grants.clone(),
             rehearsal: false,
             safety,
+            allow_revoked: false,
         })
     }
 
@@ -213,6 +215,10 @@ impl MigrationJob {
     /// The plan of a restore from the source as it is, which is what the snapshot will hold.
     fn preview(&self, backup: &PlannedBackup, context: &Context) -> Result<RestorePreview, Error> {
         let plugin = &self.backup.plugin;
+        let release = backup.release.clone();
+        let admission = context.admit(&backup.plugin, release, Use::Restore)?;
+        let mut grants = self.grants.clone();
+        grants.extend(admission.grants);
         let mut held = Vec::new();
         let mut streams = Vec::new();
         for source in &backup.plan.sources {
@@ -239,7 +245,7 @@ impl MigrationJob {
         let terms = Terms {
             intent: Some(self.intent()),
             settings: &self.settings,
-            grants: &self.grants,
+            grants: &grants,
             rehearsal: false,
             safety: true,
         };

@@ -58,6 +58,8 @@ pub struct RestoreJob {
     pub rehearsal: bool,
     /// Whether what the targets hold is saved as a safety snapshot before it is replaced, for [`crate::RollbackJob`].
     pub safety: bool,
+    /// Whether a plugin that its publisher took back may be used.
+    pub allow_revoked: bool,
 }
 
 /// A restore that was planned and not yet performed.
@@ -91,9 +93,10 @@ pub struct PlannedRestore {
 
 impl RestoreJob {
     /// Asks the plugin for a plan and checks it. Changes nothing.
-    pub fn plan(self, engine: &Engine, context: &Context) -> Result<PlannedRestore, Error> {
+    pub fn plan(mut self, engine: &Engine, context: &Context) -> Result<PlannedRestore, Error> {
         let lock = self.repository.lock(LockMode::Read)?;
-        let loaded = Loaded::load(&self, engine)?;
+        let (loaded, granted) = Loaded::load(&self, engine, context)?;
+        self.grants.extend(granted);
         let held: Vec<String> = loaded.trees.keys().cloned().collect();
         let described = match &loaded.plugin {
             Some((plugin, _)) => plugin.describe()?.roots.as_slice(),

@@ -7,10 +7,12 @@ use copal_repository::format::snapshot::Snapshot;
 use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{LockGuard, LockMode, Repository, SnapshotId, walk};
 use copal_sandbox::types::{Intent, Safeguard, Step};
-use copal_sandbox::{Engine, Grants, Plugin};
+use copal_sandbox::{Engine, Grants, Plugin, needs};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::authority::{Release, Use};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, STREAMS};
@@ -56,12 +58,17 @@ pub struct PlannedRollback {
     pub grants: Vec<Needed>,
     #[serde(skip)]
     job: RollbackJob,
+    /// The restore's configuration, without secrets.
+    #[serde(skip)]
+    config: Map<String, Value>,
     #[serde(skip)]
     intent: Intent,
     #[serde(skip)]
     looked_at: Vec<Root>,
     #[serde(skip)]
     plugin: Plugin,
+    #[serde(skip)]
+    release: Release,
     #[serde(skip)]
     _lock: Option<LockGuard>,
 }
@@ -128,7 +135,7 @@ pub fn latest_safety(
 
 impl RollbackJob {
     /// Reads what was saved and how it goes back. Changes nothing.
-    pub fn plan(self, engine: &Engine, context: &Context) -> Result<PlannedRollback, Error> {
+    pub fn plan(mut self, engine: &Engine, context: &Context) -> Result<PlannedRollback, Error> {
         let lock = self.repository.lock(LockMode::Read)?;
         let (id, snapshot) = &self.snapshot;
         let manifest = Manifest::read(&self.repository, &snapshot.tree)?;
@@ -155,9 +162,13 @@ impl RollbackJob {
             .cloned()
             .collect();
         roots::check_spare(&all, self.repository.location(), &context.state)?;
+        let release = Release::read(&self.repository, &snapshot.tree)?;
+        // What was there before comes back, whatever is thought of the plugin since.
+        let admission = context.admit(&manifest.plugin, release, Use::RestoreRevoked)?;
+        self.grants.extend(admission.grants);
         let plugin = engine.load(&manifest.plugin(&self.repository, &snapshot.tree)?)?;
-        let recipe = match safety.recipe() {
-            Some(recipe) => recipe,
+        let (recipe, config) = match safety.recipe() {
+            Some(recipe) => (recipe, manifest.config),
             None => self.plan_again(&manifest, &safety, &plugin, engine, context)?,
         };
         let known: Vec<_> = recipe.safeguards.iter().map(|guard| &guard.name).collect();
@@ -168,17 +179,11 @@ impl RollbackJob {
             );
             return Err(Error::Roots(problem));
         }
-        let mut needs = Needs::new(&self.grants, plugin.describe()?, &all);
-        needs.steps(&recipe.before);
-        for Safeguard {
-            name,
-            save,
-            put_back,
-        } in &recipe.safeguards
-        {
-            needs.command(save, &format!("saving {name} before it is replaced"));
-            needs.command(put_back, &format!("putting {name} back"));
-        }
+        let ceiling = plugin.ceiling(&Value::Object(config.clone()).to_string())?;
+        let mut needs = Needs::new(&self.grants, &ceiling);
+        let free = |root: &str| all.iter().any(|target| target.name == root);
+        needs.add(needs::of_steps(&recipe.before, &free))?;
+        needs.add(needs::of_safeguards(&recipe.safeguards))?;
         Ok(PlannedRollback {
             snapshot: *id,
             time: manifest.time,
@@ -187,15 +192,17 @@ impl RollbackJob {
             removed: safety.absent,
             recipe,
             grants: needs.finish(),
+            config,
             intent: safety.intent,
             looked_at: safety.looked_at,
             plugin,
+            release: admission.release,
             job: self,
             _lock: Some(lock),
         })
     }
 
-    /// The recipe with its secrets, from the plugin that made it and from the settings given now.
+    /// The recipe with its secrets and its configuration, from the plugin that made it and from the settings given now.
     fn plan_again(
         &self,
         manifest: &Manifest,
@@ -203,7 +210,7 @@ impl RollbackJob {
         plugin: &Plugin,
         engine: &Engine,
         context: &Context,
-    ) -> Result<Recipe, Error> {
+    ) -> Result<(Recipe, Map<String, Value>), Error> {
         let targets = manifest.roots.iter().chain(&safety.absent);
         let targets = targets.chain(&safety.looked_at);
         let job = RestoreJob {
@@ -219,8 +226,10 @@ impl RollbackJob {
             grants: self.grants.clone(),
             rehearsal: false,
             safety: true,
+            allow_revoked: true,
         };
-        Ok(Recipe::from(&job.plan(engine, context)?.plan))
+        let planned = job.plan(engine, context)?;
+        Ok((Recipe::from(&planned.plan), planned.config))
     }
 }
 
@@ -304,11 +313,13 @@ impl PlannedRollback {
         let saving = Saving {
             repository,
             plugin: &self.plugin,
+            release: &self.release,
             before: self.restored,
             intent: self.intent,
             targets: &targets,
             looked_at: &self.looked_at,
             recipe: &self.recipe,
+            config: &self.config,
             grants: &self.job.grants,
             rollback: true,
         };

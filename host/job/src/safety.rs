@@ -13,8 +13,9 @@ use copal_sandbox::types::{
 use copal_sandbox::{Grants, Plugin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::authority::Release;
 use crate::backup;
 use crate::context::Context;
 use crate::error::Error;
@@ -93,12 +94,15 @@ impl Safety {
 pub(crate) struct Saving<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) plugin: &'a Plugin,
+    pub(crate) release: &'a Release,
     /// The snapshot that is about to be restored, or whose restore is about to be taken back.
     pub(crate) before: SnapshotId,
     pub(crate) intent: Intent,
     pub(crate) targets: &'a [Root],
     pub(crate) looked_at: &'a [Root],
     pub(crate) recipe: &'a Recipe,
+    /// The restore's configuration, without secrets.
+    pub(crate) config: &'a Map<String, Value>,
     pub(crate) grants: &'a Grants,
     /// Whether a rollback comes, rather than a restore.
     pub(crate) rollback: bool,
@@ -163,7 +167,8 @@ pub(crate) fn take(
             .iter()
             .map(|guard| guard.name.clone())
             .collect(),
-        grants: saving.grants.iter().cloned().collect(),
+        config: saving.config.clone(),
+        grants: saving.grants.iter().map(ToString::to_string).collect(),
         missing: errors.iter().map(Missing::from).collect(),
         safety: Some(Safety {
             before: saving.before,
@@ -174,7 +179,7 @@ pub(crate) fn take(
         }),
         ..Manifest::new(PluginIdentity::new(plugin, plugin.describe()?), context)
     };
-    manifest.add_to(&mut archiver, plugin)?;
+    manifest.add_to(&mut archiver, plugin, saving.release)?;
     let archived = archiver.finish()?;
     let snapshot = Snapshot {
         parent: parent.map(|(id, _)| id),

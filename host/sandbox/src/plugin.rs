@@ -10,6 +10,8 @@ use wasmtime::Store;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::bindings::{self, PluginPre};
+use crate::ceiling::{self, Ceiling, Declared};
+use crate::host::process::Probing;
 use crate::host::{tree::Handle, wasi};
 use crate::instance::{Instance, hand_over};
 use crate::pass::Pass;
@@ -20,7 +22,7 @@ use crate::types::{
     BackupPlan, BackupRequest, Description, Detection, Direction, Failure, Finding, RestorePlan,
     RestoreRequest, VerifyRequest,
 };
-use crate::{Engine, Error, validate};
+use crate::{Engine, Error, needs, validate};
 
 /// Bytes of a component. The largest that was seen, made from Python, has 18 MiB.
 pub const MAX_COMPONENT: usize = 128 << 20;
@@ -44,7 +46,7 @@ struct Loaded {
     imports: Vec<String>,
     exports: Vec<String>,
     prepared: PluginPre<State>,
-    description: OnceLock<Description>,
+    description: OnceLock<(Description, Declared)>,
 }
 
 /// What a plugin answered to `describe`, and what asking took.
@@ -107,11 +109,13 @@ impl Plugin {
 
     /// What the plugin is; asked once.
     pub fn describe(&self) -> Result<&Description, Error> {
-        if let Some(description) = self.0.description.get() {
+        if let Some((description, _)) = self.0.description.get() {
             return Ok(description);
         }
         let description = self.describe_anew()?.description;
-        Ok(self.0.description.get_or_init(|| description))
+        let declared = ceiling::declared(&description);
+        let (description, _) = self.0.description.get_or_init(|| (description, declared));
+        Ok(description)
     }
 
     /// What the plugin says that it is now, asked in an instance of its own; a plugin that keeps the contract always says the same.
@@ -134,20 +138,33 @@ impl Plugin {
         })
     }
 
+    /// What the plugin may ask for under this configuration, a JSON object.
+    pub fn ceiling(&self, config: &str) -> Result<Ceiling, Error> {
+        let name = &self.describe()?.name;
+        let declared = self.0.description.get().map(|(_, declared)| declared);
+        Ok(Ceiling::new(
+            name,
+            declared.cloned().unwrap_or_default(),
+            config,
+        ))
+    }
+
     /// Whether the tree holds the plugin's application.
     pub fn detect(
         &self,
         root: Arc<dyn Tree>,
         probe: Arc<dyn Probe>,
     ) -> Result<Option<Detection>, Error> {
-        self.call("detect", probe, validate::detection, |plugin, store| {
+        let probing = self.probing(probe, "{}")?;
+        self.call("detect", probing, validate::detection, |plugin, store| {
             let root = store.data_mut().handles.push(Handle(root))?;
             let answer = plugin.copal_plugin_app().call_detect(store, root)?;
             Ok(answer.map(|detection| detection.map(Detection::from)))
         })
     }
 
-    /// How to back these roots up. The plan is valid, and its sources stand in an order that their `after` allows.
+    /// How to back these roots up. The plan is valid, asks for nothing but what the plugin declares, and its sources stand in an order that
+    /// their `after` allows.
     pub fn plan_backup(
         &self,
         roots: Vec<Arc<dyn Tree>>,
@@ -156,15 +173,20 @@ impl Plugin {
     ) -> Result<BackupPlan, Error> {
         let names = names(&roots);
         let check = |plan| validate::backup_plan(plan, &names);
-        self.call("plan-backup", probe, check, |plugin, store| {
+        let probing = self.probing(probe, &request.config)?;
+        let ceiling = probing.ceiling.clone();
+        let plan = self.call("plan-backup", probing, check, |plugin, store| {
             let roots = hand_over(store, roots)?;
             plugin
                 .copal_plugin_app()
                 .call_plan_backup(store, &roots, &request.into())
-        })
+        })?;
+        ceiling.check(&needs::of_backup(&plan))?;
+        Ok(plan)
     }
 
-    /// How to restore. The plan is valid, and its placements stand in an order that their `after` allows.
+    /// How to restore. The plan is valid, asks for nothing but what the plugin declares, and its placements stand in an order that their
+    /// `after` allows.
     pub fn plan_restore(
         &self,
         targets: Vec<Arc<dyn Tree>>,
@@ -175,13 +197,19 @@ impl Plugin {
         let names = names(&targets);
         let streams = request.streams.iter().cloned().collect();
         let check = |plan| validate::restore_plan(plan, &names, &streams);
-        self.call("plan-restore", probe, check, |plugin, store| {
+        let probing = self.probing(probe, &request.config)?;
+        let ceiling = probing.ceiling.clone();
+        let plan = self.call("plan-restore", probing, check, |plugin, store| {
             let targets = hand_over(store, targets)?;
             let snapshot = hand_over(store, snapshot)?;
             plugin
                 .copal_plugin_app()
                 .call_plan_restore(store, &targets, &snapshot, &request.into())
-        })
+        })?;
+        // Which of the roots are filled, and so free to be written to, the job knows; it asks the ceiling for the others.
+        ceiling.check(&needs::of_restore(&plan, &|_| true))?;
+        ceiling.check(&needs::of_safeguards(&plan.safeguards))?;
+        Ok(plan)
     }
 
     /// Whether what now lies in the targets is whole, agrees with itself and with the snapshot.
@@ -192,7 +220,8 @@ impl Plugin {
         probe: Arc<dyn Probe>,
         request: VerifyRequest,
     ) -> Result<Vec<Finding>, Error> {
-        self.call("verify", probe, validate::findings, |plugin, store| {
+        let probing = self.probing(probe, &request.config)?;
+        self.call("verify", probing, validate::findings, |plugin, store| {
             let targets = hand_over(store, targets)?;
             let snapshot = hand_over(store, snapshot)?;
             plugin
@@ -210,17 +239,22 @@ impl Plugin {
     fn call<T>(
         &self,
         call: &'static str,
-        probe: Arc<dyn Probe>,
+        probing: Probing,
         check: impl FnOnce(T) -> Result<T, String>,
         function: impl FnOnce(
             &bindings::Plugin,
             &mut Store<State>,
         ) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
-        let answer = Instance::new(self, Some(probe), call)?
+        let answer = Instance::new(self, Some(probing), call)?
             .call(call, function)?
             .map_err(validate::failure)?;
         check(answer).map_err(|rule| Error::Contract { call, rule })
+    }
+
+    fn probing(&self, probe: Arc<dyn Probe>, config: &str) -> Result<Probing, Error> {
+        let ceiling = self.ceiling(config)?;
+        Ok(Probing { probe, ceiling })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -234,7 +268,7 @@ impl Plugin {
     /// What the plugin is called in the log: its name, or the beginning of its digest while the name is not known.
     pub(crate) fn label(&self) -> Arc<str> {
         match self.0.description.get() {
-            Some(description) => description.name.as_str().into(),
+            Some((description, _)) => description.name.as_str().into(),
             None => self.0.digest.get(..12).unwrap_or_default().into(),
         }
     }

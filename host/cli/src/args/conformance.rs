@@ -114,14 +114,14 @@ pub(crate) struct FilterCall {
 /// What the plugin sees of its host.
 #[derive(Debug, Args)]
 pub(crate) struct HostArgs {
-    /// Let the plugin run this while it looks around, such as 'run:docker inspect -f * app'
+    /// Let the plugin run this while it looks around, such as 'probe:docker inspect -f * app'
     #[arg(long, value_name = "GRANT")]
     pub(crate) grant: Vec<Grant>,
     /// Write down what the plugin asks its host and what it is answered. The file holds contents of the files that it reads
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub(crate) record: Option<PathBuf>,
     /// Answer from such a file, without directories and without running anything
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["roots", "path", "to", "grant"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "grant")]
     pub(crate) replay: Option<PathBuf>,
 }
 

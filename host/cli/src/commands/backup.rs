@@ -237,7 +237,7 @@ pub(super) fn request(
             tags: args.tag.clone(),
         });
     };
-    let plugin = session.plugin(&engine, &job.plugin)?;
+    let plugin = session.plugin_of(&engine, job)?;
     // The job names the plugin, so what stands in its place is a root.
     let first = args.first.as_deref().map(args::root).transpose();
     let first = first.map_err(|problem| Failure::arguments(problem, ""))?;

@@ -61,7 +61,7 @@ pub(crate) fn schema() -> Outcome {
 pub(crate) fn show(session: &Session) -> Outcome {
     let job = session.job()?;
     let job = job.ok_or_else(|| Failure::arguments("no job is named", "Give --job NAME."))?;
-    let plugin = session.plugin(&session.engine()?, &job.plugin)?;
+    let plugin = session.plugin_of(&session.engine()?, &job)?;
     let schema =
         Schema::parse(&plugin.describe()?.config_schema).map_err(copal_job::Error::from)?;
     output::json(&job.without_secrets(&schema))?;

@@ -13,7 +13,7 @@ use crate::{Outcome, bundled, output};
 
 #[derive(Serialize)]
 struct Found {
-    plugin: &'static str,
+    plugin: String,
     #[serde(flatten)]
     detection: Detection,
 }
@@ -31,8 +31,11 @@ pub(crate) fn run(args: &DetectArgs, session: &Session) -> Outcome {
         return Err(Failure::usage("roots", message));
     }
     let mut found = Vec::new();
-    for (name, component) in bundled::all() {
-        let plugin = engine.load(component)?;
+    let embedded = bundled::all().map(|(name, _)| name.to_owned());
+    let installed = session.trust.list()?;
+    let installed = installed.iter().map(|installed| installed.name.to_string());
+    for name in embedded.chain(installed) {
+        let plugin = session.plugin(&engine, &name)?;
         if let Some(detection) = copal_job::detect(&plugin, &path, &session.context)? {
             found.push(Found {
                 plugin: name,

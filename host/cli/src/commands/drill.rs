@@ -86,6 +86,7 @@ fn rehearse(
             .collect(),
         rehearsal: true,
         safety: false,
+        allow_revoked: false,
     };
     let drill = DrillJob {
         name: match job {

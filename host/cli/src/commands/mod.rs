@@ -6,6 +6,7 @@ mod config;
 mod detect;
 mod drill;
 mod dump;
+mod grants;
 mod init;
 mod job;
 mod ls;
@@ -17,9 +18,10 @@ mod resume;
 mod retention;
 mod rollback;
 mod snapshots;
+mod trust;
 
 use crate::Outcome;
-use crate::args::{Command, ConfigCommand, PlanCommand, PluginCommand};
+use crate::args::{Command, ConfigCommand, PlanCommand};
 use crate::session::Session;
 
 /// Runs the command.
@@ -41,11 +43,9 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome {
         Command::Manifest(args) => manifest::run(&args, session),
         Command::Check(args) => check::run(&args, session),
         Command::Detect(args) => detect::run(&args, session),
-        Command::Plugin(PluginCommand::List) => plugin::list(session),
-        Command::Plugin(PluginCommand::Info(args)) => plugin::info(&args, session),
-        Command::Plugin(PluginCommand::Check(args)) => plugin::check::run(&args, session),
-        Command::Plugin(PluginCommand::Test(args)) => plugin::test::run(&args, session),
-        Command::Plugin(PluginCommand::Run(args)) => plugin::run::run(&args, session),
+        Command::Plugin(command) => plugin::run(command, session),
+        Command::Trust(command) => trust::run(&command, session),
+        Command::Grants(command) => grants::run(&command, session),
         Command::Config(ConfigCommand::Check) => config::check(session),
         Command::Config(ConfigCommand::Schema) => config::schema(),
         Command::Config(ConfigCommand::Show) => config::show(session),

@@ -129,6 +129,7 @@ fn request(
             .collect(),
         rehearsal: false,
         safety: args.safety,
+        allow_revoked: args.allow_revoked,
     })
 }
 

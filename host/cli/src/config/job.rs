@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use copal_job::{OperatorFeed, OperatorStream, Schema, Settings};
 use copal_sandbox::types::Fragment;
+use copal_trust::PluginName;
 
 use super::reference::Text;
 use super::settings;
@@ -17,8 +18,9 @@ pub(super) const PLACES: [&str; 3] = ["restore", "migrate", "drill"];
 
 /// A plugin as it is looked for: what is no name is a path, relative to the file's directory.
 pub(super) fn plugin_of(plugin: &str, directory: &Path) -> String {
+    let is_name = bundled::find(plugin).is_some() || plugin.parse::<PluginName>().is_ok();
     let is_path = plugin.contains('/') || plugin.ends_with(".wasm");
-    if is_path && !bundled::is_name(plugin) {
+    if is_path && (!is_name || directory.join(plugin).is_file()) {
         directory.join(plugin).to_string_lossy().into_owned()
     } else {
         plugin.to_owned()

@@ -41,9 +41,14 @@ pub(crate) struct Repository {
 /// One application at one place.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Job {
-    /// The plugin that knows the application: a name such as `jpom`, or the path of a component.
+    /// The plugin that knows the application: a name such as `jpom` or `acme/notebook`, or the path of a component.
     #[schemars(length(min = 1))]
     pub(crate) plugin: String,
+    /// The SHA-256 of the plugin's component, 64 hexadecimal digits: no other is used for the job. A plugin that is a file needs it to have grants,
+    /// since whoever can replace the file would have them too.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub(crate) digest: Option<String>,
     /// The directories to read, by the plugin's names for them.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"format": "copal-root"}))]

@@ -16,13 +16,12 @@ use tracing_subscriber::EnvFilter;
 pub(crate) use self::console::Console;
 pub(crate) use self::drill::drill;
 pub(crate) use self::plan::{
-    backup as backup_plan, migration as migration_plan, restore as restore_plan,
+    Tried, backup as backup_plan, migration as migration_plan, needed, restore as restore_plan,
     rollback as rollback_plan, tried_backup, tried_restore,
 };
 pub(crate) use self::report::{
     backup, findings, migration, problems, restore, resumed, rollback, unfinished,
 };
-pub(crate) use self::plan::Tried;
 pub(crate) use self::text::{bytes, printable, printable_lines, stored_time, time};
 use crate::failure::Failure;
 use crate::session::Session;

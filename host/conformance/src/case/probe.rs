@@ -2,30 +2,21 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use copal_sandbox::grants::command_words;
-use copal_sandbox::types::{Command, Description, Failure, FailureKind, Output};
-use copal_sandbox::{Grant, Grants, Probe};
+use copal_sandbox::types::{Command, Failure, FailureKind, Output};
+use copal_sandbox::{Grant, Grants, Need, Probe};
 
 use crate::recording::{Answers, CommandCall};
 
-/// Answers what the plugin declares and the case grants; refuses all else as the host does.
+/// Answers what the case grants; refuses all else as the host does.
 pub(crate) struct CaseProbe {
-    declared: Grants,
     granted: Grants,
     answers: Answers,
     unanswered: Mutex<Option<String>>,
 }
 
 impl CaseProbe {
-    pub(super) fn new(
-        grants: &[Grant],
-        description: &Description,
-        commands: Vec<CommandCall>,
-    ) -> Self {
-        let declared = description.capabilities.iter();
-        let declared = declared.filter_map(|capability| capability.grant.parse().ok());
+    pub(super) fn new(grants: &[Grant], commands: Vec<CommandCall>) -> Self {
         Self {
-            declared: declared.collect(),
             granted: grants.iter().cloned().collect(),
             answers: Answers::new(commands),
             unanswered: Mutex::default(),
@@ -43,20 +34,12 @@ impl CaseProbe {
 
 impl Probe for CaseProbe {
     fn run(&self, command: &Command) -> Result<Output, Failure> {
-        let words = command_words(command);
-        let grant = Grant::for_command(&words);
-        if !self.declared.allows_command(&words) {
-            return Err(Failure::new(
-                FailureKind::Denied,
-                "copal.grant.undeclared",
-                format!("no capability of the plugin covers `{grant}`"),
-            ));
-        }
-        if !self.granted.allows_command(&words) {
+        let need = Need::probe(command);
+        if !self.granted.allow(&need) {
             return Err(Failure::new(
                 FailureKind::Denied,
                 "copal.grant.missing",
-                format!("no grant covers `{grant}`"),
+                format!("no grant covers `{need}`"),
             ));
         }
         self.answers.answer(command).unwrap_or_else(|| {
@@ -64,11 +47,11 @@ impl Probe for CaseProbe {
                 .unanswered
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            unanswered.get_or_insert_with(|| grant.to_string());
+            unanswered.get_or_insert_with(|| need.to_string());
             Err(Failure::new(
                 FailureKind::Unavailable,
                 "copal.probe.failed",
-                format!("there is no answer to `{grant}`"),
+                format!("there is no answer to `{need}`"),
             ))
         })
     }

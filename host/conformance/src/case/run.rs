@@ -95,7 +95,7 @@ impl Run<'_> {
         call: Call,
         ask: impl FnOnce(&Plugin, Arc<CaseProbe>) -> Result<T, copal_sandbox::Error>,
     ) -> Result<Next<T>, Error> {
-        let probe = self.case.probe(self.description);
+        let probe = self.case.probe();
         let answer = ask(self.plugin, probe.clone());
         if let Some(command) = probe.unanswered() {
             let problem =

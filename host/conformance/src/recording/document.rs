@@ -115,6 +115,9 @@ pub struct CommandCall {
     /// The input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// What it reads from further descriptors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub descriptors: Vec<String>,
     /// The answer.
     #[serde(flatten)]
     pub outcome: Answered<CommandAnswer>,
@@ -128,6 +131,8 @@ struct Written {
     #[serde(default)]
     environment: BTreeMap<String, String>,
     stdin: Option<String>,
+    #[serde(default)]
+    descriptors: Vec<String>,
     answer: Option<CommandAnswer>,
     failure: Option<Failure>,
 }
@@ -150,6 +155,7 @@ impl TryFrom<Written> for CommandCall {
             argv: written.argv,
             environment: written.environment,
             stdin: written.stdin,
+            descriptors: written.descriptors,
             outcome,
         })
     }
@@ -165,6 +171,7 @@ impl CommandCall {
             argv: command.argv.clone(),
             environment: variables.collect(),
             stdin: command.stdin.as_ref().map(|stdin| redact(stdin)),
+            descriptors: command.descriptors.iter().map(|text| redact(text)).collect(),
             outcome,
         }
     }
@@ -174,6 +181,7 @@ impl CommandCall {
         self.argv == command.argv
             && self.environment == command.environment
             && self.stdin == command.stdin
+            && self.descriptors == command.descriptors
     }
 }
 

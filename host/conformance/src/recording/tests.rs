@@ -14,6 +14,7 @@ fn command(argv: &[&str], password: &str) -> Command {
             Fragment::Plain("user ".to_owned()),
             Fragment::Secret(password.to_owned()),
         ]),
+        descriptors: vec![vec![Fragment::Secret(password.to_owned())]],
         timeout: 5,
     }
 }
@@ -113,6 +114,7 @@ fn the_last_of_equal_commands_is_answered_for_ever() {
         argv: vec!["id".to_owned()],
         environment: Vec::new(),
         stdin: None,
+        descriptors: Vec::new(),
         timeout: 1,
     };
     assert_eq!(answers.answer(&id).unwrap().unwrap().stdout, b"1");

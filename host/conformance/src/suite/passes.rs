@@ -56,6 +56,7 @@ impl Run<'_> {
             Error::Contract { call, .. } if *call == "filter.members" => &rules::FILTER_MEMBERS,
             Error::Trap { call, .. }
             | Error::Deadline { call, .. }
+            | Error::Looking { call, .. }
             | Error::Memory { call, .. }
             | Error::Contract { call, .. } => match *call {
                 "pass.start" => &rules::PASS_START,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use copal_sandbox::types::{
-    BackupPlan, Command, Detection, Direction, FailureKind, Intent, RestoreRequest, SourceContent,
+    BackupPlan, Detection, Direction, FailureKind, Intent, RestoreRequest, SourceContent,
     VerifyRequest,
 };
 use copal_sandbox::{Error, Tree};
@@ -13,7 +13,6 @@ use super::sample::Sample;
 use super::{Run, rules};
 use crate::hostile;
 use crate::memory::{EPOCH, MemoryTree};
-use crate::needs::undeclared;
 use crate::recording::{Recorder, Role};
 use crate::report::Rule;
 use crate::saved::save;
@@ -41,12 +40,12 @@ impl Run<'_> {
         backup.config.clone_from(&unknown);
         let answer =
             self.plugin
-                .plan_backup(roots.clone(), sample.probe(self.description), backup);
+                .plan_backup(roots.clone(), sample.probe(), backup);
         self.refused(&rules::CONFIG_KEYS, "plan-backup", answer.map(drop));
         let answer = self.plugin.plan_restore(
             roots.clone(),
             roots.clone(),
-            sample.probe(self.description),
+            sample.probe(),
             RestoreRequest {
                 intent,
                 config: unknown.clone(),
@@ -60,7 +59,7 @@ impl Run<'_> {
         let answer = self.plugin.verify(
             roots.clone(),
             roots.clone(),
-            sample.probe(self.description),
+            sample.probe(),
             VerifyRequest {
                 intent,
                 config: unknown,
@@ -73,7 +72,7 @@ impl Run<'_> {
         for config in ["", "{", "null", "[]", "7", "\"text\"", "{} {}"] {
             let mut backup = sample.request();
             backup.config = config.to_owned();
-            let probe = sample.probe(self.description);
+            let probe = sample.probe();
             let answer = self.plugin.plan_backup(roots.clone(), probe, backup);
             let place = format!("plan-backup with `{config}`");
             self.refused(&rules::CONFIG_SHAPE, &place, answer.map(drop));
@@ -128,7 +127,7 @@ impl Run<'_> {
         tree: Arc<dyn Tree>,
         sample: &Sample<'_>,
     ) -> Option<Result<Option<Detection>, String>> {
-        let answer = self.plugin.detect(tree, sample.probe(self.description));
+        let answer = self.plugin.detect(tree, sample.probe());
         match self.survives(&rules::DETECT_SURVIVES, place, answer) {
             Ok(detection) => Some(Ok(detection)),
             Err(failure) => failure.map(|failure| Err(failure.code)),
@@ -150,12 +149,7 @@ impl Run<'_> {
                 return None;
             }
         };
-        let undeclared = undeclared(self.description, &plan.quiesce, &commands(&plan), &[]);
         self.checks.held(&rules::BACKUP_DECLARED);
-        for need in undeclared {
-            let problem = format!("{place}: `{need}`");
-            self.checks.broken(&rules::BACKUP_DECLARED, problem);
-        }
         if crate::case::refused(&plan.findings) {
             self.unplanned
                 .get_or_insert_with(|| format!("{place} has a finding that refuses it"));
@@ -170,7 +164,7 @@ impl Run<'_> {
         roots: Vec<Arc<dyn Tree>>,
         sample: &Sample<'_>,
     ) -> Option<Result<BackupPlan, String>> {
-        let probe = sample.probe(self.description);
+        let probe = sample.probe();
         let answer = self.plugin.plan_backup(roots, probe, sample.request());
         match self.survives(&rules::BACKUP_SURVIVES, place, answer) {
             Ok(plan) => Some(Ok(plan)),
@@ -218,9 +212,9 @@ impl Run<'_> {
         };
         // What comes of it was seen before.
         for tree in recorded() {
-            let _ = self.plugin.detect(tree, sample.probe(self.description));
+            let _ = self.plugin.detect(tree, sample.probe());
         }
-        let probe = sample.probe(self.description);
+        let probe = sample.probe();
         let _ = self.plugin.plan_backup(recorded(), probe, sample.request());
         let mut paths = recorder.paths(Role::Root);
         paths.retain(|(_, path)| !path.is_empty());
@@ -238,15 +232,4 @@ impl Run<'_> {
 fn reads(plan: &BackupPlan, root: &str) -> bool {
     let mut sources = plan.sources.iter();
     sources.any(|source| matches!(&source.content, SourceContent::Tree(name) if name == root))
-}
-
-/// The commands of a plan's streams.
-fn commands(plan: &BackupPlan) -> Vec<&Command> {
-    let sources = plan.sources.iter();
-    sources
-        .filter_map(|source| match &source.content {
-            SourceContent::Command(stream) => Some(&stream.command),
-            SourceContent::Tree(_) => None,
-        })
-        .collect()
 }

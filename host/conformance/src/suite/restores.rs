@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use copal_sandbox::types::{
-    BackupPlan, Command, Direction, Fact, PlacementContent, RestorePlan, RestoreRequest,
+    BackupPlan, Direction, Fact, PlacementContent, RestorePlan, RestoreRequest,
     SourceContent, VerifyRequest,
 };
-use copal_sandbox::Tree as _;
+use copal_sandbox::{Tree as _, needs};
 
 use super::sample::Sample;
 use super::{Run, rules};
 use crate::case::{refused, stream_names, trees};
 use crate::hostile;
 use crate::memory::{EPOCH, MemoryTree};
-use crate::needs::undeclared;
 use crate::saved::{STREAMS, save, save_stream, stream_entry};
 
 /// What a backup left.
@@ -136,7 +135,7 @@ impl Run<'_> {
             Ok(plan) => plan,
             Err((code, message)) => return Planned::Failed(format!("`{code}`: {message}")),
         };
-        self.declared(place, &plan, targets);
+        self.declared(place, &request.config, &plan, targets);
         if !refused(&plan.findings) {
             self.passes_of_restore(place, backup, &plan);
             self.verified(place, sample, backup, request);
@@ -155,7 +154,7 @@ impl Run<'_> {
         let answer = self.plugin.plan_restore(
             trees(targets),
             trees(&backup.snapshot),
-            sample.probe(self.description),
+            sample.probe(),
             request.clone(),
         );
         match self.survives(&rules::RESTORE_SURVIVES, place, answer) {
@@ -164,23 +163,24 @@ impl Run<'_> {
         }
     }
 
-    fn declared(&mut self, place: &str, plan: &RestorePlan, targets: &[Arc<MemoryTree>]) {
-        let placements = plan.placements.iter();
-        let mut commands: Vec<&Command> = placements
-            .filter_map(|placement| match &placement.content {
-                PlacementContent::Feed(feed) => Some(&feed.command),
-                PlacementContent::Tree(_) => None,
-            })
-            .collect();
-        for safeguard in &plan.safeguards {
-            commands.extend([&safeguard.save, &safeguard.put_back]);
-        }
-        let steps = [plan.before.as_slice(), plan.after.as_slice()].concat();
-        let targets: Vec<_> = targets.iter().map(|tree| tree.name()).collect();
+    /// What the plan needs besides what the sandbox has seen to: writing into a root that is only looked at.
+    fn declared(
+        &mut self,
+        place: &str,
+        config: &str,
+        plan: &RestorePlan,
+        targets: &[Arc<MemoryTree>],
+    ) {
+        let Ok(ceiling) = self.plugin.ceiling(config) else {
+            return;
+        };
+        let filled = |root: &str| targets.iter().any(|tree| tree.name() == root);
         self.checks.held(&rules::RESTORE_DECLARED);
-        for need in undeclared(self.description, &steps, &commands, &targets) {
-            let problem = format!("{place}: `{need}`");
-            self.checks.broken(&rules::RESTORE_DECLARED, problem);
+        for used in needs::of_restore(plan, &filled) {
+            if let Err(error) = ceiling.reason(&used.need) {
+                let problem = format!("{place}: {error}");
+                self.checks.broken(&rules::RESTORE_DECLARED, problem);
+            }
         }
     }
 
@@ -241,7 +241,7 @@ impl Run<'_> {
             let answer = self.plugin.verify(
                 trees(&targets),
                 trees(&backup.snapshot),
-                sample.probe(self.description),
+                sample.probe(),
                 request,
             );
             let _ = self.survives(&rules::VERIFY_SURVIVES, place, answer);
@@ -301,7 +301,7 @@ impl Run<'_> {
                 captures: Vec::new(),
                 rehearsal: false,
             };
-            let probe = sample.probe(self.description);
+            let probe = sample.probe();
             let answer = self.plugin.verify(
                 trees(targets),
                 trees(&backup.snapshot),

@@ -19,11 +19,12 @@ rules! {
     DETECT_ROOT: "detect.root", "`detect` names a root of the description.";
     BACKUP_SURVIVES: "plan-backup.survives", "`plan-backup` answers with a valid plan or fails, within its limits, whatever the trees hold.";
     BACKUP_STABLE: "plan-backup.stable", "`plan-backup` answers the same plan, state included, for the same trees and the same request.";
-    BACKUP_DECLARED: "plan-backup.declared", "What the plan of a backup has done is covered by a capability of `describe`.";
+    BACKUP_DECLARED: "plan-backup.declared", "What the plan of a backup has done, and what is run to make it, is covered by a capability of `describe`.";
     RESTORE_SURVIVES: "plan-restore.survives", "`plan-restore` answers with a valid plan or fails, within its limits, whatever the snapshot, the targets and the facts hold.";
     RESTORE_STABLE: "plan-restore.stable", "`plan-restore` answers the same plan, state included, for the same trees and the same request.";
-    RESTORE_DECLARED: "plan-restore.declared", "What the plan of a restore has done is covered by a capability of `describe`.";
+    RESTORE_DECLARED: "plan-restore.declared", "What the plan of a restore has done, and what is run to make it, is covered by a capability of `describe`.";
     RESTORE_INTENTS: "plan-restore.intents", "An own backup can be planned to be restored with each intent of `describe`.";
+    PROBES_DECLARED: "process.declared", "What `detect` and `verify` run to look around is covered by a capability of `describe`, one that begins with `probe:`.";
     VERIFY_SURVIVES: "verify.survives", "`verify` answers or fails within its limits, whatever lies in the targets.";
     PASS_START: "pass.start", "A pass starts from the state of a plan.";
     PASS_STATE: "pass.state", "A pass starts or fails where the state is empty or damaged; it never traps.";
@@ -37,4 +38,13 @@ rules! {
     FILTER_STABLE: "filter.stable", "A filter's output is the same for the same bytes, a second time and in another pass.";
     FILTER_MEMBERS: "filter.members", "A filter's members lie within its output, in their order and without overlapping, and do not depend on where its input is cut.";
     FILTER_SURVIVES: "filter.survives", "A filter answers or fails within its limits, whatever bytes it is sent.";
+}
+
+/// The rule that a call breaks which asks for what was not declared, where this is the one that it must survive by.
+pub(super) fn declared(rule: &'static Rule) -> &'static Rule {
+    match rule.name.split_once('.') {
+        Some(("plan-backup" | "config", _)) => &BACKUP_DECLARED,
+        Some(("plan-restore", _)) => &RESTORE_DECLARED,
+        _ => &PROBES_DECLARED,
+    }
 }

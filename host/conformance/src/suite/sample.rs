@@ -74,9 +74,9 @@ impl<'a> Sample<'a> {
         }
     }
 
-    pub(super) fn probe(&self, description: &Description) -> Arc<dyn Probe> {
+    pub(super) fn probe(&self) -> Arc<dyn Probe> {
         match self.case {
-            Some(case) => case.probe(description),
+            Some(case) => case.probe(),
             None => Arc::new(Ungranted),
         }
     }

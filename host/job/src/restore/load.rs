@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use copal_repository::format::tree::Node;
 use copal_repository::{Repository, walk};
-use copal_sandbox::{Engine, Plugin, Tree};
+use copal_sandbox::{Engine, Grant, Plugin, Tree};
 
 use super::{PLAIN, RestoreJob};
+use crate::authority::{Release, Use};
+use crate::context::Context;
 use crate::error::Error;
-use crate::manifest::{Manifest, STREAMS};
+use crate::manifest::{Manifest, PluginIdentity, STREAMS};
 use crate::proposal::Offer;
 use crate::snapshot_tree::SnapshotTree;
 
 /// The parts of a snapshot.
 pub(super) struct Loaded {
     pub(super) plugin: Option<(Plugin, Manifest)>,
+    /// The plugin's release.
+    pub(super) release: Release,
     /// The directory of each root.
     pub(super) trees: BTreeMap<String, Node>,
     /// The folder of the streams.
@@ -25,17 +29,24 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn load(job: &RestoreJob, engine: &Engine) -> Result<Self, Error> {
+    /// Reads the snapshot, and lets its plugin work; gives what is allowed to that for good besides.
+    pub(super) fn load(
+        job: &RestoreJob,
+        engine: &Engine,
+        context: &Context,
+    ) -> Result<(Self, Vec<Grant>), Error> {
         let tree = &job.snapshot.1.tree;
         let find = |path: &str| walk::find(&job.repository, tree, path.as_bytes());
         let Some(manifest) = Manifest::read(&job.repository, tree)? else {
             let all = find("")?;
-            return Ok(Self {
+            let plain = Self {
                 plugin: None,
+                release: Release::default(),
                 trees: all.into_iter().map(|all| (PLAIN.to_owned(), all)).collect(),
                 streams_folder: None,
                 streams: BTreeMap::new(),
-            });
+            };
+            return Ok((plain, Vec::new()));
         };
         if let Some(safety) = &manifest.safety {
             return Err(Error::Snapshot {
@@ -46,9 +57,22 @@ impl Loaded {
                 ),
             });
         }
-        let plugin = match &job.plugin {
-            Some(plugin) => plugin.clone(),
-            None => engine.load(&manifest.plugin(&job.repository, tree)?)?,
+        let to = match job.allow_revoked {
+            true => Use::RestoreRevoked,
+            false => Use::Restore,
+        };
+        let admit = |plugin, release| context.admit(plugin, release, to);
+        let (plugin, admission) = match &job.plugin {
+            Some(plugin) => {
+                let identity = PluginIdentity::new(plugin, plugin.describe()?);
+                (plugin.clone(), admit(&identity, Release::default())?)
+            }
+            None => {
+                let release = Release::read(&job.repository, tree)?;
+                let admission = admit(&manifest.plugin, release)?;
+                let component = manifest.plugin(&job.repository, tree)?;
+                (engine.load(&component)?, admission)
+            }
         };
         let mut trees = BTreeMap::new();
         for root in &manifest.roots {
@@ -62,12 +86,14 @@ impl Loaded {
                 streams.insert(name.clone(), node);
             }
         }
-        Ok(Self {
+        let loaded = Self {
             plugin: Some((plugin, manifest)),
+            release: admission.release,
             trees,
             streams_folder: find(STREAMS)?,
             streams,
-        })
+        };
+        Ok((loaded, admission.grants))
     }
 
     /// What the plugin sees of the snapshot.

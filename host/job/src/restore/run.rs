@@ -62,11 +62,13 @@ impl Run<'_> {
         let saving = Saving {
             repository: &planned.job.repository,
             plugin: plugin.ok_or_else(|| Error::Roots(super::NO_SAFETY.to_owned()))?,
+            release: &planned.loaded.release,
             before: planned.snapshot,
             intent: planned.intent,
             targets: &planned.targets,
             looked_at: &planned.looked_at,
             recipe: &Recipe::from(&planned.plan),
+            config: &planned.config,
             grants: &planned.job.grants,
             rollback: false,
         };

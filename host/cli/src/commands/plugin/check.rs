@@ -9,10 +9,10 @@ use copal_sandbox::MAX_COMPONENT;
 use crate::args::PluginCheckArgs;
 use crate::failure::{FAILED, Failure};
 use crate::session::Session;
-use crate::{Outcome, bundled, output};
+use crate::{Outcome, output, plugins};
 
 pub(crate) fn run(args: &PluginCheckArgs, session: &Session) -> Outcome {
-    let component = bundled::component(&args.plugin)?;
+    let component = plugins::component(&session.trust, &args.plugin)?;
     let inspection = copal_conformance::check(&session.engine()?, &component);
     match session.global.json {
         true => output::json(&inspection)?,

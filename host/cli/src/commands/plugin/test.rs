@@ -12,7 +12,7 @@ use super::check::{for_author, report};
 use crate::args::PluginTestArgs;
 use crate::failure::{FAILED, Failure};
 use crate::session::Session;
-use crate::{Outcome, bundled, output};
+use crate::{Outcome, output, plugins};
 
 /// Where `copal plugin build` puts a project's component.
 const BUILT: &str = "target/plugin";
@@ -62,7 +62,7 @@ impl Tried {
 }
 
 pub(crate) fn run(args: &PluginTestArgs, session: &Session) -> Outcome {
-    let (component, cases) = subject(args)?;
+    let (component, cases) = subject(args, session)?;
     let cases = match cases {
         Some(folder) => Case::all(&folder).map_err(for_author)?,
         None => Vec::new(),
@@ -107,10 +107,13 @@ pub(crate) fn run(args: &PluginTestArgs, session: &Session) -> Outcome {
 }
 
 /// The component to test, and the folder of its cases.
-fn subject(args: &PluginTestArgs) -> Result<(Cow<'static, [u8]>, Option<PathBuf>), Failure> {
+fn subject(
+    args: &PluginTestArgs,
+    session: &Session,
+) -> Result<(Cow<'static, [u8]>, Option<PathBuf>), Failure> {
     let project = Path::new(&args.plugin);
     if !project.is_dir() {
-        return Ok((bundled::component(&args.plugin)?, args.cases.clone()));
+        return Ok((plugins::component(&session.trust, &args.plugin)?, args.cases.clone()));
     }
     let built = project.join(BUILT);
     let mut components: Vec<PathBuf> = std::fs::read_dir(&built)
@@ -135,7 +138,7 @@ fn subject(args: &PluginTestArgs) -> Result<(Cow<'static, [u8]>, Option<PathBuf>
         .cases
         .clone()
         .or_else(|| Some(project.join("cases")).filter(|cases| cases.is_dir()));
-    Ok((bundled::component(&component.to_string_lossy())?, cases))
+    Ok((plugins::component(&session.trust, &component.to_string_lossy())?, cases))
 }
 
 fn try_out(case: &Case, plugin: &Plugin, update: bool) -> Result<Tried, Failure> {

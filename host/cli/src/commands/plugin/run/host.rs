@@ -78,7 +78,7 @@ impl Asked {
 
 impl Host {
     pub(super) fn to_detect(call: &DetectCall, session: &Session) -> Result<Self, Failure> {
-        let (mut host, _) = Self::new(&call.host, &[], session)?;
+        let (mut host, _) = Self::new(&call.host, &[], call.path.is_some(), session)?;
         if let Some(path) = &call.path {
             let path = std::fs::canonicalize(path).map_err(|error| unread(path, &error))?;
             let root = Root {
@@ -103,7 +103,7 @@ impl Host {
     ) -> Result<(Self, Asked), Failure> {
         let description = plugin.describe()?;
         let roots = copal_job::sources(&call.roots, description)?;
-        let (mut host, recorded) = Self::new(&call.host, &roots, session)?;
+        let (mut host, recorded) = Self::new(&call.host, &roots, !roots.is_empty(), session)?;
         if host.replay.is_none() {
             host.roots = host.open(Role::Root, &roots)?;
         }
@@ -132,6 +132,10 @@ impl Host {
         session: &Session,
     ) -> Result<(Self, Asked), Failure> {
         let (mut host, mut asked) = Self::to_back_up(plugin, &call.backup, session)?;
+        if host.replay.is_some() && (!call.to.is_empty() || call.streams.is_some()) {
+            let message = "with --replay neither --to nor --streams is given: what the recording holds is looked at";
+            return Err(Failure::arguments(message, ""));
+        }
         if let Some(intent) = call.intent {
             asked.intent = chosen(plugin, intent)?;
         }
@@ -173,7 +177,12 @@ impl Host {
     }
 
     /// A host without trees, or with those of a recording; also the recorded call.
-    fn new(args: &HostArgs, roots: &[Root], session: &Session) -> Result<(Self, Value), Failure> {
+    fn new(
+        args: &HostArgs,
+        roots: &[Root],
+        directories: bool,
+        session: &Session,
+    ) -> Result<(Self, Value), Failure> {
         let mut host = Self {
             roots: Vec::new(),
             targets: Vec::new(),
@@ -188,6 +197,10 @@ impl Host {
             replay: None,
         };
         if let Some(path) = &args.replay {
+            if directories {
+                let message = "with --replay no directories are given: those of the recording are looked at";
+                return Err(Failure::arguments(message, ""));
+            }
             let bytes = std::fs::read(path).map_err(|error| unread(path, &error))?;
             let recording = Recording::parse(&bytes).map_err(for_author)?;
             let call = recording.call.clone();

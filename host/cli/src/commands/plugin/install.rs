@@ -1,0 +1,245 @@
+//! `copal plugin install`
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use copal_registry::Source;
+use copal_trust::{
+    Bundle, COMPONENT, Candidate, Change, Installation, Introduction, PUBLISHER, PluginName,
+    STATEMENT, Terms,
+};
+use jiff::Timestamp;
+use semver::Version;
+use serde::Serialize;
+
+use super::describe::{asks, described};
+use super::export;
+use crate::args::{Consent, InstallArgs};
+use crate::commands::job;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::{Outcome, output};
+
+/// What came of a release.
+#[derive(Serialize)]
+pub(super) struct Done {
+    name: String,
+    version: String,
+    digest: String,
+    /// The version that was installed before.
+    before: Option<String>,
+    /// Whether this very release was installed already.
+    unchanged: bool,
+    unsigned: bool,
+    /// What it may still have done, because the release before might.
+    carried: Vec<String>,
+    /// What the release before was allowed and this one is not.
+    dropped: Vec<String>,
+}
+
+pub(super) fn run(args: &InstallArgs, session: &Session) -> Outcome {
+    let source = Source::parse(&args.source)?;
+    let order = Order {
+        name: None,
+        from: source.to_string(),
+        consent: &args.consent,
+        allow_unsigned: args.allow_unsigned,
+    };
+    let done = order.fill(export::fetch(&args.source, session)?, session)?;
+    match session.global.json {
+        true => output::json(&done)?,
+        false => output::print(&done.text())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A release that is to be installed, and under which conditions.
+pub(super) struct Order<'a> {
+    /// The plugin that it must be of.
+    pub(super) name: Option<PluginName>,
+    /// Where it comes from, without credentials.
+    pub(super) from: String,
+    pub(super) consent: &'a Consent,
+    pub(super) allow_unsigned: bool,
+}
+
+impl Order<'_> {
+    /// Installs the release, if all rules and the operator agree.
+    pub(super) fn fill(&self, bundle: Bundle, session: &Session) -> Result<Done, Failure> {
+        let signed = bundle.signatures(STATEMENT).next().is_some();
+        if signed && bundle.get(PUBLISHER).is_some() {
+            // Before anybody is asked to trust somebody: is the release whole, by what it brings itself?
+            copal_trust::verify(&bundle, Timestamp::now())?;
+            let introduction = session.trust.introduce(&bundle, Timestamp::now())?;
+            if introduction.known.is_none() {
+                agree_to_publisher(&introduction, self.consent.fingerprint.as_deref(), session)?;
+                session.trust.trust(&introduction)?;
+            }
+        }
+        let engine = session.engine()?;
+        let unsigned = match (bundle.get(COMPONENT), !signed && self.allow_unsigned) {
+            (Some(component), true) => Some(described(&engine.load(component)?)?),
+            _ => None,
+        };
+        let terms = Terms {
+            now: Timestamp::now(),
+            host: host_version()?,
+            name: self.name.clone(),
+            unsigned,
+        };
+        let candidate = session.trust.check(&bundle, &terms)?;
+        if candidate.unsigned {
+            tracing::warn!(
+                "nobody vouches for {} {}: it is not signed, and could be anybody's",
+                candidate.name,
+                candidate.version
+            );
+        }
+        let before = match &candidate.change {
+            Change::Update { from } => Some(from.to_string()),
+            Change::New | Change::Again => None,
+        };
+        let unchanged = candidate.change == Change::Again;
+        let approved = self.approve(&candidate, session)?;
+        let (unsigned, component) = (candidate.unsigned, candidate.bundle().get(COMPONENT));
+        let component = component.map(|bytes| bytes.to_vec()).unwrap_or_default();
+        let described = described(&engine.load(&component)?)?;
+        let confirmed = candidate.confirm(&described)?;
+        let Installation {
+            name,
+            version,
+            digest,
+            carried,
+            dropped,
+        } = session
+            .trust
+            .install(&confirmed, approved.as_deref(), &self.from)?;
+        Ok(Done {
+            name: name.to_string(),
+            version: version.to_string(),
+            digest,
+            before,
+            unchanged,
+            unsigned,
+            carried,
+            dropped,
+        })
+    }
+
+    /// The capability hash that the operator approves; none where nothing new is asked for, and where nobody answered.
+    fn approve(&self, candidate: &Candidate, session: &Session) -> Result<Option<String>, Failure> {
+        if self.consent.approve.is_some() {
+            return Ok(self.consent.approve.clone());
+        }
+        if !candidate.needs_approval() {
+            return Ok(None);
+        }
+        if !session.global.quiet && !session.global.json {
+            output::complain(&format!(
+                "{} {} may ask for\n{}capabilities {}\nWhat it does ask for is shown again with each plan, and needs a grant then.\n",
+                candidate.name,
+                candidate.version,
+                asks(&candidate.asks),
+                candidate.capability_hash
+            ));
+        }
+        let agreed = can_ask(session) && job::ask("Install it with these capabilities?")?;
+        Ok(agreed.then(|| candidate.capability_hash.clone()))
+    }
+}
+
+impl Done {
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let Self {
+            name,
+            version,
+            digest,
+            ..
+        } = self;
+        let mut text = match (&self.before, self.unchanged) {
+            (_, true) => format!("{name} {version} is installed already\n"),
+            (Some(before), _) => {
+                format!("{name} {version} is installed in the place of {before}\n")
+            }
+            (None, _) => format!("{name} {version} is installed\n"),
+        };
+        text += &format!("sha256 {digest}\n");
+        let mut list = |title: &str, grants: &[String]| {
+            if !grants.is_empty() {
+                text += &format!("{title}\n");
+                text.extend(
+                    grants
+                        .iter()
+                        .map(|grant| format!("  {}\n", output::printable(grant))),
+                );
+            }
+        };
+        list("Still allowed", &self.carried);
+        list(
+            "No longer allowed, because it is another component or may ask for other things",
+            &self.dropped,
+        );
+        text
+    }
+}
+
+/// The version of this program.
+fn host_version() -> Result<Version, Failure> {
+    env!("CARGO_PKG_VERSION")
+        .parse()
+        .map_err(|e| Failure::usage("version", format!("Copal's own version can't be read: {e}")))
+}
+
+/// Whether there is somebody to ask.
+fn can_ask(session: &Session) -> bool {
+    !session.global.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Has the operator compare the fingerprint of a publisher that is met for the first time.
+pub(in crate::commands) fn agree_to_publisher(
+    introduction: &Introduction,
+    fingerprint: Option<&str>,
+    session: &Session,
+) -> Result<(), Failure> {
+    let Introduction {
+        publisher,
+        document,
+        fingerprint: found,
+        ..
+    } = introduction;
+    if let Some(expected) = fingerprint {
+        if expected.eq_ignore_ascii_case(found) {
+            return Ok(());
+        }
+        let message = format!(
+            "the document of the publisher {publisher} has the fingerprint {found}, and {expected} was expected"
+        );
+        return Err(Failure::usage("publisher-fingerprint", message)
+            .advise("Ask the publisher which is right. Somebody else may use its name."));
+    }
+    let advice = format!(
+        "Compare it with what the publisher says elsewhere, then give --fingerprint {found}."
+    );
+    let message = format!(
+        "the publisher {publisher} is not known here; its document has the fingerprint {found}"
+    );
+    let refused = Failure::usage("publisher-unknown", message).advise(advice);
+    if !can_ask(session) {
+        return Err(refused);
+    }
+    let keys: String = document
+        .keys
+        .iter()
+        .map(|key| format!("  key {}\n", key.id()))
+        .collect();
+    output::complain(&format!(
+        "The publisher {publisher} is not known here yet.\n  fingerprint {found}\n{keys}  {} of these keys must sign; valid until {}\n",
+        document.threshold,
+        output::time(document.not_after)
+    ));
+    match job::ask("Is this the fingerprint that the publisher says?")? {
+        true => Ok(()),
+        false => Err(refused),
+    }
+}

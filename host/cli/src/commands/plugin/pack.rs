@@ -1,0 +1,123 @@
+//! `copal plugin pack`: a component becomes a release.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use copal_trust::{Bundle, COMPONENT, PUBLISHER, PublisherDocument, STATEMENT, Statement};
+use jiff::Timestamp;
+use semver::Version;
+use serde_json::json;
+
+use super::describe::described;
+use super::{export, keygen, sign};
+use crate::args::PackArgs;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::{Outcome, output, plugins};
+
+pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
+    let component = plugins::read(&args.component)?;
+    let statement = statement(args, &component, session)?;
+    let bytes = statement.to_bytes()?;
+    let mut bundle = match &args.publisher {
+        Some(file) => publisher(file, session)?,
+        None => Bundle::default(),
+    };
+    if let Some(document) = bundle.get(PUBLISHER) {
+        let publisher = PublisherDocument::parse(document)?.publisher;
+        if publisher != statement.name.publisher() {
+            let message = format!(
+                "{} is no plugin of the publisher {publisher}",
+                statement.name
+            );
+            let advice = "The name of a plugin begins with that of its publisher.";
+            return Err(Failure::usage("publisher-other", message).advise(advice));
+        }
+    }
+    if args.key.len() > copal_trust::MAX_SIGNATURES {
+        return Err(Failure::arguments(
+            "these are more keys than a release can have signatures",
+            "",
+        ));
+    }
+    for (key, place) in args.key.iter().zip(Bundle::signature_names(STATEMENT)) {
+        let secret = keygen::read_secret(key, &args.password)?;
+        let signature = sign::text(&secret, STATEMENT, &bytes)?;
+        insert(&mut bundle, &place, signature.into_bytes())?;
+    }
+    insert(&mut bundle, STATEMENT, bytes)?;
+    insert(&mut bundle, COMPONENT, component)?;
+    let published = export::publish(&bundle, &args.to.to_string_lossy(), false, session)?;
+    if session.global.json {
+        output::json(
+            &json!({"folder": published.place, "statement": statement, "signatures": args.key.len()}),
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let next = match args.key.is_empty() {
+        true => format!(
+            "\nNow sign it: copal plugin sign --key FILE {}",
+            copal_job::shell_quote(&args.to.join(STATEMENT).to_string_lossy())
+        ),
+        false => String::new(),
+    };
+    output::print(&format!(
+        "{} {} in {}\nsha256 {}\ncapabilities {}{next}\n",
+        statement.name,
+        statement.version,
+        published.place,
+        statement.sha256,
+        statement.capability_hash()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is stated of a component: what it says of itself, and what the vendor says.
+fn statement(args: &PackArgs, component: &[u8], session: &Session) -> Result<Statement, Failure> {
+    let plugin = session.engine()?.load(component)?;
+    let description = plugin.describe()?;
+    let described = described(&plugin)?;
+    let version = |what: &str, text: &str| {
+        text.parse::<Version>().map_err(|e| {
+            Failure::arguments(format!("{what} `{text}` is no semantic version: {e}"), "")
+        })
+    };
+    let minimum = args
+        .minimum_host
+        .as_deref()
+        .unwrap_or(env!("CARGO_PKG_VERSION"));
+    Ok(Statement {
+        format: copal_trust::Format,
+        name: described.name.parse()?,
+        version: version("the plugin's version", &described.version)?,
+        sha256: plugin.digest().to_owned(),
+        size: component.len() as u64,
+        contract: "copal:plugin@0.1.0".to_owned(),
+        world: "copal:plugin/plugin".to_owned(),
+        imports: described.imports,
+        capabilities: described.capabilities,
+        minimum_host: version("the version of --minimum-host", minimum)?,
+        created: copal_trust::to_seconds(Timestamp::now()),
+        description: description.summary.clone(),
+        license: args.license.clone(),
+        source: args.source.clone(),
+    })
+}
+
+/// The publisher's document with its signatures and older versions, as they lie in one folder.
+fn publisher(file: &Path, session: &Session) -> Result<Bundle, Failure> {
+    if file.file_name().is_none_or(|name| name != PUBLISHER) {
+        let message = format!(
+            "{} is not called {PUBLISHER}, as it is in a release",
+            file.display()
+        );
+        return Err(Failure::arguments(message, ""));
+    }
+    export::fetch(&file.to_string_lossy(), session)
+}
+
+fn insert(bundle: &mut Bundle, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+    bundle
+        .insert(name, bytes.into())
+        .map_err(|error| Failure::usage(error.kind(), error.to_string()))
+}

@@ -1,0 +1,71 @@
+//! `copal plugin update`
+
+use std::process::ExitCode;
+
+use copal_registry::Source;
+use copal_trust::{Installed, PluginName, Refusal};
+use serde_json::json;
+
+use super::export;
+use super::install::{Done, Order};
+use crate::args::UpdateArgs;
+use crate::failure::{FAILED, Failure};
+use crate::session::Session;
+use crate::{Outcome, output};
+
+pub(super) fn run(args: &UpdateArgs, session: &Session) -> Outcome {
+    let wanted = wanted(args, session)?;
+    if args.from.is_some() && wanted.len() != 1 {
+        let message = "--from is where one plugin is, so one must be named";
+        return Err(Failure::arguments(message, ""));
+    }
+    let mut documents = Vec::new();
+    let mut failed = None;
+    for installed in &wanted {
+        match update(args, installed, session) {
+            Ok(done) if session.global.json => documents.push(json!(done)),
+            Ok(done) => output::print(&done.text())?,
+            // One that can't be had does not keep the others from theirs.
+            Err(failure) if wanted.len() > 1 => {
+                let error = output::failure_document(&failure);
+                documents.push(json!({"name": installed.name, "error": error}));
+                if !session.global.json {
+                    output::complain(&format!("{}:\n", installed.name));
+                    output::failure(&failure, false);
+                }
+                failed = Some(failure);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if session.global.json {
+        output::json(&documents)?;
+    }
+    Ok(match failed {
+        Some(_) => ExitCode::from(FAILED),
+        None => ExitCode::SUCCESS,
+    })
+}
+
+fn wanted(args: &UpdateArgs, session: &Session) -> Result<Vec<Installed>, Failure> {
+    if args.names.is_empty() {
+        return Ok(session.trust.list()?);
+    }
+    let find = |name: &String| {
+        let name: PluginName = name.parse()?;
+        let installed = session.trust.installed(&name)?;
+        Ok(installed.ok_or(Refusal::NotInstalled(name))?)
+    };
+    args.names.iter().map(find).collect()
+}
+
+fn update(args: &UpdateArgs, installed: &Installed, session: &Session) -> Result<Done, Failure> {
+    let from = args.from.as_deref().unwrap_or(&installed.from);
+    let order = Order {
+        name: Some(installed.name.clone()),
+        from: Source::parse(from)?.to_string(),
+        consent: &args.consent,
+        allow_unsigned: args.allow_unsigned,
+    };
+    order.fill(export::fetch(from, session)?, session)
+}

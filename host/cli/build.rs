@@ -65,7 +65,7 @@ fn up_to_date(root: &Path, folder: &Path) -> Result<(), String> {
     let Ok(built) = fs::metadata(stamp).and_then(|stamp| stamp.modified()) else {
         return Err("the plugins are not built".to_owned());
     };
-    for part in ["plugins", "sdk", "wit"] {
+    for part in ["plugins", "sdk/Cargo.toml", "sdk/src", "wit"] {
         let part = root.join(part);
         println!("cargo::rerun-if-changed={}", part.display());
         let changed = newest(&part)

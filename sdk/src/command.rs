@@ -59,13 +59,14 @@ pub fn literal(text: &str) -> String {
 }
 
 impl Command {
-    /// A program and its arguments, given a minute. The host puts `{scratch}` and `{root:NAME}` in, so an argument with other braces goes through
-    /// [`literal`].
+    /// A program and its arguments, given a minute. The host puts `{scratch}`, `{root:NAME}` and `{fd:N}` in, so an argument with other braces goes
+    /// through [`literal`].
     pub fn new<W: Into<String>>(argv: impl IntoIterator<Item = W>) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
             environment: Vec::new(),
             stdin: None,
+            descriptors: Vec::new(),
             timeout: 60,
         }
     }
@@ -88,6 +89,23 @@ impl Command {
     #[must_use]
     pub fn stdin<F: Into<Fragment>>(mut self, fragments: impl IntoIterator<Item = F>) -> Self {
         self.stdin = Some(text(fragments));
+        self
+    }
+
+    /// Adds a file that only the command can read, for a program that takes a secret in a file alone: `{fd:0}` stands for the path of the first.
+    ///
+    /// ```
+    /// use copal_sdk::{Command, Fragment};
+    ///
+    /// let command = Command::new(["vault-dump", "--password-file={fd:0}"]).descriptor([Fragment::secret("hunter2")]);
+    /// assert_eq!(command.descriptors.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn descriptor<F: Into<Fragment>>(
+        mut self,
+        fragments: impl IntoIterator<Item = F>,
+    ) -> Self {
+        self.descriptors.push(text(fragments));
         self
     }
 

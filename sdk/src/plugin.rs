@@ -176,7 +176,8 @@ impl Description {
         self
     }
 
-    /// Adds a grant that the plugin may ask for, such as `run:docker stop *`, and why.
+    /// Adds a grant that the plugin may ask for, such as `run:docker stop *` for a step or `probe:docker inspect -f * *` for a probe, and why. What
+    /// none of them covers, the host refuses. `{setting:KEY}` stands for the words of a setting, and words in `[…]` may be left out.
     #[must_use]
     pub fn capability(mut self, grant: impl Into<String>, reason: impl Into<String>) -> Self {
         self.capabilities.push(Capability {

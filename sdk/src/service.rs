@@ -11,7 +11,7 @@
 //! # Ok::<(), copal_sdk::Failure>(())
 //! ```
 
-use crate::{Command, Failure, FailureKind, Finding, Probe, literal};
+use crate::{Command, Description, Failure, FailureKind, Finding, Probe, literal};
 
 /// How an application is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,35 @@ pub enum State {
     Absent,
     /// It could not be asked.
     Unknown(Failure),
+}
+
+/// Declares what plugins ask for that work with a [`Service`].
+pub fn declare(description: Description) -> Description {
+    description
+        .capability(
+            "probe:docker inspect -f {{.State.Running}} *",
+            "To see whether the container of `container` runs",
+        )
+        .capability(
+            "run:docker stop *",
+            "To stop the container while its data is read or replaced",
+        )
+        .capability(
+            "run:docker start *",
+            "To start the container again after a backup",
+        )
+        .capability(
+            "probe:systemctl is-active *",
+            "To see whether the unit of `unit` runs",
+        )
+        .capability(
+            "run:systemctl stop *",
+            "To stop the unit while its data is read or replaced",
+        )
+        .capability(
+            "run:systemctl start *",
+            "To start the unit again after a backup",
+        )
 }
 
 impl Service {
@@ -108,7 +137,7 @@ impl Service {
         Command::new([program, verb, &self.name]).timeout(300)
     }
 
-    /// What it does now. The grant is `run:docker inspect -f * NAME` or `run:systemctl is-active NAME`.
+    /// What it does now. The grant is `probe:docker inspect -f * NAME` or `probe:systemctl is-active NAME`.
     pub fn state(&self, probe: &dyn Probe) -> State {
         let command = match self.manager {
             Manager::Docker => {

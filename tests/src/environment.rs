@@ -242,7 +242,7 @@ pub fn compiled_plugins() -> PathBuf {
 }
 
 /// Where Cargo puts binaries: the test's own executable lies in `deps` beneath it.
-fn profile_directory() -> PathBuf {
+pub(crate) fn profile_directory() -> PathBuf {
     let executable = std::env::current_exe().unwrap();
     executable
         .ancestors()

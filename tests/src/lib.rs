@@ -26,9 +26,11 @@ pub mod programs;
 pub mod registry;
 pub mod restic;
 pub mod run;
+pub mod rust;
 pub mod s3;
 pub mod sample;
 pub mod tree;
+pub mod vendor;
 
 pub mod h2;
 

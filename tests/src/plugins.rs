@@ -3,23 +3,38 @@
 use std::path::{Path, PathBuf};
 
 use crate::environment::TestEnvironment;
+use crate::programs;
 
 /// The component of a guest, built by `cargo xtask plugins --tests`.
 ///
 /// # Panics
 /// Where it has not been built.
 pub fn guest(name: &str) -> PathBuf {
-    let directory = match std::env::var_os("COPAL_PLUGINS_DIR") {
-        Some(directory) => PathBuf::from(directory),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins"),
-    };
-    let path = directory.join("tests").join(format!("{name}.wasm"));
+    let path = built().join("tests").join(format!("{name}.wasm"));
     assert!(
         path.is_file(),
         "there is no {}: run `cargo xtask plugins --tests`",
         path.display()
     );
     path
+}
+
+/// The component of one of the examples, built by `cargo xtask examples`, or none after [`missing`](programs::missing) has said so.
+pub fn example(name: &str) -> Option<PathBuf> {
+    let path = built().join("examples").join(format!("{name}.wasm"));
+    if !path.is_file() {
+        let path = path.display();
+        programs::missing(&format!("there is no {path}: run `cargo xtask examples`"));
+        return None;
+    }
+    Some(path)
+}
+
+fn built() -> PathBuf {
+    match std::env::var_os("COPAL_PLUGINS_DIR") {
+        Some(directory) => PathBuf::from(directory),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins"),
+    }
 }
 
 /// Writes a component from its text form.

@@ -86,6 +86,12 @@ impl Program {
         self
     }
 
+    /// Gives a program that compiles more time than others have.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// The same surroundings for a line of shell.
     pub fn through_shell(self, line: &str) -> Self {
         let mut shell = self.surroundings("/bin/sh");

@@ -1,13 +1,10 @@
 //! Debian packages that tasks need.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use crate::command;
-
-/// How long apt may take for one command.
-const LIMIT: Duration = Duration::from_secs(600);
+use crate::command::{advised, say};
 
 /// A file, and the package that brings it.
 pub(crate) struct Provided {
@@ -62,65 +59,5 @@ pub(crate) const DOCKER_REGISTRY: Provided = Provided {
 pub(crate) fn provide(needs: &[Provided]) -> Result<()> {
     let needs = needs.iter().filter(|need| !Path::new(need.file).exists());
     let packages: Vec<&str> = needs.map(|need| need.package).collect();
-    install(&packages)
-}
-
-/// Those of the packages that are not installed.
-pub(crate) fn missing<'a>(packages: &[&'a str]) -> Vec<&'a str> {
-    let installed = |package: &&str| {
-        let query = ["--show", "--showformat=${Status}", package];
-        command::output(Command::new("dpkg-query").args(query))
-            .is_ok_and(|status| status.ends_with(" installed"))
-    };
-    let packages = packages.iter().copied();
-    packages.filter(|package| !installed(package)).collect()
-}
-
-/// Installs what is missing of the packages; where that is not allowed here, the error says what a person can run.
-pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    let packages = missing(packages);
-    if packages.is_empty() {
-        return Ok(());
-    }
-    let by_hand = format!("sudo apt-get install {}", packages.join(" "));
-    if !Path::new("/usr/bin/apt-get").exists() {
-        bail!(
-            "no apt-get here; install what Debian calls {}",
-            packages.join(" ")
-        );
-    }
-    let Some(rights) = rights() else {
-        bail!("not root, and sudo asks for a password; run: {by_hand}");
-    };
-    println!("    installing {}", packages.join(" "));
-    let install = [&["install", "--yes", "--no-install-recommends"], &*packages].concat();
-    apt(rights, &install)
-        .or_else(|_| {
-            // The lists may be missing, as in a fresh container, or too old to download from.
-            apt(rights, &["update"])?;
-            apt(rights, &install)
-        })
-        .with_context(|| format!("try: {by_hand}"))
-}
-
-/// The words before a command that give it root's rights: none for root itself.
-fn rights() -> Option<&'static [&'static str]> {
-    if rustix::process::geteuid().is_root() {
-        return Some(&[]);
-    }
-    command::output(Command::new("sudo").args(["-n", "true"]))
-        .is_ok()
-        .then_some(&["sudo", "-n"])
-}
-
-fn apt(rights: &[&str], arguments: &[&str]) -> Result<()> {
-    let quiet = [
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "--quiet=2",
-    ];
-    let words = [rights, &quiet, arguments].concat();
-    let (program, arguments) = words.split_first().context("no command")?;
-    command::run_within(LIMIT, Command::new(program).args(arguments))
+    advised(copal_authoring::debian::install(&packages, &say))
 }

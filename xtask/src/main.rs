@@ -12,7 +12,6 @@ mod demo;
 mod docs;
 mod plugins;
 mod test;
-mod toolchain;
 mod workspace;
 
 use std::process::ExitCode;

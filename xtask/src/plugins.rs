@@ -6,17 +6,17 @@ use std::{
     time::SystemTime,
 };
 
-use anyhow::{Context, Result, bail};
-use wit_component::{ComponentEncoder, DecodedWasm};
+use anyhow::{Context, Result, anyhow, bail};
+use copal_authoring::component::{self, Interfaces};
+use copal_authoring::{Compilation, Target, Toolchain};
 
 use crate::{
-    command,
-    toolchain::{TARGET, Toolchain},
+    command::{self, advised, say},
     workspace,
 };
 
-/// The one package that first-party plugins may import from.
-const CONTRACT: &str = "copal:plugin";
+/// What plugins are compiled for.
+const TARGET: Target = Target::Unknown;
 
 /// `cargo xtask plugins [--tests] [--toolchain NAME]`
 pub(crate) fn task(arguments: &[String]) -> Result<()> {
@@ -41,7 +41,7 @@ pub(crate) fn build(tests: bool, toolchain: Option<&str>) -> Result<()> {
     command::stage("Building plugins", || {
         // What is edited from here on may not be in the components.
         let start = SystemTime::now();
-        let toolchain = Toolchain::choose(toolchain)?;
+        let toolchain = choose(toolchain)?;
         let output = workspace::target().join("plugins");
         build_all(toolchain, "plugins", &output, true)?;
         if tests {
@@ -51,12 +51,31 @@ pub(crate) fn build(tests: bool, toolchain: Option<&str>) -> Result<()> {
     })
 }
 
+/// The compiler asked for, or the first that works here; installs what is missing and prints the choice.
+fn choose(asked: Option<&str>) -> Result<Toolchain> {
+    let asked = match asked {
+        Some(asked) => Some(asked.to_owned()),
+        None => env::var("COPAL_WASM_TOOLCHAIN").ok(),
+    };
+    let root = workspace::root();
+    let chosen = advised(match asked.as_deref() {
+        None | Some("") => Toolchain::provide(TARGET, &root, &say),
+        Some("rustup") => Toolchain::add_target(TARGET, &root, &say),
+        Some("debian") => Toolchain::install_packages(&say),
+        Some(other) => bail!("unknown toolchain `{other}`: `rustup` and `debian` are known"),
+    })?;
+    say(&format!("compiler: {}", chosen.description(&root)));
+    Ok(chosen)
+}
+
 /// A crate that becomes a component.
 struct Guest {
     /// The folder's name, and the component's.
     name: String,
     /// The crate's name.
     package: String,
+    /// The crate's `Cargo.toml`.
+    manifest: PathBuf,
 }
 
 impl Guest {
@@ -73,6 +92,7 @@ impl Guest {
                 guests.push(Self {
                     name: folder.file_name().to_string_lossy().into_owned(),
                     package: package_name(&manifest)?,
+                    manifest,
                 });
             }
         }
@@ -92,24 +112,26 @@ fn package_name(manifest: &Path) -> Result<String> {
 /// Builds the crates right beneath `parent` into components in `output`.
 fn build_all(toolchain: Toolchain, parent: &str, output: &Path, first_party: bool) -> Result<()> {
     let guests = Guest::all(parent)?;
-    // A target directory of their own: other cargo commands go on meanwhile.
-    let target = workspace::target().join("guests");
-    let mut cargo = toolchain.cargo_build();
-    cargo
-        .args(["--profile", "guest", "--target-dir"])
-        .arg(&target)
-        .env("CARGO_ENCODED_RUSTFLAGS", neutral_paths());
-    for guest in &guests {
-        cargo.args(["--package", &guest.package]);
+    let packages: Vec<&str> = guests.iter().map(|guest| guest.package.as_str()).collect();
+    let modules = Compilation {
+        toolchain,
+        target: TARGET,
+        directory: &workspace::root(),
+        // A target directory of their own: other cargo commands go on meanwhile.
+        target_directory: &workspace::target().join("guests"),
+        packages: &packages,
+        profile: "guest",
     }
-    command::run(&mut cargo)?;
+    .run()?;
 
     fs::create_dir_all(output)?;
     remove_others(output, &guests)?;
     for guest in &guests {
-        let module = format!("{}.wasm", guest.package.replace('-', "_"));
-        let module = target.join(TARGET).join("guest").join(module);
-        let component = componentize(&module, first_party)
+        let module = modules
+            .iter()
+            .find(|module| module.manifest == guest.manifest)
+            .with_context(|| format!("cargo made no module of {}", guest.package))?;
+        let component = componentize(&module.path, first_party)
             .with_context(|| format!("cannot make a component of {}", guest.package))?;
         let path = output.join(format!("{}.wasm", guest.name));
         let unchanged = fs::read(&path).is_ok_and(|present| present == component);
@@ -142,53 +164,19 @@ fn remove_others(output: &Path, guests: &[Guest]) -> Result<()> {
     Ok(())
 }
 
-/// Flags that keep this machine's paths out of panic messages, so that components are the same wherever they are built.
-fn neutral_paths() -> String {
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
-        .unwrap_or_default();
-    [
-        format!("--remap-path-prefix={}=/cargo", home.display()),
-        format!("--remap-path-prefix={}=/copal", workspace::root().display()),
-        // Part of WebAssembly since 2.0, and of every host that runs components: searching for bytes gains much by it.
-        "-Ctarget-feature=+simd128".to_owned(),
-    ]
-    .join("\x1f")
-}
-
 /// Wraps the core module in a validated component.
 fn componentize(module: &Path, first_party: bool) -> Result<Vec<u8>> {
     let module = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
-    let component = ComponentEncoder::default()
-        .module(&module)?
-        .validate(true)
-        .encode()?;
-    if first_party {
-        imports_the_contract_alone(&component)?;
+    let component = component::encode(module).map_err(|reason| anyhow!(reason))?;
+    let interfaces = Interfaces::of(&component).map_err(|reason| anyhow!(reason))?;
+    // First-party plugins can reach nothing but the host's own interfaces: no WASI, no ambient anything.
+    match interfaces.foreign_import() {
+        Some(import) if first_party => bail!(
+            "it imports {import}; a first-party plugin imports {} alone",
+            component::CONTRACT
+        ),
+        _ => Ok(component),
     }
-    Ok(component)
-}
-
-/// First-party plugins can reach nothing but the host's own interfaces: no WASI, no ambient anything.
-fn imports_the_contract_alone(component: &[u8]) -> Result<()> {
-    let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
-        bail!("not a component");
-    };
-    let world = resolve
-        .worlds
-        .get(world)
-        .context("the component has no world")?;
-    for key in world.imports.keys() {
-        let name = resolve.name_world_key(key);
-        if !name
-            .strip_prefix(CONTRACT)
-            .is_some_and(|rest| rest.starts_with('/'))
-        {
-            bail!("it imports {name}; a first-party plugin imports {CONTRACT} alone");
-        }
-    }
-    Ok(())
 }
 
 /// Notes that all components were up to date at `time`; the build script of `copal` compares sources with it.

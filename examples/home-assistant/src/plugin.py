@@ -21,7 +21,7 @@ from wit_world.imports.plan import BackupPlan, RestorePlan
 from wit_world.imports.tree import Tree
 from wit_world.imports.types import Finding, Intent
 
-from home_assistant import backup, files, restore, settings, trees, verify
+from home_assistant import backup, files, restore, service, settings, trees, verify
 
 
 class App(exports.App):
@@ -36,8 +36,8 @@ class App(exports.App):
             any_roots=False,
             config_schema=json.dumps(settings.SCHEMA),
             capabilities=[
-                Capability("run:docker inspect -f * *", "To see whether the container of `container` runs"),
-                Capability("run:docker stop -t * *", "To stop the container while its files are read or replaced"),
+                Capability("probe:docker inspect -f {{.State.Running}} *", "To see whether the container of `container` runs"),
+                Capability(f"run:docker stop -t {service.GRACE} *", "To stop the container while its files are read or replaced"),
                 Capability("run:docker start *", "To start the container again after a backup"),
             ],
             applications=[Application("Home Assistant", "Core 0.92 and newer, in a container or installed otherwise")],

@@ -60,16 +60,17 @@ function nameFlows({ flowFile, nodes }, project, findings) {
 
 function nameSecret(credentials, encryption, findings) {
   if (credentials?.encrypted !== true) return;
-  if (encryption.kind === 'unknown') {
+  const place = keptIn(encryption);
+  if (encryption.kind === 'off') {
+    findings.push(warning('secret.off', 'The credentials are encrypted, but settings.js turns encryption off: Node-RED can’t read them.'));
+  } else if (place === undefined) {
     findings.push(
-      warning('secret.elsewhere', 'The credentials are encrypted with a secret that settings.js takes from elsewhere, so the snapshot does not hold it.', {
+      warning('secret.elsewhere', 'The credentials are encrypted with a secret that is not in this directory, so the snapshot does not hold it.', {
         remedy: 'Keep it in a safe place: without it a restored Node-RED has no credentials. Set `credential_secret` to have it compared when they are restored.',
       }),
     );
-  } else if (encryption.kind === 'off') {
-    findings.push(warning('secret.off', 'The credentials are encrypted, but settings.js turns encryption off: Node-RED can’t read them.'));
   } else {
-    findings.push(info('secret', `The snapshot holds the credentials, and the secret that they are encrypted with in ${keptIn(encryption)}, unless that takes it from elsewhere.`));
+    findings.push(info('secret', `The snapshot holds the credentials, and in ${place} the secret that they are encrypted with.`));
   }
 }
 

@@ -4,15 +4,15 @@
  */
 
 import { hex, sha256 } from './digest.js';
-import { PROJECTS, SETTINGS, activeProject, bytes, has, json, runtimeConfig, text } from './userdir.js';
+import { PROJECTS, RUNTIME, SETTINGS, activeProject, bytes, has, json, runtimeConfig, text } from './userdir.js';
 import { entry } from './settings-js.js';
 
 /** Enough to make guessing a secret from its check value dear, little enough for one look. */
 const ROUNDS = 1_000;
 
 /**
- * What encrypts the credentials: `settings` (settings.js says it), `generated` (Node-RED made it itself, and keeps it in .config.runtime.json),
- * `project`, `off`, or `unknown`. `secret` is there where it is known.
+ * What encrypts the credentials: `settings` (it stands in settings.js), `elsewhere` (settings.js takes it from elsewhere, such as a variable),
+ * `generated` (Node-RED made it itself, and keeps it in .config.runtime.json), `project`, `off`, or `none`. `secret` is there where it is known.
  */
 export function key(tree, configured) {
   if (activeProject(tree) !== undefined) return { kind: 'project' };
@@ -24,10 +24,10 @@ export function key(tree, configured) {
     case 'false':
       return { kind: 'off' };
     case 'expression':
-      return configured === undefined ? { kind: 'unknown' } : { kind: 'settings', secret: configured };
+      return { kind: 'elsewhere', secret: configured };
     default: {
       const secret = runtimeConfig(tree)._credentialSecret;
-      return typeof secret === 'string' ? { kind: 'generated', secret } : { kind: 'unknown' };
+      return typeof secret === 'string' ? { kind: 'generated', secret } : { kind: 'none' };
     }
   }
 }
@@ -71,7 +71,7 @@ export async function note(tree, path, { kind, secret }) {
   return { ...noted, salt, check: await checkValue(secret, salt) };
 }
 
-/** Where a secret lies that the snapshot holds; undefined where it holds none. */
+/** Where the secret lies; undefined where the snapshot does not hold it. */
 export function keptIn({ kind }) {
-  return { settings: SETTINGS, generated: '.config.runtime.json', project: PROJECTS }[kind];
+  return { settings: SETTINGS, generated: RUNTIME, project: PROJECTS }[kind];
 }

@@ -21,7 +21,7 @@ export const app = {
       anyRoots: false,
       configSchema: JSON.stringify(SCHEMA),
       capabilities: [
-        { grant: 'run:docker inspect -f * *', reason: 'To see whether the container of `container` runs' },
+        { grant: 'probe:docker inspect -f {{.State.Running}} *', reason: 'To see whether the container of `container` runs' },
         { grant: 'run:docker stop *', reason: 'To stop the container while its files are read or replaced' },
         { grant: 'run:docker start *', reason: 'To start the container again after a backup' },
       ],

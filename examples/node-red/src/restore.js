@@ -86,17 +86,16 @@ function keepsSettings(config, target) {
 }
 
 /**
- * Refuses to part credentials from their secret. Only one that settings.js says can be lost: the one that Node-RED made itself comes along in
+ * Refuses to part credentials from their secret. Only one that settings.js says, or takes from elsewhere, can be lost: the one that Node-RED made itself comes along in
  * .config.runtime.json, and Node-RED takes it before any other (runtime/lib/nodes/credentials.js, load).
  */
 async function compareSecrets(config, credentials, source, target, findings) {
-  if (!credentials?.encrypted || !['settings', 'unknown'].includes(credentials.key) || !userdir.has(target, userdir.SETTINGS)) return;
+  if (!credentials?.encrypted || !['settings', 'elsewhere', 'none'].includes(credentials.key) || !userdir.has(target, userdir.SETTINGS)) return;
   const theirs = key(target, config.credential_secret);
   let same;
-  if (theirs.secret === undefined) same = theirs.kind === 'off' ? false : undefined;
-  else if (credentials.check !== undefined) same = (await checkValue(theirs.secret, credentials.salt)) === credentials.check;
-  // What Node-RED made itself at the target does not survive the restore.
-  if (theirs.kind === 'generated') same = false;
+  // Without a secret in settings.js Node-RED would make itself a new one, and what it made at the target does not survive the restore.
+  if (['off', 'none', 'generated'].includes(theirs.kind)) same = false;
+  else if (theirs.secret !== undefined && credentials.check !== undefined) same = (await checkValue(theirs.secret, credentials.salt)) === credentials.check;
   const path = `${userdir.ROOT}/${userdir.SETTINGS}`;
   if (same === false && config.settings !== 'snapshot') {
     findings.push(

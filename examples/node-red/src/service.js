@@ -3,7 +3,7 @@
 const TIMEOUT = 300;
 
 function command(...argv) {
-  return { argv, environment: [], stdin: undefined, timeout: TIMEOUT };
+  return { argv, environment: [], stdin: undefined, descriptors: [], timeout: TIMEOUT };
 }
 
 /**

@@ -44,8 +44,9 @@ test('the secret is looked for where Node-RED has it', async () => {
     ["credentialSecret: 'x'", {}, {}, 'settings', 'secret'],
     ['', { '.config.runtime.json': { _credentialSecret: 'made' } }, {}, 'generated', 'secret'],
     ['', { '.config.runtime.json': null, '.config.json': { _credentialSecret: 'made' } }, {}, 'generated', 'secret'],
-    ['credentialSecret: process.env.SECRET', {}, {}, 'unknown', 'secret.elsewhere'],
-    ['credentialSecret: process.env.SECRET', {}, { credential_secret: 'x' }, 'settings', 'secret'],
+    ['credentialSecret: process.env.SECRET', {}, {}, 'elsewhere', 'secret.elsewhere'],
+    ['credentialSecret: process.env.SECRET', {}, { credential_secret: 'x' }, 'elsewhere', 'secret.elsewhere'],
+    ['', {}, {}, 'none', 'secret.elsewhere'],
     ['credentialSecret: false', {}, {}, 'off', 'secret.off'],
     ['', { '.config.projects.json': { activeProject: 'garden' } }, {}, 'project', 'secret'],
   ]) {

@@ -70,7 +70,7 @@ test('credentials are not parted from their secret', async () => {
     [SECRET, "'another'", {}, refused],
     [SECRET, "'another'", { settings: 'target' }, refused],
     [SECRET, "'another'", { settings: 'snapshot' }, {}],
-    [SECRET, undefined, { settings: 'target' }, untold],
+    [SECRET, undefined, { settings: 'target' }, refused],
     [SECRET, 'false', { settings: 'target' }, refused],
     [SECRET, 'process.env.S', { settings: 'target' }, untold],
     [SECRET, 'process.env.S', { settings: 'target', credential_secret: 'another' }, refused],

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod authoring;
 mod plugin;
 mod release;
 mod trust;
@@ -13,6 +14,7 @@ use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 pub(crate) use self::release::{
     ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
@@ -123,7 +125,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Find out which plugin fits a directory, and why
     Detect(DetectArgs),
-    /// Use, install and publish plugins
+    /// Write, use, install and publish plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Say whose plugins may be installed

@@ -76,7 +76,9 @@ impl Keeper {
             return Ok(());
         };
         let advice = match to {
-            Use::Backup => "Install the release that its publisher offers instead: `copal plugin update`.",
+            Use::Backup => {
+                "Install the release that its publisher offers instead: `copal plugin update`."
+            }
             Use::Restore | Use::RestoreRevoked => {
                 "Give the plugin of a later release by --plugin, or add --allow-revoked to use this one all the same."
             }

@@ -49,25 +49,26 @@ impl From<copal_sandbox::Error> for Failure {
     }
 }
 
-impl From<copal_trust::Refusal> for Failure {
-    fn from(refusal: copal_trust::Refusal) -> Self {
-        Self::Usage {
-            kind: refusal.kind(),
-            message: refusal.to_string(),
-            advice: refusal.advice(),
+/// Errors that know their kind and their advice.
+macro_rules! advised {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Usage {
+                    kind: error.kind(),
+                    message: error.to_string(),
+                    advice: error.advice(),
+                }
+            }
         }
-    }
+    )*};
 }
 
-impl From<copal_registry::Error> for Failure {
-    fn from(error: copal_registry::Error) -> Self {
-        Self::Usage {
-            kind: error.kind(),
-            message: error.to_string(),
-            advice: error.advice(),
-        }
-    }
-}
+advised!(
+    copal_authoring::Error,
+    copal_registry::Error,
+    copal_trust::Refusal
+);
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {

@@ -41,7 +41,9 @@ fn unknown(plugin: &str, is_name: bool) -> Failure {
         names.join(", ")
     );
     let advice = match is_name {
-        true => "`copal plugin install SOURCE` installs one; `copal plugin list` shows what there is.",
+        true => {
+            "`copal plugin install SOURCE` installs one; `copal plugin list` shows what there is."
+        }
         false => "`copal plugin list` shows what there is.",
     };
     Failure::usage("unknown-plugin", message).advise(advice)
@@ -51,9 +53,15 @@ fn unknown(plugin: &str, is_name: bool) -> Failure {
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |problem: String| {
         let path = path.display();
-        Failure::usage("plugin-invalid", format!("can't read the plugin {path}: {problem}"))
+        Failure::usage(
+            "plugin-invalid",
+            format!("can't read the plugin {path}: {problem}"),
+        )
     };
-    let size = path.metadata().map_err(|e| unreadable(e.to_string()))?.len();
+    let size = path
+        .metadata()
+        .map_err(|e| unreadable(e.to_string()))?
+        .len();
     if size > LIMIT {
         let problem = format!("it has {size} bytes, and a component has at most {LIMIT}");
         return Err(unreadable(problem));
@@ -80,7 +88,9 @@ pub(crate) fn of_job(engine: &Engine, store: &Store, job: &Job) -> Result<Plugin
                 "the job `{}` gives grants to whatever lies at {}",
                 job.name, job.plugin
             );
-            let advice = format!("Put `digest = \"{digest}\"` into the job, or install the plugin and use its name.");
+            let advice = format!(
+                "Put `digest = \"{digest}\"` into the job, or install the plugin and use its name."
+            );
             Err(Failure::usage("plugin-unpinned", message).advise(advice))
         }
         _ => Ok(plugin),

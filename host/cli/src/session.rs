@@ -58,6 +58,7 @@ impl Session {
         Ok(Engine::new(EngineOptions {
             cache: Some(cache.join("plugins")),
             call_deadline: Duration::from_secs(self.global.plugin_timeout),
+            look_deadline: Duration::from_secs(self.global.plugin_timeout.saturating_mul(60)),
             ..EngineOptions::default()
         })?)
     }

@@ -86,7 +86,7 @@ impl Hands<'_> {
     }
 
     fn write(&self, write: &WriteFile) -> Result<(), ActionError> {
-        let content = process::reveal(&write.content, self.places)?;
+        let content = process::reveal(&write.content, self.places, 0)?;
         let (dir, path) = self.places.resolve(&write.to, true)?;
         replace(&dir, &path, &content, write.mode).map_err(file("write", &write.to))
     }
@@ -140,7 +140,9 @@ impl Hands<'_> {
             url: request.url.clone(),
             problem,
         };
-        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+        // As the grant has it.
+        let method = request.method.to_ascii_uppercase();
+        let method = reqwest::Method::from_bytes(method.as_bytes())
             .map_err(|e| failed(e.to_string()))?;
         let timeout = Duration::from_secs(u64::from(request.timeout));
         // A redirect would lead past the grant, which names the host.
@@ -154,10 +156,15 @@ impl Hands<'_> {
             .map_err(|e| failed(chain(&e)))?
             .request(method, &request.url);
         for header in &request.headers {
-            builder = builder.header(&header.name, process::reveal(&header.value, self.places)?);
+            let value = process::reveal(&header.value, self.places, 0)?;
+            let mut value = reqwest::header::HeaderValue::from_bytes(&value)
+                .map_err(|e| failed(format!("the header {}: {e}", header.name)))?;
+            // Whoever logs a request leaves out what is marked so.
+            value.set_sensitive(true);
+            builder = builder.header(&header.name, value);
         }
         if let Some(body) = &request.body {
-            builder = builder.body(process::reveal(body, self.places)?);
+            builder = builder.body(process::reveal(body, self.places, 0)?);
         }
         let cancel = self.cancel.clone();
         self.runtime.block_on(async {

@@ -41,7 +41,9 @@ impl FromIterator<(String, Vec<u8>)> for Release {
 impl Release {
     /// The files.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        self.0
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
 
     /// Reads what a snapshot keeps of its plugin's release; nothing where it has none.
@@ -55,14 +57,21 @@ impl Release {
         };
         let nodes = repository.load_tree(&folder)?.nodes;
         if nodes.len() > MOST_FILES {
-            let problem = format!("it has {} files, and at most {MOST_FILES} are read", nodes.len());
-            return Err(Error::Snapshot { what: "release", problem });
+            let problem = format!(
+                "it has {} files, and at most {MOST_FILES} are read",
+                nodes.len()
+            );
+            return Err(Error::Snapshot {
+                what: "release",
+                problem,
+            });
         }
         let mut files = Vec::new();
         for node in nodes {
             let name = String::from_utf8_lossy(&node.name).into_owned();
             let path = format!("{RELEASE_PATH}/{name}");
-            files.extend(read_file(repository, tree, &path, FILE_LIMIT)?.map(|bytes| (name, bytes)));
+            files
+                .extend(read_file(repository, tree, &path, FILE_LIMIT)?.map(|bytes| (name, bytes)));
         }
         Ok(Self(files))
     }
@@ -103,5 +112,10 @@ pub trait Authority: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The plugin must not be used in this way.
-    fn admit(&self, plugin: &PluginIdentity, release: Release, to: Use) -> Result<Admission, Refusal>;
+    fn admit(
+        &self,
+        plugin: &PluginIdentity,
+        release: Release,
+        to: Use,
+    ) -> Result<Admission, Refusal>;
 }

@@ -10,12 +10,12 @@ use copal_sandbox::types::{
     BackupPlan, BackupRequest, Direction, Finding, Severity, Source, SourceContent, StreamSource,
     Window,
 };
-use copal_sandbox::{Directory, Grants, Plugin, Tree};
+use copal_sandbox::{Directory, Grants, Plugin, Tree, needs};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::authority::{Use, Release};
+use crate::authority::{Release, Use};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, PluginIdentity, STREAMS};
@@ -93,15 +93,11 @@ impl BackupJob {
             config: Value::Object(settings.clone()).to_string(),
             now: convert::contract_time(time),
         };
+        let ceiling = self.plugin.ceiling(&request.config)?;
         let planned = self.plugin.plan_backup(trees, probe.clone(), request);
-        let mut plan = plan::after_probes(planned, &probe)?;
-        let mut needs = Needs::new(&self.grants, description, &[]);
-        needs.steps(&plan.quiesce);
-        for source in &plan.sources {
-            if let SourceContent::Command(stream) = &source.content {
-                needs.command(&stream.command, &format!("the stream {}", stream.name));
-            }
-        }
+        let mut plan = plan::after_probes(planned, &probe, &ceiling)?;
+        let mut needs = Needs::new(&self.grants, &ceiling);
+        needs.add(needs::of_backup(&plan))?;
         operator::add_streams(&mut plan, &self.streams)?;
         let refused = plan
             .findings
@@ -120,7 +116,7 @@ impl BackupJob {
             roots,
             config: schema.redact(&settings, &self.settings),
             operator_streams: self.streams.iter().map(|own| own.name.clone()).collect(),
-            grants: needs.list(&probe),
+            grants: needs.list(&probe)?,
             plan,
             time,
             release: admission.release,
@@ -360,7 +356,7 @@ fn save(
         streams: streams.collect(),
         operator_streams: planned.operator_streams.clone(),
         config: planned.config.clone(),
-        grants: planned.job.grants.iter().cloned().collect(),
+        grants: planned.job.grants.iter().map(ToString::to_string).collect(),
         facts: convert::facts(&planned.plan.facts)?,
         findings: findings.clone(),
         steps: outcomes.clone(),

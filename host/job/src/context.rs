@@ -9,7 +9,7 @@ use copal_repository::{Identity, TreeId};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::authority::{Admission, Authority, Use, Release};
+use crate::authority::{Admission, Authority, Release, Use};
 use crate::error::Error;
 use crate::manifest::PluginIdentity;
 

@@ -27,6 +27,7 @@ use crate::error::{Error, UndoFailure};
 use crate::journal::Begun;
 use crate::manifest::{Manifest, PluginIdentity};
 use crate::observer::Observer;
+use crate::plan::Needed;
 use crate::restore::{PLAIN, RestoreJob, RestoreOutcome};
 use crate::steps::Steps;
 use crate::{action, convert, exclusive, scratch};
@@ -333,8 +334,12 @@ impl DrillJob {
 /// Has missing grants named so that they hold for the next drill too, whose scratch place has another name.
 fn any_drill(error: Error, job: &str) -> Error {
     match error {
-        Error::Grants(grants) => {
-            Error::Grants(grants.iter().map(|grant| grant.with_any(job)).collect())
+        Error::Grants(needed) => {
+            let any = |needed: Needed| Needed {
+                grant: needed.grant.with_any(job),
+                ..needed
+            };
+            Error::Grants(needed.into_iter().map(any).collect())
         }
         error => error,
     }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use copal_repository::SnapshotId;
-use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Step};
 
 use crate::action::ActionError;
 use crate::authority::Refusal;
 use crate::manifest::Missing;
+use crate::plan::Needed;
 use crate::process::ProcessError;
 use crate::settings::SettingsError;
 
@@ -50,7 +50,7 @@ pub enum Error {
     Refused(Vec<Finding>),
     /// The plan needs grants that were not given.
     #[error("the plan needs {} that {} not given: {}", plural(.0.len(), "a grant", "grants"), plural(.0.len(), "was", "were"), list(.0))]
-    Grants(Vec<Grant>),
+    Grants(Vec<Needed>),
     /// A step failed; what came before it was taken back.
     #[error("the step `{title}` failed: {source}")]
     Step {
@@ -249,10 +249,10 @@ impl Error {
                     .collect();
                 (!remedies.is_empty()).then(|| remedies.join(" "))
             }
-            Self::Grants(grants) => {
-                let flags: Vec<_> = grants
+            Self::Grants(needed) => {
+                let flags: Vec<_> = needed
                     .iter()
-                    .map(|grant| format!("--grant {}", shell_quote(&grant.to_string())))
+                    .map(|needed| format!("--grant {}", shell_quote(&needed.grant.to_string())))
                     .collect();
                 Some(format!(
                     "If the plugin may do this, add {}.",
@@ -301,10 +301,10 @@ fn lost(missing: &[Missing]) -> String {
     }
 }
 
-fn list(grants: &[Grant]) -> String {
-    grants
+fn list(needed: &[Needed]) -> String {
+    needed
         .iter()
-        .map(|grant| format!("`{grant}`"))
+        .map(|needed| format!("`{}`", needed.grant))
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -116,12 +116,7 @@ mod tests {
     struct Nobody;
 
     impl Authority for Nobody {
-        fn admit(
-            &self,
-            _: &PluginIdentity,
-            _: Release,
-            _: Use,
-        ) -> Result<Admission, Refusal> {
+        fn admit(&self, _: &PluginIdentity, _: Release, _: Use) -> Result<Admission, Refusal> {
             unreachable!("a hook asked about a plugin")
         }
     }

@@ -53,7 +53,7 @@ pub use observer::{Observer, StepState};
 pub use operator::{OperatorFeed, OperatorStream, command};
 pub use places::{PlaceError, Root};
 pub use plan::Needed;
-pub use process::{ProcessError, shown};
+pub use process::ProcessError;
 pub use proposal::intent_word;
 pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome};
 pub use resume::{Resumed, interrupted, resume};

@@ -6,7 +6,7 @@ use copal_repository::archiver::Archiver;
 use copal_repository::progress::ItemError;
 use copal_repository::{Repository, TreeId, walk};
 use copal_sandbox::types::{Description, Fact, Finding};
-use copal_sandbox::{Grant, Plugin};
+use copal_sandbox::Plugin;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -92,8 +92,8 @@ pub struct Manifest {
     pub operator_streams: Vec<String>,
     /// The plugin's configuration, without secrets.
     pub config: Map<String, Value>,
-    /// What the operator had allowed.
-    pub grants: Vec<Grant>,
+    /// What the operator had allowed, as it was written.
+    pub grants: Vec<String>,
     /// What the plugin noted for a restore.
     pub facts: BTreeMap<String, Value>,
     /// What the plugin and the host had to say.

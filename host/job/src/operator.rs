@@ -50,6 +50,7 @@ pub fn command(
         argv: argv.iter().map(|word| literal(word)).collect(),
         environment: environment.collect(),
         stdin: None,
+        descriptors: Vec::new(),
         timeout,
     }
 }
@@ -151,11 +152,11 @@ mod tests {
             environment,
             1,
         );
-        assert_eq!(crate::process::shown(&command.argv[1]), "{{.State}}");
+        assert_eq!(copal_sandbox::placeholder::shown(&command.argv[1]), "{{.State}}");
         let [Fragment::Plain(value)] = command.environment[0].value.as_slice() else {
             panic!("{command:?}");
         };
-        assert_eq!(crate::process::shown(value), "{scratch}");
+        assert_eq!(copal_sandbox::placeholder::shown(value), "{scratch}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use copal_sandbox::name;
 use copal_sandbox::placeholder::{self, InvalidPlaceholder, Placeholder};
 use copal_sandbox::types::{Base, Location};
 
+use crate::process::descriptors;
+
 /// A named directory that a job works on.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Root {
@@ -68,12 +70,16 @@ impl Places {
         self.scratch.as_deref().ok_or(PlaceError::NoScratch)
     }
 
-    /// Puts the absolute paths in for `{scratch}` and `{root:NAME}`; `{{` and `}}` become single braces.
-    pub(crate) fn expand(&self, text: &str) -> Result<String, PlaceError> {
+    /// Puts the absolute paths in for `{scratch}` and `{root:NAME}`, and that of the Nth of so many descriptors for `{fd:N}`; `{{` and `}}` become
+    /// single braces.
+    pub(crate) fn expand(&self, text: &str, descriptors: usize) -> Result<String, PlaceError> {
         let expanded = placeholder::expand(text, |asked| {
             let path = match asked {
                 Placeholder::Scratch => self.scratch(),
                 Placeholder::Root(name) => self.root(name),
+                Placeholder::Descriptor(number) => {
+                    return (number < descriptors).then(|| descriptors::path(number));
+                }
             };
             path.ok()?.to_str().map(str::to_owned)
         });
@@ -127,12 +133,13 @@ mod tests {
         let places = Places::new(&[root], Some("/tmp/s".into()));
         assert_eq!(
             places
-                .expand("jdbc:h2:{root:home}/db {scratch} {{")
+                .expand("jdbc:h2:{root:home}/db {scratch} {fd:1} {{", 2)
                 .unwrap(),
-            "jdbc:h2:/srv/jpom/db /tmp/s {"
+            "jdbc:h2:/srv/jpom/db /tmp/s /dev/fd/4 {"
         );
-        assert!(places.expand("{root:data}").is_err());
-        assert!(Places::default().expand("{scratch}").is_err());
+        assert!(places.expand("{root:data}", 0).is_err());
+        assert!(places.expand("{fd:0}", 0).is_err());
+        assert!(Places::default().expand("{scratch}", 0).is_err());
     }
 
     #[test]

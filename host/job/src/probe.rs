@@ -1,15 +1,17 @@
 //! The commands that a plugin may run while it looks around.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use copal_sandbox::types::{Command, Failure, FailureKind, Output};
-use copal_sandbox::{Grant, Grants, Probe};
+use copal_sandbox::{Grants, Need, Probe};
 
 use crate::error::shell_quote;
 use crate::places::{Places, Root};
 use crate::process;
+
+/// How many of the refused probes are remembered: a plugin may ask for ever.
+const MAX_REFUSED: usize = 100;
 
 /// Runs probes under the job's grants, and remembers which it refused.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(crate) struct GrantedProbe {
     grants: Grants,
     places: Places,
     cancel: Arc<AtomicBool>,
-    refused: Mutex<BTreeSet<Vec<String>>>,
+    refused: Mutex<Vec<Need>>,
 }
 
 impl GrantedProbe {
@@ -30,32 +32,29 @@ impl GrantedProbe {
         }
     }
 
-    /// The commands that were refused.
-    pub(crate) fn refused(&self) -> Vec<Vec<String>> {
-        self.refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+    /// What the probes that were refused need.
+    pub(crate) fn refused(&self) -> Vec<Need> {
+        let refused = self.refused.lock();
+        refused.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn refuse(&self, need: Need) -> Failure {
+        let grant = need.to_string();
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < MAX_REFUSED && !refused.contains(&need) {
+            refused.push(need);
+        }
+        let message = format!("no grant covers `{grant}`");
+        Failure::new(FailureKind::Denied, "copal.grant.missing", message)
+            .remedy(format!("Grant it with --grant {}.", shell_quote(&grant)))
     }
 }
 
 impl Probe for GrantedProbe {
     fn run(&self, command: &Command) -> Result<Output, Failure> {
-        let words = process::granted_words(command);
-        if !self.grants.allows_command(&words) {
-            let grant = Grant::for_command(&words).to_string();
-            let failure = Failure::new(
-                FailureKind::Denied,
-                "copal.grant.missing",
-                format!("no grant covers `{grant}`"),
-            );
-            self.refused
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(words);
-            return Err(failure.remedy(format!("Grant it with --grant {}.", shell_quote(&grant))));
+        let need = Need::probe(command);
+        if !self.grants.allow(&need) {
+            return Err(self.refuse(need));
         }
         process::run(command, &self.places, &self.cancel).map_err(|error| {
             Failure::new(
@@ -71,22 +70,48 @@ impl Probe for GrantedProbe {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_probe_without_a_grant_is_refused_and_remembered() {
-        let grants = ["run:echo *".parse().unwrap()].into_iter().collect();
-        let probe = GrantedProbe::new(grants, &[], Arc::default());
-        let command = |argv: &[&str]| Command {
+    fn command(argv: &[&str]) -> Command {
+        Command {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             environment: Vec::new(),
             stdin: None,
+            descriptors: Vec::new(),
             timeout: 5,
-        };
+        }
+    }
+
+    fn probe(grant: &str) -> GrantedProbe {
+        let grants = [grant.parse().unwrap()].into_iter().collect();
+        GrantedProbe::new(grants, &[], Arc::default())
+    }
+
+    #[test]
+    fn a_probe_without_a_grant_is_refused_and_remembered() {
+        let probe = probe("probe:echo *");
         assert_eq!(
             probe.run(&command(&["echo", "hi"])).unwrap().stdout,
             b"hi\n"
         );
-        let refused = probe.run(&command(&["id", "-u"])).unwrap_err();
-        assert_eq!(refused.kind, FailureKind::Denied);
-        assert_eq!(probe.refused(), [["id", "-u"]]);
+        for _ in 0..2 {
+            let refused = probe.run(&command(&["id", "-u"])).unwrap_err();
+            assert_eq!(refused.kind, FailureKind::Denied);
+            assert!(refused.remedy.unwrap().contains("--grant 'probe:id -u'"));
+        }
+        assert_eq!(probe.refused(), [Need::probe(&command(&["id", "-u"]))]);
+    }
+
+    #[test]
+    fn a_grant_for_a_step_allows_no_probe() {
+        let refused = probe("run:echo *").run(&command(&["echo", "hi"]));
+        assert_eq!(refused.unwrap_err().kind, FailureKind::Denied);
+    }
+
+    #[test]
+    fn a_plugin_that_asks_for_ever_is_not_remembered_for_ever() {
+        let probe = probe("probe:echo");
+        for number in 0..1_000 {
+            let _ = probe.run(&command(&["id", &number.to_string()]));
+        }
+        assert_eq!(probe.refused().len(), MAX_REFUSED);
     }
 }

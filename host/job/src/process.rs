@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use copal_sandbox::placeholder::{self, Placeholder};
 use copal_sandbox::types::{Command, Fragment, Output, Text};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::places::{PlaceError, Places};
+
+pub(crate) mod descriptors;
 
 /// What the host passes on from its own environment; nothing else reaches a command.
 const PASSED_ON: &[&str] = &["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ"];
@@ -159,40 +160,22 @@ pub(crate) fn feed<E: From<ProcessError>>(
     written
 }
 
-/// The words that a grant for the command covers: the names of the variables that the plugin sets, as `NAME=`, and then the command itself. A
-/// variable can make a program do anything, so it may not come along unseen.
-pub(crate) fn granted_words(command: &Command) -> Vec<String> {
-    let mut names: Vec<_> = command
-        .environment
-        .iter()
-        .map(|variable| format!("{}=", variable.name))
-        .collect();
-    names.sort();
-    names
-        .into_iter()
-        .chain(command.argv.iter().map(|word| shown(word)))
-        .collect()
-}
-
-/// A word of a command as a person reads it: doubled braces single, placeholders as they are.
-pub fn shown(word: &str) -> String {
-    let placeholder = |asked: Placeholder<'_>| match asked {
-        Placeholder::Scratch => Some("{scratch}".to_owned()),
-        Placeholder::Root(name) => Some(format!("{{root:{name}}}")),
-    };
-    placeholder::expand(word, placeholder).unwrap_or_else(|_| word.to_owned())
-}
-
 fn program(command: &Command) -> String {
     command.argv.first().cloned().unwrap_or_default()
 }
 
-/// The text with its secrets, for the command's eyes only.
-pub(crate) fn reveal(text: &Text, places: &Places) -> Result<Vec<u8>, PlaceError> {
+/// The text with its secrets, for the eyes alone of a file, a request, or a command with so many descriptors.
+pub(crate) fn reveal(
+    text: &Text,
+    places: &Places,
+    descriptors: usize,
+) -> Result<Vec<u8>, PlaceError> {
     let mut out = Vec::new();
     for fragment in text {
         match fragment {
-            Fragment::Plain(text) => out.extend_from_slice(places.expand(text)?.as_bytes()),
+            Fragment::Plain(text) => {
+                out.extend_from_slice(places.expand(text, descriptors)?.as_bytes());
+            }
             // A secret stands for itself: a brace in a password is no placeholder.
             Fragment::Secret(text) => out.extend_from_slice(text.as_bytes()),
         }
@@ -217,7 +200,8 @@ const INTERRUPTED: u8 = 2;
 /// The secrets that a command is given.
 fn secrets(command: &Command) -> Vec<String> {
     let values = command.environment.iter().map(|variable| &variable.value);
-    let fragments = values.chain(&command.stdin).flatten();
+    let texts = values.chain(&command.stdin).chain(&command.descriptors);
+    let fragments = texts.flatten();
     let secret = |fragment: &Fragment| match fragment {
         Fragment::Secret(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
@@ -252,10 +236,11 @@ impl Running {
         cancel: &Arc<AtomicBool>,
         mode: Mode,
     ) -> Result<Self, ProcessError> {
+        let count = command.descriptors.len();
         let words: Vec<_> = command
             .argv
             .iter()
-            .map(|word| places.expand(word))
+            .map(|word| places.expand(word, count))
             .collect::<Result<_, _>>()?;
         let (program_path, arguments) = words.split_first().ok_or_else(|| ProcessError::Start {
             program: String::new(),
@@ -264,8 +249,12 @@ impl Running {
         let stdin = command
             .stdin
             .as_ref()
-            .map(|text| reveal(text, places))
+            .map(|text| reveal(text, places, count))
             .transpose()?;
+        let contents = command.descriptors.iter();
+        let contents: Vec<_> = contents
+            .map(|text| reveal(text, places, count))
+            .collect::<Result<_, _>>()?;
         let (stdin_pipe, stdout) = match mode {
             Mode::Read => (stdin.is_some(), Stdio::piped()),
             Mode::Write => (true, Stdio::null()),
@@ -282,7 +271,7 @@ impl Running {
             }
         }
         for variable in &command.environment {
-            let value = reveal(&variable.value, places)?;
+            let value = reveal(&variable.value, places, count)?;
             builder.env(&variable.name, OsStr::from_bytes(&value));
         }
         builder
@@ -293,10 +282,12 @@ impl Running {
             })
             .stdout(stdout)
             .stderr(Stdio::piped());
-        let mut child = builder.spawn().map_err(|source| ProcessError::Start {
-            program: program(command),
-            source,
-        })?;
+        let mut child = descriptors::hand_over(&mut builder, &contents)
+            .and_then(|()| builder.spawn())
+            .map_err(|source| ProcessError::Start {
+                program: program(command),
+                source,
+            })?;
         if let Some(bytes) = stdin
             && let Some(mut pipe) = child.stdin.take()
         {

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use copal_sandbox::types::{
-    Fact, Intent, PlacementContent, RestorePlan, RestoreRequest, Safeguard,
-};
-use copal_sandbox::{Directory, Grants, Plugin, Tree};
+use copal_sandbox::types::{Fact, Intent, RestorePlan, RestoreRequest};
+use copal_sandbox::{Directory, Grants, Plugin, Tree, needs};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -87,32 +85,21 @@ pub(crate) fn propose(
         rehearsal: terms.rehearsal,
     };
     let config = request.config.clone();
+    let ceiling = plugin.ceiling(&config)?;
     let planned = plugin.plan_restore(directories(&roots)?, offer.trees, probe.clone(), request);
-    let plan = plan::after_probes(planned, &probe)?;
-    let mut needs = Needs::new(terms.grants, description, targets);
-    needs.steps(&plan.before);
-    for placement in &plan.placements {
-        if let PlacementContent::Feed(feed) = &placement.content {
-            needs.command(&feed.command, &format!("the stream {}", feed.name));
-        }
-    }
-    needs.steps(&plan.after);
+    let plan = plan::after_probes(planned, &probe, &ceiling)?;
+    let mut needs = Needs::new(terms.grants, &ceiling);
+    // What is filled may be written to.
+    let free = |root: &str| targets.iter().any(|target| target.name == root);
+    needs.add(needs::of_restore(&plan, &free))?;
     if terms.safety {
-        for Safeguard {
-            name,
-            save,
-            put_back,
-        } in &plan.safeguards
-        {
-            needs.command(save, &format!("saving {name} before it is replaced"));
-            needs.command(put_back, &format!("putting {name} back in a rollback"));
-        }
+        needs.add(needs::of_safeguards(&plan.safeguards))?;
     }
     Ok(Proposal {
         intent,
         config: schema.redact(&settings, terms.settings),
         settings: config,
-        grants: needs.list(&probe),
+        grants: needs.list(&probe)?,
         plan,
     })
 }

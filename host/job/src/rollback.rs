@@ -7,11 +7,12 @@ use copal_repository::format::snapshot::Snapshot;
 use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{LockGuard, LockMode, Repository, SnapshotId, walk};
 use copal_sandbox::types::{Intent, Safeguard, Step};
-use copal_sandbox::{Engine, Grants, Plugin};
+use copal_sandbox::{Engine, Grants, Plugin, needs};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use crate::authority::{Use, Release};
+use crate::authority::{Release, Use};
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, STREAMS};
@@ -57,6 +58,9 @@ pub struct PlannedRollback {
     pub grants: Vec<Needed>,
     #[serde(skip)]
     job: RollbackJob,
+    /// The restore's configuration, without secrets.
+    #[serde(skip)]
+    config: Map<String, Value>,
     #[serde(skip)]
     intent: Intent,
     #[serde(skip)]
@@ -163,8 +167,8 @@ impl RollbackJob {
         let admission = context.admit(&manifest.plugin, release, Use::RestoreRevoked)?;
         self.grants.extend(admission.grants);
         let plugin = engine.load(&manifest.plugin(&self.repository, &snapshot.tree)?)?;
-        let recipe = match safety.recipe() {
-            Some(recipe) => recipe,
+        let (recipe, config) = match safety.recipe() {
+            Some(recipe) => (recipe, manifest.config),
             None => self.plan_again(&manifest, &safety, &plugin, engine, context)?,
         };
         let known: Vec<_> = recipe.safeguards.iter().map(|guard| &guard.name).collect();
@@ -175,17 +179,11 @@ impl RollbackJob {
             );
             return Err(Error::Roots(problem));
         }
-        let mut needs = Needs::new(&self.grants, plugin.describe()?, &all);
-        needs.steps(&recipe.before);
-        for Safeguard {
-            name,
-            save,
-            put_back,
-        } in &recipe.safeguards
-        {
-            needs.command(save, &format!("saving {name} before it is replaced"));
-            needs.command(put_back, &format!("putting {name} back"));
-        }
+        let ceiling = plugin.ceiling(&Value::Object(config.clone()).to_string())?;
+        let mut needs = Needs::new(&self.grants, &ceiling);
+        let free = |root: &str| all.iter().any(|target| target.name == root);
+        needs.add(needs::of_steps(&recipe.before, &free))?;
+        needs.add(needs::of_safeguards(&recipe.safeguards))?;
         Ok(PlannedRollback {
             snapshot: *id,
             time: manifest.time,
@@ -194,6 +192,7 @@ impl RollbackJob {
             removed: safety.absent,
             recipe,
             grants: needs.finish(),
+            config,
             intent: safety.intent,
             looked_at: safety.looked_at,
             plugin,
@@ -203,7 +202,7 @@ impl RollbackJob {
         })
     }
 
-    /// The recipe with its secrets, from the plugin that made it and from the settings given now.
+    /// The recipe with its secrets and its configuration, from the plugin that made it and from the settings given now.
     fn plan_again(
         &self,
         manifest: &Manifest,
@@ -211,7 +210,7 @@ impl RollbackJob {
         plugin: &Plugin,
         engine: &Engine,
         context: &Context,
-    ) -> Result<Recipe, Error> {
+    ) -> Result<(Recipe, Map<String, Value>), Error> {
         let targets = manifest.roots.iter().chain(&safety.absent);
         let targets = targets.chain(&safety.looked_at);
         let job = RestoreJob {
@@ -229,7 +228,8 @@ impl RollbackJob {
             safety: true,
             allow_revoked: true,
         };
-        Ok(Recipe::from(&job.plan(engine, context)?.plan))
+        let planned = job.plan(engine, context)?;
+        Ok((Recipe::from(&planned.plan), planned.config))
     }
 }
 
@@ -319,6 +319,7 @@ impl PlannedRollback {
             targets: &targets,
             looked_at: &self.looked_at,
             recipe: &self.recipe,
+            config: &self.config,
             grants: &self.job.grants,
             rollback: true,
         };

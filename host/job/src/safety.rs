@@ -13,7 +13,7 @@ use copal_sandbox::types::{
 use copal_sandbox::{Grants, Plugin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::authority::Release;
 use crate::backup;
@@ -101,6 +101,8 @@ pub(crate) struct Saving<'a> {
     pub(crate) targets: &'a [Root],
     pub(crate) looked_at: &'a [Root],
     pub(crate) recipe: &'a Recipe,
+    /// The restore's configuration, without secrets.
+    pub(crate) config: &'a Map<String, Value>,
     pub(crate) grants: &'a Grants,
     /// Whether a rollback comes, rather than a restore.
     pub(crate) rollback: bool,
@@ -165,7 +167,8 @@ pub(crate) fn take(
             .iter()
             .map(|guard| guard.name.clone())
             .collect(),
-        grants: saving.grants.iter().cloned().collect(),
+        config: saving.config.clone(),
+        grants: saving.grants.iter().map(ToString::to_string).collect(),
         missing: errors.iter().map(Missing::from).collect(),
         safety: Some(Safety {
             before: saving.before,

@@ -83,7 +83,7 @@ impl Place {
                 .map_err(|error| invalid(&error.to_string()));
         };
         match (scheme, rest.strip_prefix("//")) {
-            ("file", _) => Url::parse(text)
+            ("file", Some(_)) => Url::parse(text)
                 .ok()
                 .and_then(|url| url.to_file_path().ok())
                 .map(Self::Local)
@@ -425,6 +425,7 @@ mod tests {
             "s3:http://key:s3cret@h/b",
             "gs:///p",
             "file:x",
+            "file://host/x",
             "https://h/folder?s3cret",
             "https://me:s3cret@h:port/x",
             "https://h/x.tar#s3cret@",

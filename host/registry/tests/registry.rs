@@ -12,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const RELEASE: &str = "application/vnd.copal.release.v1+json";
 const REPOSITORY: &str = "acme/notebook";
 
 /// A component that does nothing, and a section whose content makes it a component of its own.

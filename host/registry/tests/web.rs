@@ -1,16 +1,17 @@
 //! Releases on web servers, which may misbehave.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod server;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use copal_registry::{Bundle, Destination, Error, Source, fetch, publish};
 use copal_trust::{COMPONENT, PUBLISHER, STATEMENT};
+use server::answer_with;
 
 /// What a server sends for a path: everything, head included.
 type Answers = BTreeMap<String, Vec<u8>>;
@@ -24,17 +25,17 @@ struct Server {
 
 impl Server {
     fn start(answers: Answers) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let (answers, hears) = (Arc::new(answers), heard.clone());
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (answers, hears) = (answers.clone(), hears.clone());
-                thread::spawn(move || serve(stream.unwrap(), &answers, &hears));
-            }
+        let hears = heard.clone();
+        let address = server::start(move |request| {
+            let answer = answers.get(&request.path).cloned();
+            hears.lock().unwrap().push(request.head);
+            answer.unwrap_or_else(|| answer_with("404 Not Found", b""))
         });
-        Self { address, heard }
+        Self {
+            address: format!("http://{address}"),
+            heard,
+        }
     }
 
     async fn fetch(&self, path: &str) -> Result<Bundle, Error> {
@@ -42,29 +43,8 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, answers: &Answers, heard: &Mutex<Vec<String>>) {
-    let mut head = String::new();
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while reader.read_line(&mut head).unwrap_or(0) > 2 {}
-    let path = head.split(' ').nth(1).unwrap_or_default();
-    let answer = answers.get(path).map(Vec::as_slice);
-    let answer = answer.unwrap_or(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-    heard.lock().unwrap().push(head.clone());
-    // A client that has enough hangs up.
-    let _ = stream.write_all(answer);
-    if path == "/silent/plugin.wasm" {
-        thread::sleep(Duration::from_secs(120));
-    }
-}
-
-fn answer(head: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").into_bytes();
-    answer.extend(body);
-    answer
-}
-
 fn ok(body: &[u8]) -> Vec<u8> {
-    answer(&format!("200 OK\r\nContent-Length: {}", body.len()), body)
+    answer_with(&format!("200 OK\r\nContent-Length: {}", body.len()), body)
 }
 
 fn release() -> Bundle {
@@ -158,7 +138,7 @@ async fn credentials_do_not_follow_a_server_to_another_one() {
         "302 Found\r\nContent-Length: 0\r\nLocation: {}/plugin.wasm",
         other.address
     );
-    answers.insert("/plugin.wasm".to_owned(), answer(&head, b""));
+    answers.insert("/plugin.wasm".to_owned(), answer_with(&head, b""));
     let server = Server::start(answers);
     let address = server.address.replace("http://", "http://me:s3cret@");
     fetch(&Source::parse(&address).unwrap()).await.unwrap();
@@ -177,7 +157,7 @@ async fn what_is_not_the_file_is_told_apart() {
     let html = "200 OK\r\nContent-Type: text/html; charset=utf-8";
     let mut answers = files("/spa");
     for path in ["/html/plugin.wasm", "/spa/publisher.2.json", "/login"] {
-        answers.insert(path.to_owned(), answer(html, page));
+        answers.insert(path.to_owned(), answer_with(html, page));
     }
     for (path, head, body) in [
         ("/moved/plugin.wasm", "302 Found\r\nLocation: /login", ""),
@@ -200,12 +180,12 @@ async fn what_is_not_the_file_is_told_apart() {
             "{}",
         ),
     ] {
-        answers.insert(path.to_owned(), answer(head, body.as_bytes()));
+        answers.insert(path.to_owned(), answer_with(head, body.as_bytes()));
     }
     let endless = vec![b' '; 2 << 20];
     answers.insert(
         "/endless/release.json".to_owned(),
-        answer("200 OK", &endless),
+        answer_with("200 OK", &endless),
     );
     let server = Server::start(answers);
     for (folder, kind, message) in [
@@ -251,7 +231,7 @@ async fn what_is_not_the_file_is_told_apart() {
 async fn a_server_that_falls_silent_is_left() {
     let mut answers = Answers::new();
     let head = "200 OK\r\nContent-Length: 900";
-    answers.insert("/silent/plugin.wasm".to_owned(), answer(head, b"comp"));
+    answers.insert("/silent/plugin.wasm".to_owned(), answer_with(head, b"comp"));
     let server = Server::start(answers);
     let fetching = server.fetch("/silent");
     let fetched = tokio::time::timeout(Duration::from_secs(60), fetching).await;

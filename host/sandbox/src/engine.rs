@@ -26,6 +26,8 @@ pub struct EngineOptions {
     pub memory_limit: usize,
     /// How long one call may compute: 60 s by default. Time that the host takes for it is not counted.
     pub call_deadline: Duration,
+    /// How long the host may read and probe for one call: an hour by default.
+    pub look_deadline: Duration,
 }
 
 impl Default for EngineOptions {
@@ -34,6 +36,7 @@ impl Default for EngineOptions {
             cache: None,
             memory_limit: 512 << 20,
             call_deadline: Duration::from_secs(60),
+            look_deadline: Duration::from_secs(3_600),
         }
     }
 }

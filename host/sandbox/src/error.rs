@@ -14,12 +14,30 @@ pub enum Error {
         /// The import as the component spells it.
         import: String,
     },
+    /// It asks for something that it does not declare. No grant allows that.
+    #[error(
+        "the plugin {plugin} asks for `{need}`, which its capabilities do not cover; its author must declare `{need}` or a pattern that covers it"
+    )]
+    Undeclared {
+        /// The plugin's name.
+        plugin: String,
+        /// The grant that would cover what it asks for.
+        need: String,
+    },
     /// It computed for longer than one call may.
     #[error("the plugin's `{call}` did not return within {} s", limit.as_secs_f32())]
     Deadline {
         /// The function of the contract.
         call: &'static str,
         /// How long it may take; time that the host takes for it is not counted.
+        limit: Duration,
+    },
+    /// It had the host look and probe for longer than one call may.
+    #[error("the plugin's `{call}` had Copal read and probe for more than {} s", limit.as_secs_f32())]
+    Looking {
+        /// The function of the contract.
+        call: &'static str,
+        /// How long the host works for one call.
         limit: Duration,
     },
     /// It asked for more memory than it may have.
@@ -65,7 +83,8 @@ impl Error {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Denied { .. } => "plugin-denied",
-            Self::Deadline { .. } => "plugin-deadline",
+            Self::Undeclared { .. } => "plugin-undeclared",
+            Self::Deadline { .. } | Self::Looking { .. } => "plugin-deadline",
             Self::Memory { .. } => "plugin-memory",
             Self::Trap { .. } => "plugin-trap",
             Self::Guest(_) => "plugin-failure",
@@ -82,7 +101,10 @@ impl Error {
             Self::Denied { .. } => Some(
                 "Use a build of the plugin that does without this import, or ask its publisher for one.",
             ),
-            Self::Deadline { .. } => Some(
+            Self::Undeclared { .. } => {
+                Some("Nothing that you grant allows it. Report it to the plugin's publisher.")
+            }
+            Self::Deadline { .. } | Self::Looking { .. } => Some(
                 "Try again on a machine that is less busy. If it happens again, report it to the plugin's publisher.",
             ),
             Self::Memory { .. } => Some(
@@ -108,7 +130,10 @@ impl Error {
             Self::Denied { .. } => Some(
                 "Build for wasm32-unknown-unknown with copal-sdk, or remove what imports it. Besides Copal's own interfaces a plugin may import WASI 0.2's cli, clocks, filesystem, io, random and sockets.",
             ),
-            Self::Deadline { .. } => Some(
+            Self::Undeclared { .. } => Some(
+                "Declare every command of a step, stream or safeguard as `run:`, every one of a probe as `probe:`, and what requests and writes need, in `describe`.",
+            ),
+            Self::Deadline { .. } | Self::Looking { .. } => Some(
                 "Do less in one call: read only the part of a file that is needed, and leave work to the pass.",
             ),
             Self::Memory { .. } => Some(

@@ -8,10 +8,11 @@ use wasmtime_wasi::I32Exit;
 use crate::Error;
 use crate::bindings;
 use crate::host::log::Log;
+use crate::host::process::Probing;
 use crate::host::tree::Handle;
 use crate::plugin::Plugin;
 use crate::state::{Expired, MAX_PASSED, State};
-use crate::tree::{Probe, Tree};
+use crate::tree::Tree;
 
 /// A running plugin. After an error that is not the plugin's own answer it must not be called again.
 pub(crate) struct Instance {
@@ -23,10 +24,10 @@ impl Instance {
     /// Instantiates a plugin for `call`.
     pub(crate) fn new(
         plugin: &Plugin,
-        probe: Option<Arc<dyn Probe>>,
+        probing: Option<Probing>,
         call: &'static str,
     ) -> Result<Self, Error> {
-        let mut store = State::store(plugin.engine(), Log::new(plugin.label()), probe);
+        let mut store = State::store(plugin.engine(), Log::new(plugin.label()), probing);
         State::begin(&mut store);
         match plugin.prepared().instantiate(&mut store) {
             Ok(exports) => Ok(Self { store, exports }),
@@ -65,8 +66,14 @@ fn explain(store: &mut Store<State>, call: &'static str, error: wasmtime::Error)
         return error.clone();
     }
     if error.is::<Expired>() {
-        let limit = state.clock.limit;
-        return Error::Deadline { call, limit };
+        let clock = &state.clock;
+        return if clock.is_host_worn_out() {
+            let limit = clock.host_limit;
+            Error::Looking { call, limit }
+        } else {
+            let limit = clock.limit;
+            Error::Deadline { call, limit }
+        };
     }
     if state.memory.refused {
         let limit = state.memory.limit;

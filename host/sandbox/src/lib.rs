@@ -1,8 +1,9 @@
 //! Loads, grants, instantiates and calls Copal plugins.
 //!
 //! A plugin is a WebAssembly component of the world `copal:plugin/plugin`. It can only compute: it looks through the [`Tree`]s that a
-//! call hands to it, asks for probes under the job's [`Grants`], and answers with plans that the host carries out. Memory, time, stack and
-//! the size of what it may pass are bounded, and nothing of the machine is within its reach.
+//! call hands to it, asks for probes under the job's [`Grants`], and answers with plans that the host carries out. What it asks for must be
+//! among its own capabilities (see [`Ceiling`]). Memory, time, stack and the size of what it may pass are bounded, and nothing of the machine
+//! is within its reach.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -15,6 +16,7 @@
 //! ```
 
 mod bindings;
+mod ceiling;
 mod convert;
 mod directory;
 mod engine;
@@ -23,6 +25,7 @@ pub mod grants;
 mod host;
 mod instance;
 pub mod name;
+pub mod needs;
 mod pass;
 pub mod placeholder;
 mod plugin;
@@ -32,10 +35,11 @@ pub mod tree;
 pub mod types;
 mod validate;
 
+pub use ceiling::Ceiling;
 pub use directory::Directory;
 pub use engine::{Engine, EngineOptions};
 pub use error::Error;
-pub use grants::{Grant, Grants};
+pub use grants::{CapabilityPattern, Grant, Grants, Need};
 pub use pass::Pass;
 pub use plugin::Plugin;
 pub use tree::{Probe, Tree};

@@ -1,4 +1,4 @@
-//! The placeholders that stand in commands and texts: `{scratch}`, `{root:NAME}`, and `{{` and `}}` for single braces.
+//! The placeholders that stand in commands and texts: `{scratch}`, `{root:NAME}`, in a command `{fd:N}`, and `{{` and `}}` for single braces.
 
 /// What a placeholder asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,6 +7,8 @@ pub enum Placeholder<'a> {
     Scratch,
     /// The absolute path of the root of this name.
     Root(&'a str),
+    /// The path of a command's further descriptor, counted from 0.
+    Descriptor(usize),
 }
 
 /// A placeholder that can't be put in.
@@ -36,10 +38,13 @@ pub fn expand(
             .split_once('}')
             .filter(|_| brace == "{")
             .ok_or_else(lone)?;
-        let placeholder = match inner.strip_prefix("root:") {
-            Some(name) => Placeholder::Root(name),
+        let placeholder = match inner.split_once(':') {
+            Some(("root", name)) => Placeholder::Root(name),
+            Some(("fd", number)) if number.bytes().all(|b| b.is_ascii_digit()) => {
+                Placeholder::Descriptor(number.parse().map_err(|_| lone())?)
+            }
             None if inner == "scratch" => Placeholder::Scratch,
-            None => return Err(lone()),
+            _ => return Err(lone()),
         };
         let unknown = || InvalidPlaceholder(format!("`{{{inner}}}` has no value here"));
         expanded.push_str(&value(placeholder).ok_or_else(unknown)?);
@@ -47,6 +52,18 @@ pub fn expand(
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+/// A word of a command as a person reads it: doubled braces single, placeholders as they are.
+pub fn shown(word: &str) -> String {
+    let placeholder = |asked: Placeholder<'_>| {
+        Some(match asked {
+            Placeholder::Scratch => "{scratch}".to_owned(),
+            Placeholder::Root(name) => format!("{{root:{name}}}"),
+            Placeholder::Descriptor(number) => format!("{{fd:{number}}}"),
+        })
+    };
+    expand(word, placeholder).unwrap_or_else(|_| word.to_owned())
 }
 
 #[cfg(test)]
@@ -59,6 +76,7 @@ mod tests {
         match placeholder {
             Placeholder::Scratch => Some("/tmp/{s}".to_owned()),
             Placeholder::Root(name) => (name == "home").then(|| "/srv/jpom".to_owned()),
+            Placeholder::Descriptor(number) => (number < 2).then(|| format!("/dev/fd/{}", number + 3)),
         }
     }
 
@@ -68,6 +86,7 @@ mod tests {
             ("plain", "plain"),
             ("{scratch}/copy.sql", "/tmp/{s}/copy.sql"),
             ("{root:home}{root:home}", "/srv/jpom/srv/jpom"),
+            ("--file={fd:0}{fd:01}", "--file=/dev/fd/3/dev/fd/4"),
             (r#"{{"a": "{{scratch}}"}}"#, r#"{"a": "{scratch}"}"#),
         ] {
             assert_eq!(expand(text, value).unwrap(), expanded);
@@ -85,6 +104,10 @@ mod tests {
             "{home}",
             "{}",
             "{scratch }",
+            "{fd:}",
+            "{fd:2}",
+            "{fd:-1}",
+            "{fd:99999999999999999999}",
         ] {
             assert!(expand(text, value).is_err(), "{text}");
         }

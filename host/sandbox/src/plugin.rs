@@ -9,6 +9,8 @@ use wasmtime::Store;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::bindings::{self, PluginPre};
+use crate::ceiling::{self, Ceiling, Declared};
+use crate::host::process::Probing;
 use crate::host::{tree::Handle, wasi};
 use crate::instance::{Instance, hand_over};
 use crate::pass::Pass;
@@ -19,7 +21,7 @@ use crate::types::{
     BackupPlan, BackupRequest, Description, Detection, Direction, Failure, Finding, RestorePlan,
     RestoreRequest, VerifyRequest,
 };
-use crate::{Engine, Error, validate};
+use crate::{Engine, Error, needs, validate};
 
 /// Bytes of a component. The largest that was seen, made from Python, has 18 MiB.
 const MAX_COMPONENT: usize = 128 << 20;
@@ -42,7 +44,7 @@ struct Loaded {
     digest: String,
     imports: Vec<String>,
     prepared: PluginPre<State>,
-    description: OnceLock<Description>,
+    description: OnceLock<(Description, Declared)>,
 }
 
 impl Plugin {
@@ -89,7 +91,7 @@ impl Plugin {
     /// What the plugin is; asked once.
     pub fn describe(&self) -> Result<&Description, Error> {
         const CALL: &str = "describe";
-        if let Some(description) = self.0.description.get() {
+        if let Some((description, _)) = self.0.description.get() {
             return Ok(description);
         }
         let description = Instance::new(self, None, CALL)?
@@ -99,7 +101,20 @@ impl Plugin {
             .into();
         let description = validate::description(description)
             .map_err(|rule| Error::Contract { call: CALL, rule })?;
-        Ok(self.0.description.get_or_init(|| description))
+        let declared = ceiling::declared(&description);
+        let (description, _) = self.0.description.get_or_init(|| (description, declared));
+        Ok(description)
+    }
+
+    /// What the plugin may ask for under this configuration, a JSON object.
+    pub fn ceiling(&self, config: &str) -> Result<Ceiling, Error> {
+        let name = &self.describe()?.name;
+        let declared = self.0.description.get().map(|(_, declared)| declared);
+        Ok(Ceiling::new(
+            name,
+            declared.cloned().unwrap_or_default(),
+            config,
+        ))
     }
 
     /// Whether the tree holds the plugin's application.
@@ -108,14 +123,16 @@ impl Plugin {
         root: Arc<dyn Tree>,
         probe: Arc<dyn Probe>,
     ) -> Result<Option<Detection>, Error> {
-        self.call("detect", probe, validate::detection, |plugin, store| {
+        let probing = self.probing(probe, "{}")?;
+        self.call("detect", probing, validate::detection, |plugin, store| {
             let root = store.data_mut().handles.push(Handle(root))?;
             let answer = plugin.copal_plugin_app().call_detect(store, root)?;
             Ok(answer.map(|detection| detection.map(Detection::from)))
         })
     }
 
-    /// How to back these roots up. The plan is valid, and its sources stand in an order that their `after` allows.
+    /// How to back these roots up. The plan is valid, asks for nothing but what the plugin declares, and its sources stand in an order that
+    /// their `after` allows.
     pub fn plan_backup(
         &self,
         roots: Vec<Arc<dyn Tree>>,
@@ -124,15 +141,20 @@ impl Plugin {
     ) -> Result<BackupPlan, Error> {
         let names = names(&roots);
         let check = |plan| validate::backup_plan(plan, &names);
-        self.call("plan-backup", probe, check, |plugin, store| {
+        let probing = self.probing(probe, &request.config)?;
+        let ceiling = probing.ceiling.clone();
+        let plan = self.call("plan-backup", probing, check, |plugin, store| {
             let roots = hand_over(store, roots)?;
             plugin
                 .copal_plugin_app()
                 .call_plan_backup(store, &roots, &request.into())
-        })
+        })?;
+        ceiling.check(&needs::of_backup(&plan))?;
+        Ok(plan)
     }
 
-    /// How to restore. The plan is valid, and its placements stand in an order that their `after` allows.
+    /// How to restore. The plan is valid, asks for nothing but what the plugin declares, and its placements stand in an order that their
+    /// `after` allows.
     pub fn plan_restore(
         &self,
         targets: Vec<Arc<dyn Tree>>,
@@ -143,13 +165,19 @@ impl Plugin {
         let names = names(&targets);
         let streams = request.streams.iter().cloned().collect();
         let check = |plan| validate::restore_plan(plan, &names, &streams);
-        self.call("plan-restore", probe, check, |plugin, store| {
+        let probing = self.probing(probe, &request.config)?;
+        let ceiling = probing.ceiling.clone();
+        let plan = self.call("plan-restore", probing, check, |plugin, store| {
             let targets = hand_over(store, targets)?;
             let snapshot = hand_over(store, snapshot)?;
             plugin
                 .copal_plugin_app()
                 .call_plan_restore(store, &targets, &snapshot, &request.into())
-        })
+        })?;
+        // Which of the roots are filled, and so free to be written to, the job knows; it asks the ceiling for the others.
+        ceiling.check(&needs::of_restore(&plan, &|_| true))?;
+        ceiling.check(&needs::of_safeguards(&plan.safeguards))?;
+        Ok(plan)
     }
 
     /// Whether what now lies in the targets is whole, agrees with itself and with the snapshot.
@@ -160,7 +188,8 @@ impl Plugin {
         probe: Arc<dyn Probe>,
         request: VerifyRequest,
     ) -> Result<Vec<Finding>, Error> {
-        self.call("verify", probe, validate::findings, |plugin, store| {
+        let probing = self.probing(probe, &request.config)?;
+        self.call("verify", probing, validate::findings, |plugin, store| {
             let targets = hand_over(store, targets)?;
             let snapshot = hand_over(store, snapshot)?;
             plugin
@@ -178,17 +207,22 @@ impl Plugin {
     fn call<T>(
         &self,
         call: &'static str,
-        probe: Arc<dyn Probe>,
+        probing: Probing,
         check: impl FnOnce(T) -> Result<T, String>,
         function: impl FnOnce(
             &bindings::Plugin,
             &mut Store<State>,
         ) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Result<T, Error> {
-        let answer = Instance::new(self, Some(probe), call)?
+        let answer = Instance::new(self, Some(probing), call)?
             .call(call, function)?
             .map_err(validate::failure)?;
         check(answer).map_err(|rule| Error::Contract { call, rule })
+    }
+
+    fn probing(&self, probe: Arc<dyn Probe>, config: &str) -> Result<Probing, Error> {
+        let ceiling = self.ceiling(config)?;
+        Ok(Probing { probe, ceiling })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -202,7 +236,7 @@ impl Plugin {
     /// What the plugin is called in the log: its name, or the beginning of its digest while the name is not known.
     pub(crate) fn label(&self) -> Arc<str> {
         match self.0.description.get() {
-            Some(description) => description.name.as_str().into(),
+            Some((description, _)) => description.name.as_str().into(),
             None => self.0.digest.get(..12).unwrap_or_default().into(),
         }
     }

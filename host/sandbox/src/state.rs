@@ -1,6 +1,5 @@
 //! What belongs to one store: its limits, its clock, its log, its handles.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
@@ -9,8 +8,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::engine::{Engine, TICK};
 use crate::host::log::Log;
+use crate::host::process::Probing;
 use crate::host::wasi;
-use crate::tree::Probe;
 
 /// Bytes that a plugin may pass to the host at once, whether as an answer or as an argument: the 16 MiB that the contract allows to a
 /// filter, and room for what describes them.
@@ -29,23 +28,23 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) log: Log,
     /// None during a pass, where the contract has nothing to probe for.
-    pub(crate) probe: Option<Arc<dyn Probe>>,
+    pub(crate) probing: Option<Probing>,
     /// Made when first asked for: most plugins import no WASI.
     wasi: Option<WasiCtx>,
 }
 
 impl State {
     /// A store in which one instance of a plugin may run.
-    pub(crate) fn store(engine: &Engine, log: Log, probe: Option<Arc<dyn Probe>>) -> Store<Self> {
+    pub(crate) fn store(engine: &Engine, log: Log, probing: Option<Probing>) -> Store<Self> {
         let options = engine.options();
         let mut handles = ResourceTable::new();
         handles.set_max_capacity(MAX_HANDLES);
         let state = Self {
             handles,
             memory: Memory::new(options.memory_limit),
-            clock: Clock::new(options.call_deadline),
+            clock: Clock::new(options.call_deadline, options.look_deadline),
             log,
-            probe,
+            probing,
             wasi: None,
         };
         let mut store = Store::new(engine.wasmtime(), state);
@@ -89,30 +88,40 @@ fn ticks(time: Duration) -> u64 {
 #[error("the time of the call is over")]
 pub(crate) struct Expired;
 
-/// Counts the time that a call spends in the guest.
+/// Counts the time that a call spends in the guest, and what the host spends for it.
 pub(crate) struct Clock {
     pub(crate) limit: Duration,
+    pub(crate) host_limit: Duration,
     began: Instant,
     in_host: Duration,
 }
 
 impl Clock {
-    fn new(limit: Duration) -> Self {
+    fn new(limit: Duration, host_limit: Duration) -> Self {
         Self {
             limit,
+            host_limit,
             began: Instant::now(),
             in_host: Duration::ZERO,
         }
     }
 
     fn begin(&mut self) {
-        *self = Self::new(self.limit);
+        *self = Self::new(self.limit, self.host_limit);
     }
 
-    /// What the guest may still use; none where its time is over.
+    /// What the guest may still use; none where its time is over, or the host's for it.
     pub(crate) fn left(&self) -> Option<Duration> {
+        if self.is_host_worn_out() {
+            return None;
+        }
         let used = self.began.elapsed().saturating_sub(self.in_host);
         self.limit.checked_sub(used).filter(|left| !left.is_zero())
+    }
+
+    /// Whether the host has worked for this call for as long as it may.
+    pub(crate) fn is_host_worn_out(&self) -> bool {
+        self.in_host > self.host_limit
     }
 
     /// Does something for the guest at the host's expense.

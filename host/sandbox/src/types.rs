@@ -318,7 +318,7 @@ pub struct Variable {
     pub value: Text,
 }
 
-/// A program to run, without a shell. `{scratch}`, `{root:NAME}`, `{{` and `}}` stand in it as [`crate::placeholder`] says.
+/// A program to run, without a shell. `{scratch}`, `{root:NAME}`, `{fd:N}`, `{{` and `}}` stand in it as [`crate::placeholder`] says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift, Lower)]
 #[component(record)]
 pub struct Command {
@@ -328,6 +328,9 @@ pub struct Command {
     pub environment: Vec<Variable>,
     /// What the command reads on its standard input.
     pub stdin: Option<Text>,
+    /// What the command reads from files that only it can open, at the paths that `{fd:N}` stands for.
+    #[serde(default)]
+    pub descriptors: Vec<Text>,
     /// Seconds after which the command is ended.
     pub timeout: u32,
 }

@@ -7,16 +7,16 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use crate::bindings::exports::copal::plugin::transform;
-use crate::grants::Grant;
+use crate::grants::CapabilityPattern;
 use crate::name;
 use crate::text::clean;
-use crate::types::{
-    Change, Command, Description, Detection, Failure, Finding, Member, Variable, Verdict,
-};
+use crate::types::{Change, Description, Detection, Failure, Finding, Member, Verdict};
 
+mod command;
 mod order;
 mod plan;
 
+pub(crate) use self::command::command;
 pub(crate) use self::plan::{backup_plan, restore_plan};
 
 /// What is said of a rule that is broken.
@@ -24,6 +24,12 @@ type Rule<T = ()> = Result<T, String>;
 
 /// Items that one list of an answer may have.
 const MAX_ITEMS: usize = 1_000;
+
+/// Capabilities that a plugin may declare. The work to compare is bounded by it.
+const MAX_CAPABILITIES: usize = 200;
+
+/// Bytes of the pattern of one capability.
+const MAX_PATTERN: usize = 4 << 10;
 
 /// Bytes of one text for people.
 const MAX_TEXT: usize = 16 << 10;
@@ -148,7 +154,10 @@ pub(crate) fn description(mut description: Description) -> Rule<Description> {
     identifier("publisher", publisher)?;
     identifier("name", name)?;
     few("roots", &description.roots)?;
-    few("capabilities", &description.capabilities)?;
+    let capabilities = description.capabilities.len();
+    rule(capabilities <= MAX_CAPABILITIES, || {
+        format!("{capabilities} capabilities, at most {MAX_CAPABILITIES} are allowed")
+    })?;
     few("applications", &description.applications)?;
     for root in &mut description.roots {
         identifier("root", &root.name)?;
@@ -159,10 +168,13 @@ pub(crate) fn description(mut description: Description) -> Rule<Description> {
         description.roots.iter().map(|root| root.name.as_str()),
     )?;
     for capability in &mut description.capabilities {
-        capability
-            .grant
-            .parse::<Grant>()
-            .map_err(|invalid| invalid.to_string())?;
+        rule(capability.grant.len() <= MAX_PATTERN, || {
+            format!("the pattern of a capability has at most {MAX_PATTERN} bytes")
+        })?;
+        let pattern = capability.grant.parse::<CapabilityPattern>();
+        let pattern = pattern.map_err(|invalid| invalid.to_string())?;
+        // From now on in the one spelling that shows all of it.
+        capability.grant = pattern.to_string();
         text(&mut capability.reason)?;
     }
     for application in &mut description.applications {
@@ -271,31 +283,6 @@ fn change(change: &Change) -> Rule {
 fn mode(mode: u32) -> Rule {
     rule(mode <= 0o7777, || {
         format!("the mode 0o{mode:o} has more than permission bits")
-    })
-}
-
-/// A command of a probe.
-pub(crate) fn command(command: &Command) -> Rule {
-    let program = command
-        .argv
-        .first()
-        .is_some_and(|program| !program.is_empty());
-    rule(program, || "a command names no program".to_owned())?;
-    rule(!command.argv.iter().any(|word| word.contains('\0')), || {
-        "a command has a NUL in an argument".to_owned()
-    })?;
-    variables(&command.environment, |name| !name.contains(['=', '\0']))?;
-    timeout(command.timeout)
-}
-
-fn variables(variables: &[Variable], fits: impl Fn(&str) -> bool) -> Rule {
-    variables.iter().try_for_each(|Variable { name, .. }| {
-        rule(!name.is_empty() && fits(name), || {
-            format!(
-                "`{}` can't be the name of a variable or header",
-                clean(name, MAX_NAME)
-            )
-        })
     })
 }
 

@@ -160,20 +160,48 @@ impl Signed {
         fingerprint(&self.bytes)
     }
 
+    /// An older document that a release brings.
+    fn older(bundle: &Bundle, version: u32) -> Result<Option<(String, Self)>, Refusal> {
+        let name = format!("publisher.{version}.json");
+        let Some(found) = Self::from_bundle(bundle, &name)? else {
+            return Ok(None);
+        };
+        if found.document.version != version {
+            return Err(Refusal::Document {
+                document: name,
+                problem: format!("its version is {}", found.document.version),
+            });
+        }
+        Ok(Some((name, found)))
+    }
+
+    /// The documents that lead to this one without a gap, as far as a release brings them, the oldest first and this one last: others, who know an older
+    /// one, may be handed them from here.
+    pub(crate) fn with_history(self, bundle: &Bundle) -> Result<Vec<Self>, Refusal> {
+        let mut path = vec![self];
+        while let Some(oldest) = path.last() {
+            let version = oldest.document.version.saturating_sub(1);
+            let Some((_, before)) = Self::older(bundle, version)? else {
+                break;
+            };
+            let name = match path.len() {
+                1 => PUBLISHER.to_owned(),
+                _ => format!("publisher.{}.json", oldest.document.version),
+            };
+            before.precedes(oldest, &name)?;
+            path.push(before);
+        }
+        path.reverse();
+        Ok(path)
+    }
+
     /// The documents that lead from this one to a newer one, which is the last of them.
     pub(crate) fn path_to(&self, newest: Self, bundle: &Bundle) -> Result<Vec<Self>, Refusal> {
         let mut path: Vec<Self> = Vec::new();
         for version in self.document.version.saturating_add(1)..newest.document.version {
-            let name = format!("publisher.{version}.json");
-            let Some(step) = Self::from_bundle(bundle, &name)? else {
+            let Some((name, step)) = Self::older(bundle, version)? else {
                 return Err(self.gap(&newest, version));
             };
-            if step.document.version != version {
-                return Err(Refusal::Document {
-                    document: name,
-                    problem: format!("its version is {}", step.document.version),
-                });
-            }
             path.last().unwrap_or(self).precedes(&step, &name)?;
             path.push(step);
         }

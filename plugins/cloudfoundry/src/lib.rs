@@ -46,15 +46,33 @@ impl Plugin for CloudFoundry {
             "The blobstore's folder of buckets, such as /var/vcap/store/shared, on the host that serves it",
             &[],
         )
-        .capability("run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *", "To look at the databases, to load them, and to compare them afterwards")
-        .capability("run:pg_dump --data-only --no-password --encoding=UTF8 -d *", "To dump the rows of the databases")
         .capability(
-            "run:pg_dump --schema-only --no-owner --no-privileges --no-password --encoding=UTF8 -d *",
+            "probe:[PGPASSWORD=] [{setting:via|uaa_via}] */psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d * [-h *] [-p *] [-U *]",
+            "To look at the databases",
+        )
+        .capability(
+            "run:[PGPASSWORD=] [{setting:via|uaa_via}] */psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d * [-h *] [-p *] [-U *]",
+            "To record what is in the databases, to load them, and to compare them afterwards",
+        )
+        .capability(
+            "run:[PGPASSWORD=] [{setting:via|uaa_via}] */pg_dump --data-only --no-password --encoding=UTF8 -d * [-h *] [-p *] [-U *]",
+            "To dump the rows of the databases",
+        )
+        .capability(
+            "run:[PGPASSWORD=] [{setting:via|uaa_via}] */pg_dump --schema-only --no-owner --no-privileges --no-password --encoding=UTF8 -d * [-h *] [-p *] [-U *]",
             "To dump their schemas, for a restore into empty databases",
         )
-        .capability("run:pg_dump --format=custom --compress=0 --no-password -d *", "To save what a target's databases hold before they are replaced")
-        .capability("run:pg_restore --clean --if-exists --single-transaction --no-password -d *", "To put that back")
-        .capability("run:getent passwd *", "To learn the numbers of the user vcap, where the blobstore's folder is not its own yet")
+        .capability(
+            "run:[PGPASSWORD=] [{setting:via|uaa_via}] */pg_dump --format=custom --compress=0 --no-password -d * [-h *] [-p *] [-U *]",
+            "To save what a target's databases hold before they are replaced",
+        )
+        .capability(
+            "run:[PGPASSWORD=] [{setting:via|uaa_via}] */pg_restore --clean --if-exists --single-transaction --no-password -d * [-h *] [-p *] [-U *]",
+            "To put that back",
+        )
+        .capability("probe:getent passwd *", "To learn the numbers of the user vcap, where the blobstore's folder is not its own yet")
+        .capability("run:{setting:quiesce.run}", "To keep the foundation from being written to, by the commands in `quiesce`")
+        .capability("run:{setting:quiesce.undo}", "To take that back, by the commands in `quiesce`")
         .application("Cloud Foundry", "with PostgreSQL and a blobstore on disk (WebDAV or NFS), such as PaaS-TA 3.1 and 4.0")
         .intents([Intent::Recover, Intent::Migrate])
     }

@@ -95,19 +95,23 @@ impl Installation {
 
     /// Has the supervisor of GitLab's parts do `verb` with one of them.
     pub(crate) fn supervise(&self, verb: &str, part: &str) -> Command {
-        let program = match self.kind {
-            Kind::Omnibus => "gitlab-ctl",
-            Kind::Sameersbn => "supervisorctl",
-        };
-        self.exec(&[program, verb, part]).timeout(600)
+        self.exec(&[supervisor(self.kind), verb, part]).timeout(600)
     }
+}
 
-    /// The file that holds the version of the program.
-    pub(crate) fn version_file(&self) -> &'static str {
-        match self.kind {
-            Kind::Omnibus => "/opt/gitlab/embedded/service/gitlab-rails/VERSION",
-            Kind::Sameersbn => "/home/git/gitlab/VERSION",
-        }
+/// The program that starts and stops GitLab's parts.
+pub(crate) fn supervisor(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Omnibus => "gitlab-ctl",
+        Kind::Sameersbn => "supervisorctl",
+    }
+}
+
+/// The file that holds the version of the program.
+pub(crate) fn version_file(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Omnibus => "/opt/gitlab/embedded/service/gitlab-rails/VERSION",
+        Kind::Sameersbn => "/home/git/gitlab/VERSION",
     }
 }
 
@@ -117,6 +121,9 @@ fn words(configured: &[String]) -> Vec<String> {
 }
 
 impl Part {
+    /// All that the supervisor may call them.
+    pub(crate) const NAMES: [&'static str; 3] = ["puma", "unicorn", "sidekiq"];
+
     /// What the supervisor calls it. Puma took Unicorn's place in GitLab 13.
     pub(crate) fn name(self, release: Option<(u32, u32)>) -> &'static str {
         match self {

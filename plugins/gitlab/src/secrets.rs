@@ -17,7 +17,7 @@ const LARGEST: usize = 1 << 20;
 pub(crate) const FILE: &str = "gitlab-secrets.json";
 
 /// Where that is within an installation.
-const PLACE: &str = "/etc/gitlab/gitlab-secrets.json";
+pub(crate) const PLACE: &str = "/etc/gitlab/gitlab-secrets.json";
 
 /// What a secret that differs means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use copal_sdk::{Command, Failure, Finding, Probe, Severity, Tree};
 
 use crate::config::{Config, Kind};
-use crate::installation::Installation;
+use crate::installation::{Installation, version_file};
 use crate::layout::{self, release};
 use crate::pass::Git;
 
@@ -66,7 +66,7 @@ pub(crate) fn version(
     if installation.container().is_none() && config.unit.is_none() {
         return None;
     }
-    let command = installation.exec(&["cat", installation.version_file()]);
+    let command = installation.exec(&["cat", version_file(installation.kind)]);
     let output = probe.run(&command).ok().filter(|output| output.success())?;
     layout::version(&output.text()).map(str::to_owned)
 }
@@ -163,8 +163,8 @@ pub(crate) fn gitaly(
 pub(crate) const FOREIGN: &str = "gitlab.target.folders";
 
 /// The folders that GitLab's restore moves aside and makes anew, as the user git.
-fn folders(installation: &Installation) -> [&'static str; 4] {
-    match installation.kind {
+pub(crate) fn folders(kind: Kind) -> [&'static str; 4] {
+    match kind {
         Kind::Omnibus => [
             "/var/opt/gitlab/git-data/repositories",
             "/var/opt/gitlab/gitlab-rails/uploads",
@@ -186,7 +186,7 @@ pub(crate) fn foreign_folders(
     probe: &dyn Probe,
     unseen: Severity,
 ) -> Option<Finding> {
-    let [one, two, three, four] = folders(installation);
+    let [one, two, three, four] = folders(installation.kind);
     let words = [
         "find",
         one,
@@ -238,7 +238,7 @@ pub(crate) fn foreign_folders(
 
 /// Gives those folders to git; what is in them stays as it is.
 pub(crate) fn own_folders(installation: &Installation) -> Command {
-    let [one, two, three, four] = folders(installation);
+    let [one, two, three, four] = folders(installation.kind);
     installation.exec(&["chown", "git", one, two, three, four])
 }
 

@@ -16,6 +16,7 @@ mod sql;
 mod survey;
 mod verify;
 
+use copal_sdk::service;
 use copal_sdk::{
     BackupPlan, BackupRequest, Description, Detection, Failure, Finding, Plugin, Probe,
     RestorePlan, RestoreRequest, Tree, VerifyRequest,
@@ -32,7 +33,7 @@ impl Plugin for Jpom {
     type Pass = JpomPass;
 
     fn describe() -> Description {
-        Description::new(
+        let description = Description::new(
             "copal/jpom",
             env!("CARGO_PKG_VERSION"),
             "Backs up, restores, migrates and clones a Jpom server with its database and its identity.",
@@ -44,24 +45,19 @@ impl Plugin for Jpom {
         )
         .root(layout::DATA, "Jpom's folder alone (jpom.path), where it is mounted apart", &[layout::HOME])
         .root(layout::CONF, "The folder that holds application.yml, where it is mounted apart", &[layout::HOME])
-        .capability("run:docker inspect -f * *", "To see whether the container of `container` runs")
-        .capability("run:docker stop *", "To stop the container while its files are read or replaced")
-        .capability("run:docker start *", "To start the container again after a backup")
-        .capability("run:systemctl is-active *", "To see whether the unit of `unit` runs")
-        .capability("run:systemctl stop *", "To stop the unit while its files are read or replaced")
-        .capability("run:systemctl start *", "To start the unit again after a backup")
         .capability(
-            "run:java -cp * @{scratch}/Script.args -url * -script /dev/fd/1",
+            "run:{setting:java} -cp {setting:h2_jar} @{scratch}/Script.args -url jdbc:h2:{scratch}/* -script /dev/fd/1",
             "To export the database as SQL, from a copy of it",
         )
         .capability(
-            "run:java -cp * @{scratch}/RunScript.args -url * -script {scratch}/identity.sql -showResults",
+            "run:{setting:java} -cp {setting:h2_jar} @{scratch}/RunScript.args -url jdbc:h2:{root:* -script {scratch}/identity.sql -showResults",
             "To give a restored database its new place and identity, and to read the ids in it",
         )
         .application(
             "Jpom server",
             "up to 2.11, with an H2 database of format 1, 2 or 3",
-        )
+        );
+        service::declare(description)
     }
 
     fn detect(root: &dyn Tree, _probe: &dyn Probe) -> Result<Option<Detection>, Failure> {

@@ -160,6 +160,13 @@ impl Config {
             );
         }
         let variables = self.migrate_secrets.keys();
+        if let Some(name) = variables.clone().find(|name| !is_variable(name)) {
+            return fail(
+                "liquibase.config.variable",
+                format!("`{name}` in `migrate_secrets` can't be the name of a variable"),
+                "use letters, digits and `_`, and begin with no digit",
+            );
+        }
         if let Some(name) = variables.clone().find(|name| {
             let upper = name.to_ascii_uppercase();
             upper.ends_with("_URL") || upper.starts_with("PG")
@@ -196,6 +203,12 @@ impl Config {
             "jdbc:postgresql://{host}:{port}/{database}{options}"
         ))
     }
+}
+
+/// Whether a text can be the name of a variable.
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Whether an option leaves the dump what the plugin needs: plain SQL of schema and data on the standard output, without `CREATE DATABASE`.

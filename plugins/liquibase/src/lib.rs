@@ -48,14 +48,30 @@ impl Plugin for LiquibasePlugin {
         .root(CHANGELOG, "The folder of the changelog or of Flyway's migrations: compared with the history, never saved or changed", &[])
         .root(DUMP, "A folder with a dump of the database, instead of the database itself", &[])
         .capability(
-            "run:PGPASSWORD= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *",
-            "To read the history and the lock, to execute the dump, to clear the lock, to see that nothing is pending, and to put back what a rolled back migration replaced",
+            "probe:[PGPASSWORD=] [{setting:via}] */psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *",
+            "To read the history and the lock, and what a target holds",
         )
-        .capability("run:PGPASSWORD= pg_dump -w -d *", "To dump the database")
         .capability(
-            r#"run:PGPASSWORD= sh -ec 'cat; "$@"; echo "COMMIT;"' sh pg_dump -w -d *"#,
+            "run:[PGPASSWORD=] [{setting:via}] */psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *",
+            "To wait for the lock, to execute the dump, to clear the lock, to see that nothing is pending, and to put back what a rolled back migration replaced",
+        )
+        .capability(
+            "run:[PGPASSWORD=] [{setting:via}] */pg_dump -w [{setting:dump_options}] -d *",
+            "To dump the database",
+        )
+        .capability(
+            r#"run:[PGPASSWORD=] sh -ec 'cat; "$@"; echo "COMMIT;"' sh [{setting:via}] */pg_dump -w [{setting:dump_options}] -d *"#,
             "To save what the target database holds as one transaction that puts it back, where a migration may be rolled back",
         )
+        .capability(
+            "run:LIQUIBASE_COMMAND_URL= [LIQUIBASE_COMMAND_USERNAME=] [LIQUIBASE_COMMAND_PASSWORD=] {setting:migrate_secrets}= {setting:migrate}",
+            "To migrate the restored database, by the command in `migrate`",
+        )
+        .capability(
+            "run:FLYWAY_URL= [FLYWAY_USER=] [FLYWAY_PASSWORD=] {setting:migrate_secrets}= {setting:migrate}",
+            "To migrate the restored database by Flyway, by the command in `migrate`",
+        )
+        .capability("run:{setting:start}", "To start the application after the migration, by the command in `start`")
         .capability("run:cat -- {root:dump}/*", "To take a dump that is SQL")
         .capability("run:gzip -dc -- {root:dump}/*", "To take a dump that is compressed SQL")
         .capability("run:pg_restore --file=- {root:dump}/*", "To take a dump in pg_dump's own format")

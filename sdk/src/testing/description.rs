@@ -48,7 +48,7 @@ pub fn check_description<P: Plugin>() {
     for capability in &description.capabilities {
         let grant = &capability.grant;
         assert!(
-            ["run:", "http:", "write:"]
+            ["run:", "probe:", "http:", "write:"]
                 .iter()
                 .any(|sort| grant.starts_with(sort)),
             "`{grant}` is no sort of grant"

@@ -7,8 +7,8 @@ from wit_world.imports import process
 from wit_world.imports.plan import Action_Run, Step
 from wit_world.imports.types import Command
 
-# core takes up to 240 s to stop in order (S6_SERVICES_GRACETIME in its Dockerfile); `docker stop` would kill it after ten.
-_GRACE = 240
+# core takes up to 240 s to stop in order (S6_SERVICESGRACETIME in its Dockerfile); `docker stop` would kill it after ten.
+GRACE = 240
 _TIMEOUT = 300
 
 
@@ -23,7 +23,7 @@ class State(Enum):
 
 def command(*argv: str) -> Command:
     """A command without a shell."""
-    return Command(argv=list(argv), environment=[], stdin=None, timeout=_TIMEOUT)
+    return Command(argv=list(argv), environment=[], stdin=None, descriptors=[], timeout=_TIMEOUT)
 
 
 def state(container: str) -> State:
@@ -44,7 +44,7 @@ def stop(container: str, thaw: bool) -> Step:
     return Step(
         id="stop",
         title=f"Stop the container {container}",
-        action=Action_Run(command("docker", "stop", "-t", str(_GRACE), container)),
+        action=Action_Run(command("docker", "stop", "-t", str(GRACE), container)),
         undo=Action_Run(command("docker", "start", container)) if thaw else None,
         capture=False,
     )

@@ -2,9 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::release::{
-    ExportArgs, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
-};
+use super::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
+use super::release::{ExportArgs, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs};
 use super::trust::{InstallArgs, PluginNameArgs, UpdateArgs};
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +30,12 @@ pub(crate) enum PluginCommand {
     List,
     /// Describe a plugin: its roots, settings and the grants that it may ask for
     Info(PluginInfoArgs),
+    /// Begin a plugin: a project that builds and passes its tests as it is
+    New(PluginNewArgs),
+    /// Bring the contract and the SDK in a project to the version of this program
+    Renew(PluginRenewArgs),
+    /// Build a project into a component
+    Build(PluginBuildArgs),
 }
 
 #[derive(Debug, Args)]

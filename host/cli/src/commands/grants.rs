@@ -55,8 +55,13 @@ fn allow(args: &GrantsAllowArgs, session: &Session) -> Outcome {
     if session.global.json {
         output::json(&json!({"plugin": name, "digest": plugin.digest(), "allowed": grants}))?;
     } else {
-        let lines: String = grants.iter().map(|grant| format!("  {}\n", output::printable(grant))).collect();
-        output::print(&format!("{name} may have this done until you revoke it\n{lines}"))?;
+        let lines: String = grants
+            .iter()
+            .map(|grant| format!("  {}\n", output::printable(grant)))
+            .collect();
+        output::print(&format!(
+            "{name} may have this done until you revoke it\n{lines}"
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -73,7 +78,10 @@ fn revoke(args: &GrantsRevokeArgs, session: &Session) -> Outcome {
     if session.global.json {
         output::json(&json!({"plugin": name, "revoked": revoked}))?;
     } else {
-        let lines: String = revoked.iter().map(|grant| format!("  {}\n", output::printable(grant))).collect();
+        let lines: String = revoked
+            .iter()
+            .map(|grant| format!("  {}\n", output::printable(grant)))
+            .collect();
         output::print(&format!("{name} may no longer have this done\n{lines}"))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -70,7 +70,7 @@ pub(super) fn plan<P>(
     given: &[Grant],
     ask: bool,
     mut planner: impl FnMut(&[Grant]) -> Result<P, Error>,
-    missing: impl Fn(&P) -> Vec<Grant>,
+    missing: impl Fn(&P) -> Vec<Needed>,
     show: impl Fn(&P) -> Result<(), Failure>,
 ) -> Result<P, Failure> {
     let mut grants = given.to_vec();
@@ -84,36 +84,35 @@ pub(super) fn plan<P>(
             Err(Error::Grants(missing)) => (Err(Error::Grants(missing.clone())), missing),
             Err(error) => return Err(error.into()),
         };
-        let asked =
-            ask && !missing.is_empty() && missing.iter().all(|grant| !grants.contains(grant));
+        let mut new = missing.iter().map(|needed| &needed.grant);
+        let asked = ask && !missing.is_empty() && new.all(|grant| !grants.contains(grant));
         if !asked || !allow(&missing)? {
             return Ok(planned?);
         }
-        grants.extend(missing);
+        grants.extend(missing.into_iter().map(|needed| needed.grant));
     }
 }
 
 /// The grants that are missing from a plan which nothing else forbids.
-pub(super) fn missing(findings: &[Finding], needed: &[Needed]) -> Vec<Grant> {
+pub(super) fn missing(findings: &[Finding], needed: &[Needed]) -> Vec<Needed> {
     if findings
         .iter()
         .any(|finding| finding.severity == Severity::Error)
     {
         return Vec::new();
     }
-    needed
-        .iter()
-        .filter(|need| !need.given)
-        .map(|need| need.grant.clone())
-        .collect()
+    let missing = needed.iter().filter(|need| !need.given);
+    missing.cloned().collect()
 }
 
-fn allow(grants: &[Grant]) -> Result<bool, Failure> {
-    for grant in grants {
-        if !ask(&format!(
-            "Allow the plugin to have this done: {} ?",
-            output::printable(&grant.to_string())
-        ))? {
+/// Asks for each of them, with all that there is to know of it.
+fn allow(missing: &[Needed]) -> Result<bool, Failure> {
+    for needed in missing {
+        let asked = format!(
+            "The plugin asks for:\n{}Allow it?",
+            output::needed(needed)
+        );
+        if !ask(&asked)? {
             return Ok(false);
         }
     }

@@ -102,16 +102,28 @@ fn show(args: &PublisherNameArgs, session: &Session) -> Outcome {
         output::time(told.not_after),
         told.threshold
     );
-    text.extend(told.keys.iter().map(|key| format!("  {} {key}\n", key.id())));
+    text.extend(
+        told.keys
+            .iter()
+            .map(|key| format!("  {} {key}\n", key.id())),
+    );
     if !told.revoked_keys.is_empty() {
         text += "Revoked keys\n";
-        text.extend(told.revoked_keys.iter().map(|key| format!("  {} {key}\n", key.id())));
+        text.extend(
+            told.revoked_keys
+                .iter()
+                .map(|key| format!("  {} {key}\n", key.id())),
+        );
     }
     if !told.revoked_releases.is_empty() {
         text += "Revoked releases\n";
         let releases = told.revoked_releases.iter();
         text.extend(releases.map(|release| {
-            format!("  sha256 {}\n      {}\n", release.sha256, output::printable(&release.reason))
+            format!(
+                "  sha256 {}\n      {}\n",
+                release.sha256,
+                output::printable(&release.reason)
+            )
         }));
     }
     output::print(&text)?;

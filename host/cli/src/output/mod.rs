@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) use self::console::Console;
 pub(crate) use self::drill::drill;
 pub(crate) use self::plan::{
-    backup as backup_plan, migration as migration_plan, restore as restore_plan,
+    backup as backup_plan, migration as migration_plan, needed, restore as restore_plan,
     rollback as rollback_plan,
 };
 pub(crate) use self::report::{

@@ -2,8 +2,9 @@
 
 use copal_job::{
     Attempt, Needed, PlannedBackup, PlannedMigration, PlannedRestore, PlannedRollback,
-    PluginIdentity, Root, intent_word, shell_quote, shown,
+    PluginIdentity, Root, intent_word, shell_quote,
 };
+use copal_sandbox::placeholder::shown;
 use copal_sandbox::types::{
     Action, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
     RestorePlan, SourceContent, Step, Window,
@@ -315,6 +316,10 @@ impl Page {
                 ),
             );
         }
+        for (number, descriptor) in command.descriptors.iter().enumerate() {
+            self.line(4, &format!("with {{fd:{number}}}:"));
+            self.block(descriptor);
+        }
         if let Some(stdin) = &command.stdin {
             self.block(stdin);
         }
@@ -361,13 +366,27 @@ impl Page {
         self.heading("Needs");
         for need in needed {
             let given = if need.given { "granted" } else { "NOT GRANTED" };
-            self.line(1, &format!("{} ({given})", need.grant));
-            if let Some(reason) = &need.reason {
-                self.line(3, reason);
-            }
-            self.line(3, &format!("for: {}", need.used_by.join("; ")));
+            self.need(need, &format!(" ({given})"));
         }
     }
+
+    /// A need in full: what is to be allowed, why, and for which parts of the plan.
+    fn need(&mut self, need: &Needed, state: &str) {
+        self.line(1, &format!("{}{state}", need.grant));
+        if !need.reason.is_empty() {
+            self.line(3, &need.reason);
+        }
+        self.line(3, &format!("for: {}", need.used_by.join("; ")));
+    }
+}
+
+/// What a plugin asks for, as it is shown before it is allowed. Nothing is cut: what is left out might be what matters.
+pub(crate) fn needed(need: &Needed) -> String {
+    let mut page = Page {
+        text: String::new(),
+    };
+    page.need(need, "");
+    page.text
 }
 
 fn place(location: &Location) -> String {

@@ -122,6 +122,11 @@ fn a_rename_never_replaces() {
 
 /// Answers one request with the status line and body, on a free port.
 fn server(status: &'static str, body: &'static str) -> String {
+    server_with(status, String::new(), body)
+}
+
+/// The same with further lines of the head.
+fn server_with(status: &'static str, lines: String, body: &'static str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -131,7 +136,7 @@ fn server(status: &'static str, body: &'static str) -> String {
         let length = body.len();
         write!(
             stream,
-            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            "HTTP/1.1 {status}\r\n{lines}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
         )
         .unwrap();
     });
@@ -166,6 +171,28 @@ fn a_request_gives_the_answer_or_the_status_that_was_not_expected() {
 }
 
 #[test]
+fn a_redirect_is_not_followed() {
+    let bench = Bench::new();
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let place = elsewhere.local_addr().unwrap();
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let location = format!("location: http://{place}/\r\n");
+        let error = bench
+            .perform(&Action::Http(get(server_with(status, location.clone(), ""))))
+            .unwrap_err();
+        assert!(error.to_string().contains(&status[..3]), "{error}");
+        let taken = HttpRequest {
+            expect: vec![301, 302, 307, 308],
+            ..get(server_with(status, location, "moved"))
+        };
+        assert_eq!(bench.perform(&Action::Http(taken)).unwrap(), b"moved");
+    }
+    let asked = elsewhere.accept().map(drop).unwrap_err();
+    assert_eq!(asked.kind(), io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn a_wait_ends_when_the_condition_holds_and_fails_when_it_never_does() {
     let bench = Bench::new();
     let wait = |condition, timeout| {
@@ -183,6 +210,7 @@ fn a_wait_ends_when_the_condition_holds_and_fails_when_it_never_does() {
         .unwrap();
     let argv = vec!["false".to_owned()];
     let command = copal_sandbox::types::Command {
+        descriptors: Vec::new(),
         argv,
         environment: Vec::new(),
         stdin: None,

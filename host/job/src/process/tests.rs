@@ -6,6 +6,7 @@ fn command(argv: &[&str]) -> Command {
         argv,
         environment: Vec::new(),
         stdin: None,
+        descriptors: Vec::new(),
         timeout: 10,
     }
 }
@@ -103,4 +104,77 @@ fn a_feed_reports_the_commands_own_failure() {
 fn an_absent_program_is_named() {
     let error = start(&command(&["copal-no-such-program"])).unwrap_err();
     assert!(error.to_string().contains("copal-no-such-program"));
+}
+
+/// A command that reads these contents from descriptors.
+fn reading(argv: &[&str], contents: &[&str]) -> Command {
+    let secret = |text: &&str| vec![Fragment::Secret((*text).to_owned())];
+    Command {
+        descriptors: contents.iter().map(secret).collect(),
+        ..command(argv)
+    }
+}
+
+#[test]
+fn descriptors_reach_the_command_at_the_paths_that_stand_for_them() {
+    let large = "x".repeat(200_000);
+    let argv = ["sh", "-c", r#"cat "$2" "$1"; wc -c < "$2""#, "sh", "{fd:0}", "{fd:1}"];
+    let output = start(&reading(&argv, &["{a}", &large])).unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stdout, format!("{large}{{a}}200000\n"));
+}
+
+#[test]
+fn a_descriptor_is_a_regular_file_that_nobody_else_reads_or_writes() {
+    let script = r#"stat -L -c '%F %a' "$1"; ! sh -c 'echo y > "$1"' sh "$1" 2>/dev/null && cat "$1""#;
+    let output = start(&reading(&["sh", "-c", script, "sh", "{fd:0}"], &["hunter2"])).unwrap();
+    assert_eq!(output.stdout, b"regular file 400\nhunter2");
+}
+
+#[test]
+fn a_descriptor_can_stand_in_a_variable_and_in_the_input() {
+    let mut both = reading(&["sh", "-c", r#"read path; cat "$path" "$FILE""#], &["a", "b"]);
+    both.stdin = Some(vec![Fragment::Plain("{fd:0}\n".into())]);
+    both.environment.push(copal_sandbox::types::Variable {
+        name: "FILE".into(),
+        value: vec![Fragment::Plain("{fd:1}".into())],
+    });
+    assert_eq!(start(&both).unwrap().stdout, b"ab");
+}
+
+#[test]
+fn no_other_command_that_runs_meanwhile_has_the_descriptor() {
+    let open = || start(&command(&["sh", "-c", "ls -l /proc/self/fd"])).unwrap().stdout;
+    let own = start(&reading(&["sh", "-c", "ls -l /proc/self/fd", "sh", "{fd:0}"], &["x"]));
+    assert!(String::from_utf8_lossy(&own.unwrap().stdout).contains("memfd:copal"));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    start(&reading(&["cat", "{fd:0}"], &["hunter2"])).unwrap();
+                }
+            });
+        }
+        for _ in 0..20 {
+            let others = open();
+            let others = String::from_utf8_lossy(&others);
+            assert!(!others.contains("memfd"), "{others}");
+        }
+    });
+    let left = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let left = left.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    assert!(!left.into_iter().any(|path| path.to_string_lossy().contains("memfd:copal")));
+}
+
+#[test]
+fn what_a_command_repeats_of_its_secrets_is_hidden() {
+    let mut echoing = reading(&["sh", "-c", r#"cat "$1" - >&2; echo "$WORD" >&2; exit 1"#, "sh", "{fd:0}"], &["hunter2"]);
+    echoing.stdin = Some(vec![Fragment::Secret("hunter3".into())]);
+    echoing.environment.push(copal_sandbox::types::Variable {
+        name: "WORD".into(),
+        value: vec![Fragment::Secret("hunter4".into())],
+    });
+    let error = run_checked(&echoing, &Places::default(), &Arc::default()).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("***") && !said.contains("hunter"), "{said}");
 }

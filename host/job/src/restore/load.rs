@@ -8,7 +8,7 @@ use copal_repository::{Repository, walk};
 use copal_sandbox::{Engine, Grant, Plugin, Tree};
 
 use super::{PLAIN, RestoreJob};
-use crate::authority::{Use, Release};
+use crate::authority::{Release, Use};
 use crate::context::Context;
 use crate::error::Error;
 use crate::manifest::{Manifest, PluginIdentity, STREAMS};

@@ -68,6 +68,7 @@ impl Run<'_> {
             targets: &planned.targets,
             looked_at: &planned.looked_at,
             recipe: &Recipe::from(&planned.plan),
+            config: &planned.config,
             grants: &planned.job.grants,
             rollback: false,
         };

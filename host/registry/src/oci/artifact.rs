@@ -308,3 +308,44 @@ fn unwritable(place: &str, error: &serde_json::Error) -> Error {
         reason: format!("no manifest can be made for it: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_says_what_it_imports_and_exports_itself() {
+        let component = wat::parse_str(
+            r#"(component
+                (import "copal:plugin/log@0.1.0" (instance))
+                (import "wasi:cli/environment@0.2.0" (instance))
+                (component (import "hidden:deep/in@1.0.0" (instance)))
+                (core module (import "hidden" "deeper" (func)))
+                (instance $app)
+                (export "copal:plugin/app@0.1.0" (instance $app))
+            )"#,
+        )
+        .unwrap();
+        let expected = Interfaces {
+            exports: vec!["copal:plugin/app@0.1.0".to_owned()],
+            imports: vec![
+                "copal:plugin/log@0.1.0".to_owned(),
+                "wasi:cli/environment@0.2.0".to_owned(),
+            ],
+        };
+        assert_eq!(interfaces(&component), Ok(expected));
+    }
+
+    #[test]
+    fn the_artifact_of_a_component_follows_from_the_component_alone() {
+        let component = Bytes::from_static(b"\0asm\x0d\0\x01\0");
+        let artifact = of_component(&component, "here").unwrap();
+        assert_eq!(
+            artifact.digest,
+            "sha256:28047ab8adbb205c6e49dbbfc34d3eb4f7597ba57f3145f6705d2932e6f787dc"
+        );
+        let mut bundle = Bundle::default();
+        bundle.insert(COMPONENT, component).unwrap();
+        assert!(of_statement(&bundle, &artifact, "here").unwrap().is_none());
+    }
+}

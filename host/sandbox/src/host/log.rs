@@ -11,6 +11,10 @@ use tracing::Level as Tracing;
 /// Bytes of one message; the rest is cut.
 const MAX_MESSAGE: usize = 16 << 10;
 
+/// Messages and lines that one call may write, and their bytes: what one writes without end must fill neither a disk nor a terminal.
+const MAX_MESSAGES: usize = 10_000;
+const MAX_BYTES: usize = 1 << 20;
+
 /// Lines of standard error that are kept to explain a crash.
 const LAST_WORDS: usize = 4;
 
@@ -21,11 +25,37 @@ pub(crate) struct Log {
     last: Arc<Mutex<Last>>,
 }
 
-/// What an instance said last, to explain a crash by.
+/// What an instance said last, to explain a crash by, and how much it said.
 #[derive(Default)]
 struct Last {
     error: Option<String>,
     stderr: VecDeque<String>,
+    messages: usize,
+    bytes: usize,
+    used_up: bool,
+}
+
+/// Whether a call may write more.
+enum Room {
+    Left,
+    /// From this message on it may not.
+    UsedUp,
+    None,
+}
+
+impl Last {
+    fn count(&mut self, bytes: usize) -> Room {
+        if self.used_up {
+            return Room::None;
+        }
+        self.messages += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.used_up = self.messages > MAX_MESSAGES || self.bytes > MAX_BYTES;
+        match self.used_up {
+            true => Room::UsedUp,
+            false => Room::Left,
+        }
+    }
 }
 
 impl Log {
@@ -76,6 +106,17 @@ impl Log {
 
     fn write(&self, level: Level, message: &str) {
         let plugin = &*self.plugin;
+        if !is_kept(level) {
+            return;
+        }
+        match self.last().count(message.len()) {
+            Room::Left => {}
+            Room::UsedUp => {
+                tracing::warn!(target: "plugin", plugin, "what the plugin writes further in this call is left out: it is too much");
+                return;
+            }
+            Room::None => return,
+        }
         match level {
             Level::Trace => tracing::trace!(target: "plugin", plugin, "{message}"),
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
@@ -97,13 +138,18 @@ impl log::Host for State {
     }
 
     fn enabled(&mut self, level: Level) -> wasmtime::Result<bool> {
-        Ok(match level {
-            Level::Trace => tracing::enabled!(target: "plugin", Tracing::TRACE),
-            Level::Debug => tracing::enabled!(target: "plugin", Tracing::DEBUG),
-            Level::Info => tracing::enabled!(target: "plugin", Tracing::INFO),
-            Level::Warn => tracing::enabled!(target: "plugin", Tracing::WARN),
-            // Kept in any case, to explain a crash by.
-            Level::Error => true,
-        })
+        // An error is kept in any case, to explain a crash by.
+        Ok(level == Level::Error || is_kept(level))
+    }
+}
+
+/// Whether messages of this level are written anywhere.
+fn is_kept(level: Level) -> bool {
+    match level {
+        Level::Trace => tracing::enabled!(target: "plugin", Tracing::TRACE),
+        Level::Debug => tracing::enabled!(target: "plugin", Tracing::DEBUG),
+        Level::Info => tracing::enabled!(target: "plugin", Tracing::INFO),
+        Level::Warn => tracing::enabled!(target: "plugin", Tracing::WARN),
+        Level::Error => tracing::enabled!(target: "plugin", Tracing::ERROR),
     }
 }

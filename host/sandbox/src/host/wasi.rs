@@ -16,6 +16,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 use super::log::Log;
 use crate::state::{Expired, State};
 
+/// Random bytes that may be asked for at once: the host makes them all before it hands them over.
+const MAX_RANDOM: u64 = 1 << 20;
+
 /// Bytes that a line of output may have before it is logged in pieces.
 const MAX_LINE: usize = 4 << 10;
 
@@ -24,6 +27,8 @@ pub(crate) fn context(log: &Log) -> WasiCtx {
     WasiCtxBuilder::new()
         .allow_tcp(false)
         .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(MAX_RANDOM)
         .stdout(Stdio {
             log: log.clone(),
             write: Log::stdout,

@@ -18,7 +18,7 @@ pub struct RootSpec {
 /// A grant that a plugin may ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capability {
-    /// The grant's pattern, such as `run:docker stop *`.
+    /// The grant's pattern, such as `run:docker stop *`, spelled as [`crate::CapabilityPattern`] reads it.
     pub grant: String,
     /// Why, in a sentence.
     pub reason: String,

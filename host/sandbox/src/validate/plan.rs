@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::command::texts;
 use super::{
     MAX_NAME, Rule, few, file_name, findings, identifier, mode, order, path, rule, text, timeout,
-    unique, variables,
+    unique,
 };
-use crate::grants::Grant;
+use crate::grants::Need;
 use crate::placeholder::{Placeholder, expand};
 use crate::text::clean;
 use crate::types::{
@@ -16,6 +17,16 @@ use crate::types::{
 
 /// Bytes of a plan's state.
 const MAX_STATE: usize = 1 << 20;
+
+/// Headers that the host makes itself: by the first a request would reach another site of a server than the one that the grant names, and by the
+/// others it could smuggle a second one.
+const OWN_HEADERS: [&str; 5] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+];
 
 /// The longest pause between two looks of a wait, in seconds.
 const MAX_INTERVAL: u32 = 3_600;
@@ -236,18 +247,12 @@ impl Scope<'_> {
 
     fn command(&self, command: &Command) -> Rule {
         super::command(command)?;
+        let count = command.descriptors.len();
         command
             .argv
             .iter()
-            .try_for_each(|word| self.placeholders(word))?;
-        command
-            .environment
-            .iter()
-            .try_for_each(|variable| self.text(&variable.value))?;
-        command
-            .stdin
-            .as_deref()
-            .map_or(Ok(()), |stdin| self.text(stdin))
+            .try_for_each(|word| self.placeholders(word, count))?;
+        texts(command).try_for_each(|fragment| self.fragment(fragment, count))
     }
 
     fn request(&self, request: &HttpRequest) -> Rule {
@@ -258,18 +263,20 @@ impl Scope<'_> {
         rule(!request.method.is_empty() && token(&request.method), || {
             "it has no HTTP method".to_owned()
         })?;
-        rule(
-            Grant::for_http(&request.method, &request.url).is_some(),
-            || {
-                "its URL is not `http://` or `https://` with a host and without a password"
-                    .to_owned()
-            },
-        )?;
+        Need::http(request).map_err(str::to_owned)?;
         rule(
             request.expect.iter().all(|code| (100..=599).contains(code)),
             || "a status code is 100 to 599".to_owned(),
         )?;
-        variables(&request.headers, token)?;
+        for Variable { name, .. } in &request.headers {
+            let own = OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own));
+            rule(!name.is_empty() && token(name) && !own, || {
+                format!(
+                    "`{}` can't be a header of a request",
+                    clean(name, MAX_NAME)
+                )
+            })?;
+        }
         request
             .headers
             .iter()
@@ -302,17 +309,24 @@ impl Scope<'_> {
         })
     }
 
+    /// A text that belongs to no command.
     fn text(&self, text: &[Fragment]) -> Rule {
-        text.iter().try_for_each(|fragment| match fragment {
-            Fragment::Plain(text) => self.placeholders(text),
-            Fragment::Secret(_) => Ok(()),
-        })
+        text.iter()
+            .try_for_each(|fragment| self.fragment(fragment, 0))
     }
 
-    fn placeholders(&self, text: &str) -> Rule {
+    fn fragment(&self, fragment: &Fragment, descriptors: usize) -> Rule {
+        match fragment {
+            Fragment::Plain(text) => self.placeholders(text, descriptors),
+            Fragment::Secret(_) => Ok(()),
+        }
+    }
+
+    fn placeholders(&self, text: &str, descriptors: usize) -> Rule {
         expand(text, |placeholder| match placeholder {
             Placeholder::Scratch => Some(String::new()),
             Placeholder::Root(root) => self.roots.contains(root).then(String::new),
+            Placeholder::Descriptor(number) => (number < descriptors).then(String::new),
         })
         .map(drop)
         .map_err(|invalid| invalid.to_string())
@@ -336,12 +350,12 @@ fn holds_secret(action: &Action) -> bool {
         text.iter()
             .any(|fragment| matches!(fragment, Fragment::Secret(_)))
     };
-    let values = |variables: &[Variable]| variables.iter().any(|variable| text(&variable.value));
     let command = |command: &Command| {
-        values(&command.environment) || command.stdin.as_deref().is_some_and(text)
+        texts(command).any(|fragment| matches!(fragment, Fragment::Secret(_)))
     };
     let request = |request: &HttpRequest| {
-        values(&request.headers) || request.body.as_deref().is_some_and(text)
+        let mut headers = request.headers.iter();
+        headers.any(|header| text(&header.value)) || request.body.as_deref().is_some_and(text)
     };
     match action {
         Action::Run(run) => command(run),

@@ -20,6 +20,7 @@ fn command(argv: &[&str]) -> Command {
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         environment: vec![],
         stdin: None,
+        descriptors: vec![],
         timeout: 60,
     }
 }
@@ -144,8 +145,20 @@ fn steps_that_can_not_be_carried_out_are_named() {
                 expect: vec![],
                 timeout: 1,
             }),
-            "without a password",
+            "names a user or a password",
         ),
+        (
+            Action::Http(HttpRequest {
+                method: "GET".to_owned(),
+                url: "http://localhost/".to_owned(),
+                headers: vec![variable("HOST")],
+                body: None,
+                expect: vec![],
+                timeout: 1,
+            }),
+            "`HOST` can't be a header",
+        ),
+        (write("x", Fragment::Plain("{fd:0}".to_owned())), "no value"),
     ] {
         let broken = broken_step(action);
         assert!(
@@ -153,6 +166,56 @@ fn steps_that_can_not_be_carried_out_are_named() {
             "{broken}"
         );
     }
+}
+
+fn variable(name: &str) -> Variable {
+    Variable {
+        name: name.to_owned(),
+        value: vec![],
+    }
+}
+
+#[test]
+fn commands_that_hide_what_they_run_are_named() {
+    let with = |argv: &[&str], variables: &[&str]| Command {
+        environment: variables.iter().map(|name| variable(name)).collect(),
+        ..command(argv)
+    };
+    let reading = |argv: &[&str], descriptors: Vec<Vec<Fragment>>| Command {
+        descriptors,
+        ..command(argv)
+    };
+    let text = |length| vec![Fragment::Secret("x".repeat(length))];
+    for (command, why) in [
+        (with(&["./ls"], &[]), "neither a name nor an absolute path"),
+        (with(&["bin/ls"], &[]), "neither a name nor an absolute path"),
+        (with(&["/bin/../ls"], &[]), "neither a name nor an absolute path"),
+        (with(&["/bin/"], &[]), "must name the program"),
+        (with(&["PATH=", "ls"], &[]), "has no `=`"),
+        (with(&["ls"], &["A=B"]), "can't be the name of a variable"),
+        (with(&["ls"], &["A B"]), "can't be the name of a variable"),
+        (with(&["ls"], &["1"]), "can't be the name of a variable"),
+        (with(&["ls"], &[""]), "can't be the name of a variable"),
+        (with(&["ls"], &["A", "A"]), "two variables `A`"),
+        (reading(&["ls", "{fd:0}"], vec![]), "has 0 descriptors"),
+        (reading(&["ls", "{fd:1}"], vec![text(1)]), "has 1 descriptors"),
+        (reading(&["ls"], vec![text(1)]), "no `{fd:N}` names"),
+        (reading(&["ls", "{fd:0}"], vec![text((1 << 20) + 1)]), "at most 1048576"),
+        (reading(&["ls", "{fd:0}"], vec![text(1); 17]), "at most 16"),
+    ] {
+        let named = broken_step(Action::Run(command.clone()));
+        assert!(named.contains(why), "{named}");
+        let probe = super::command(&command).unwrap_err();
+        assert!(probe.contains(why), "{probe}");
+    }
+    let mut fine = reading(&["{scratch}/bin/x", "{fd:0}"], vec![text(1 << 19); 2]);
+    fine.environment.push(Variable {
+        value: vec![Fragment::Plain("{fd:1}".to_owned())],
+        ..variable("PGPASSFILE")
+    });
+    let mut plan = empty();
+    plan.quiesce.push(step("a", Action::Run(fine)));
+    backup_plan(plan, &roots()).unwrap();
 }
 
 #[test]
@@ -188,6 +251,10 @@ fn an_undo_with_a_secret_is_refused() {
         Action::Run(Command {
             stdin: Some(vec![secret()]),
             ..command(&["ls"])
+        }),
+        Action::Run(Command {
+            descriptors: vec![vec![secret()]],
+            ..command(&["ls", "{fd:0}"])
         }),
     ] {
         let mut plan = empty();

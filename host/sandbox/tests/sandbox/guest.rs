@@ -186,6 +186,7 @@ pub(crate) fn engine() -> Engine {
         cache: None,
         memory_limit: 32 << 20,
         call_deadline: Duration::from_secs(1),
+        look_deadline: Duration::from_secs(3),
     })
     .unwrap()
 }

@@ -280,25 +280,76 @@ impl Probe for SlowProbe {
     }
 }
 
-#[test]
-fn a_probe_reaches_the_job_and_its_time_is_not_the_plugins() {
-    // One word, `test/guest`; the failure of the probe is that of `detect`.
+const PROCESS: &str = r#"(import "copal:plugin/process@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#;
+
+/// A probe of one word, `guest`, given five seconds.
+const PROBE: &str = "
+    (i32.store (i32.const 2800) (i32.const 5)) (i32.store (i32.const 2804) (i32.const 5))
+    (call $run (i32.const 2800) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 5) (i32.const 3000))";
+
+/// Has `describe` declare one capability: the eleven letters at 100.
+const DECLARE: &str = "
+    (i32.store (i32.const 1068) (i32.const 2900)) (i32.store (i32.const 1072) (i32.const 1))
+    (i32.store (i32.const 2900) (i32.const 100)) (i32.store (i32.const 2904) (i32.const 11))
+    (i32.store (i32.const 2908) (i32.const 0)) (i32.store (i32.const 2912) (i32.const 4))
+    (i32.const 1024)";
+
+/// A plugin that declares `capability`, of eleven letters, and probes once or for ever in `detect`.
+fn probing(capability: &str, detect: &str) -> Result<Option<copal_sandbox::types::Detection>, Error> {
+    let helpers = format!(r#"(data (i32.const 100) "{capability}")"#).leak();
+    let detect: &'static str = format!("{detect} (i32.const 3000)").leak();
     let guest = Guest {
-        imports: r#"(import "copal:plugin/process@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#,
-        bodies: vec![(
-            "detect",
-            "(i32.store (i32.const 2800) (i32.const 0)) (i32.store (i32.const 2804) (i32.const 10))
-             (call $run (i32.const 2800) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 5) (i32.const 3000))
-             (i32.const 3000)",
-        )],
+        imports: PROCESS,
+        helpers,
+        bodies: vec![("describe", DECLARE), ("detect", detect)],
         ..Guest::default()
     };
-    let error = guest
-        .load()
-        .detect(Arc::new(Slow), Arc::new(SlowProbe))
-        .unwrap_err();
+    let plugin = guest.load();
+    plugin.detect(Arc::new(Slow), Arc::new(SlowProbe))
+}
+
+#[test]
+fn a_probe_reaches_the_job_and_its_time_is_not_the_plugins() {
+    // The failure of the probe is that of `detect`.
+    let error = probing("probe:guest", PROBE).unwrap_err();
     assert!(
-        matches!(&error, Error::Guest(failure) if failure.message == "test/guest"),
+        matches!(&error, Error::Guest(failure) if failure.message == "guest"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_probe_that_the_plugin_does_not_declare_ends_the_call_whatever_it_makes_of_the_answer() {
+    for capability in ["run:guest *", "probe:other", "run:  guest"] {
+        let error = probing(capability, PROBE).unwrap_err();
+        assert!(
+            matches!(&error, Error::Undeclared { plugin, need } if plugin == "test/guest" && need == "probe:guest"),
+            "{error}"
+        );
+        assert_eq!(error.kind(), "plugin-undeclared");
+        assert!(error.to_string().contains("must declare `probe:guest`"));
+    }
+}
+
+#[test]
+fn a_plugin_that_probes_for_ever_ends_though_its_own_time_does_not_pass() {
+    let began = Instant::now();
+    let body: &'static str = format!("(loop {PROBE} (br 0))").leak();
+    let error = probing("probe:guest", body).unwrap_err();
+    assert!(
+        matches!(error, Error::Looking { call: "detect", limit } if limit.as_secs() == 3),
+        "{error}"
+    );
+    assert_eq!(error.kind(), "plugin-deadline");
+    assert!(began.elapsed() < Duration::from_secs(15));
+}
+
+#[test]
+fn a_plugin_that_reads_for_ever_ends_too() {
+    let error = detect("(loop (call $stat (local.get 0) (i32.const 0) (i32.const 0) (i32.const 3000)) (br 0)) unreachable").unwrap_err();
+    assert!(
+        matches!(error, Error::Looking { call: "detect", .. }),
         "{error}"
     );
 }

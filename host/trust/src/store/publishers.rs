@@ -141,7 +141,7 @@ impl Store {
             Some(known) => known.news(newest, bundle)?,
             None => {
                 unexpired(&document, now)?;
-                vec![newest]
+                newest.with_history(bundle)?
             }
         };
         Ok(Introduction {

@@ -37,7 +37,10 @@ pub(super) fn run(args: &ExportArgs, session: &Session) -> Outcome {
 /// Brings a release here. Nothing of it is believed yet.
 pub(in crate::commands) fn fetch(source: &str, session: &Session) -> Result<Bundle, Failure> {
     let source = Source::parse(source)?;
-    Ok(session.context.runtime.block_on(copal_registry::fetch(&source))?)
+    Ok(session
+        .context
+        .runtime
+        .block_on(copal_registry::fetch(&source))?)
 }
 
 /// Brings a release there.

@@ -66,7 +66,10 @@ impl Origin {
             (format!("from {}", self.from), String::new()),
             (format!("at {}", output::time(self.time)), String::new()),
             (signed, String::new()),
-            (format!("capabilities {}", self.capability_hash), String::new()),
+            (
+                format!("capabilities {}", self.capability_hash),
+                String::new(),
+            ),
         ];
         if let Some(reason) = &self.revoked {
             rows.push(("REVOKED".to_owned(), reason.clone()));

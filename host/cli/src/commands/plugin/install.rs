@@ -68,6 +68,8 @@ impl Order<'_> {
     pub(super) fn fill(&self, bundle: Bundle, session: &Session) -> Result<Done, Failure> {
         let signed = bundle.signatures(STATEMENT).next().is_some();
         if signed && bundle.get(PUBLISHER).is_some() {
+            // Before anybody is asked to trust somebody: is the release whole, by what it brings itself?
+            copal_trust::verify(&bundle, Timestamp::now())?;
             let introduction = session.trust.introduce(&bundle, Timestamp::now())?;
             if introduction.known.is_none() {
                 agree_to_publisher(&introduction, self.consent.fingerprint.as_deref(), session)?;
@@ -109,7 +111,9 @@ impl Order<'_> {
             digest,
             carried,
             dropped,
-        } = session.trust.install(&confirmed, approved.as_deref(), &self.from)?;
+        } = session
+            .trust
+            .install(&confirmed, approved.as_deref(), &self.from)?;
         Ok(Done {
             name: name.to_string(),
             version: version.to_string(),
@@ -147,21 +151,35 @@ impl Order<'_> {
 impl Done {
     /// For people.
     pub(super) fn text(&self) -> String {
-        let Self { name, version, digest, .. } = self;
+        let Self {
+            name,
+            version,
+            digest,
+            ..
+        } = self;
         let mut text = match (&self.before, self.unchanged) {
             (_, true) => format!("{name} {version} is installed already\n"),
-            (Some(before), _) => format!("{name} {version} is installed in the place of {before}\n"),
+            (Some(before), _) => {
+                format!("{name} {version} is installed in the place of {before}\n")
+            }
             (None, _) => format!("{name} {version} is installed\n"),
         };
         text += &format!("sha256 {digest}\n");
         let mut list = |title: &str, grants: &[String]| {
             if !grants.is_empty() {
                 text += &format!("{title}\n");
-                text.extend(grants.iter().map(|grant| format!("  {}\n", output::printable(grant))));
+                text.extend(
+                    grants
+                        .iter()
+                        .map(|grant| format!("  {}\n", output::printable(grant))),
+                );
             }
         };
         list("Still allowed", &self.carried);
-        list("No longer allowed, because it is another component or may ask for other things", &self.dropped);
+        list(
+            "No longer allowed, because it is another component or may ask for other things",
+            &self.dropped,
+        );
         text
     }
 }
@@ -184,22 +202,37 @@ pub(in crate::commands) fn agree_to_publisher(
     fingerprint: Option<&str>,
     session: &Session,
 ) -> Result<(), Failure> {
-    let Introduction { publisher, document, fingerprint: found, .. } = introduction;
+    let Introduction {
+        publisher,
+        document,
+        fingerprint: found,
+        ..
+    } = introduction;
     if let Some(expected) = fingerprint {
         if expected.eq_ignore_ascii_case(found) {
             return Ok(());
         }
-        let message = format!("the document of the publisher {publisher} has the fingerprint {found}, and {expected} was expected");
+        let message = format!(
+            "the document of the publisher {publisher} has the fingerprint {found}, and {expected} was expected"
+        );
         return Err(Failure::usage("publisher-fingerprint", message)
             .advise("Ask the publisher which is right. Somebody else may use its name."));
     }
-    let advice = format!("Compare it with what the publisher says elsewhere, then give --fingerprint {found}.");
-    let message = format!("the publisher {publisher} is not known here; its document has the fingerprint {found}");
+    let advice = format!(
+        "Compare it with what the publisher says elsewhere, then give --fingerprint {found}."
+    );
+    let message = format!(
+        "the publisher {publisher} is not known here; its document has the fingerprint {found}"
+    );
     let refused = Failure::usage("publisher-unknown", message).advise(advice);
     if !can_ask(session) {
         return Err(refused);
     }
-    let keys: String = document.keys.iter().map(|key| format!("  key {}\n", key.id())).collect();
+    let keys: String = document
+        .keys
+        .iter()
+        .map(|key| format!("  key {}\n", key.id()))
+        .collect();
     output::complain(&format!(
         "The publisher {publisher} is not known here yet.\n  fingerprint {found}\n{keys}  {} of these keys must sign; valid until {}\n",
         document.threshold,

@@ -1,11 +1,13 @@
 //! `copal plugin …`: the commands about plugins, one file each.
 
+mod build;
 mod describe;
 mod export;
 mod info;
 mod install;
 mod keygen;
 mod list;
+mod new;
 mod pack;
 mod publisher;
 mod remove;
@@ -24,6 +26,9 @@ pub(super) use self::install::agree_to_publisher;
 /// Runs the command.
 pub(super) fn run(command: PluginCommand, session: &Session) -> Outcome {
     match command {
+        PluginCommand::New(args) => new::new(&args, session),
+        PluginCommand::Renew(args) => new::renew(&args, session),
+        PluginCommand::Build(args) => build::run(&args, session),
         PluginCommand::Keygen(args) => keygen::run(&args, session),
         PluginCommand::Publisher(args) => publisher::run(&args, session),
         PluginCommand::Pack(args) => pack::run(&args, session),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use copal_trust::{Bundle, COMPONENT, PUBLISHER, STATEMENT, Statement};
+use copal_trust::{Bundle, COMPONENT, PUBLISHER, PublisherDocument, STATEMENT, Statement};
 use jiff::Timestamp;
 use semver::Version;
 use serde_json::json;
@@ -23,8 +23,22 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
         Some(file) => publisher(file, session)?,
         None => Bundle::default(),
     };
+    if let Some(document) = bundle.get(PUBLISHER) {
+        let publisher = PublisherDocument::parse(document)?.publisher;
+        if publisher != statement.name.publisher() {
+            let message = format!(
+                "{} is no plugin of the publisher {publisher}",
+                statement.name
+            );
+            let advice = "The name of a plugin begins with that of its publisher.";
+            return Err(Failure::usage("publisher-other", message).advise(advice));
+        }
+    }
     if args.key.len() > copal_trust::MAX_SIGNATURES {
-        return Err(Failure::arguments("these are more keys than a release can have signatures", ""));
+        return Err(Failure::arguments(
+            "these are more keys than a release can have signatures",
+            "",
+        ));
     }
     for (key, place) in args.key.iter().zip(Bundle::signature_names(STATEMENT)) {
         let secret = keygen::read_secret(key, &args.password)?;
@@ -35,7 +49,9 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
     insert(&mut bundle, COMPONENT, component)?;
     let published = export::publish(&bundle, &args.to.to_string_lossy(), false, session)?;
     if session.global.json {
-        output::json(&json!({"folder": published.place, "statement": statement, "signatures": args.key.len()}))?;
+        output::json(
+            &json!({"folder": published.place, "statement": statement, "signatures": args.key.len()}),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let next = match args.key.is_empty() {
@@ -66,7 +82,10 @@ fn statement(args: &PackArgs, component: &[u8], session: &Session) -> Result<Sta
             Failure::arguments(format!("{what} `{text}` is no semantic version: {e}"), "")
         })
     };
-    let minimum = args.minimum_host.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+    let minimum = args
+        .minimum_host
+        .as_deref()
+        .unwrap_or(env!("CARGO_PKG_VERSION"));
     Ok(Statement {
         format: copal_trust::Format,
         name: described.name.parse()?,
@@ -88,7 +107,10 @@ fn statement(args: &PackArgs, component: &[u8], session: &Session) -> Result<Sta
 /// The publisher's document with its signatures and older versions, as they lie in one folder.
 fn publisher(file: &Path, session: &Session) -> Result<Bundle, Failure> {
     if file.file_name().is_none_or(|name| name != PUBLISHER) {
-        let message = format!("{} is not called {PUBLISHER}, as it is in a release", file.display());
+        let message = format!(
+            "{} is not called {PUBLISHER}, as it is in a release",
+            file.display()
+        );
         return Err(Failure::arguments(message, ""));
     }
     export::fetch(&file.to_string_lossy(), session)

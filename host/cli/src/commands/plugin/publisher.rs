@@ -65,7 +65,10 @@ fn first(
     not_after: Timestamp,
 ) -> Result<PublisherDocument, Failure> {
     let Some(name) = &args.name else {
-        let message = format!("{} is not there, so a new document is made, and it needs a name", args.file.display());
+        let message = format!(
+            "{} is not there, so a new document is made, and it needs a name",
+            args.file.display()
+        );
         return Err(Failure::arguments(message, "Give --name PUBLISHER."));
     };
     if args.key.is_empty() {
@@ -76,9 +79,15 @@ fn first(
         let message = "there is nothing to revoke: this is the first version of the document";
         return Err(Failure::arguments(message, ""));
     }
-    let keys: Result<Vec<_>, _> = args.key.iter().map(|key| keygen::read_public(key)).collect();
+    let keys: Result<Vec<_>, _> = args
+        .key
+        .iter()
+        .map(|key| keygen::read_public(key))
+        .collect();
     let threshold = args.threshold.unwrap_or(1);
-    Ok(PublisherDocument::first(name, keys?, threshold, now, not_after))
+    Ok(PublisherDocument::first(
+        name, keys?, threshold, now, not_after,
+    ))
 }
 
 fn next(
@@ -89,7 +98,10 @@ fn next(
     session: &Session,
 ) -> Result<PublisherDocument, Failure> {
     if let Some(name) = args.name.as_ref().filter(|name| **name != before.publisher) {
-        let message = format!("the document is of the publisher {}, not {name}", before.publisher);
+        let message = format!(
+            "the document is of the publisher {}, not {name}",
+            before.publisher
+        );
         return Err(Failure::arguments(message, "A publisher keeps its name."));
     }
     let mut document = before.next(now, not_after);
@@ -118,14 +130,21 @@ fn digest(release: &str, session: &Session) -> Result<String, Failure> {
     }
     let bundle = super::export::fetch(release, session)?;
     let statement = bundle.get(copal_trust::STATEMENT).ok_or_else(|| {
-        Failure::usage("plugin-without-statement", format!("{release} has no release.json"))
+        Failure::usage(
+            "plugin-without-statement",
+            format!("{release} has no release.json"),
+        )
     })?;
     Ok(copal_trust::Statement::parse(statement)?.sha256)
 }
 
 /// Keeps a version with its signatures beside the one that takes its place, for those who know none since.
 fn keep(file: &Path, version: u32) -> Result<(), Failure> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let kept = format!("publisher.{version}.json");
     let pairs = std::iter::once((name.clone(), kept.clone()))
         .chain(Bundle::signature_names(&name).zip(Bundle::signature_names(&kept)));
@@ -142,5 +161,8 @@ fn keep(file: &Path, version: u32) -> Result<(), Failure> {
 }
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage("publisher", format!("can't {what} {}: {error}", path.display()))
+    Failure::usage(
+        "publisher",
+        format!("can't {what} {}: {error}", path.display()),
+    )
 }

@@ -19,7 +19,10 @@ pub(super) fn run(args: &PluginNameArgs, session: &Session) -> Outcome {
             "dropped": removal.dropped,
         }))?;
     } else {
-        output::print(&format!("{name} {} is removed; snapshots keep their own copies\n", removal.version))?;
+        output::print(&format!(
+            "{name} {} is removed; snapshots keep their own copies\n",
+            removal.version
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

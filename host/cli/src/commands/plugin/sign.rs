@@ -35,7 +35,11 @@ pub(super) fn run(args: &SignArgs, session: &Session) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     for signed in &all {
-        let how = if signed.already { "is signed already by" } else { "signed by" };
+        let how = if signed.already {
+            "is signed already by"
+        } else {
+            "signed by"
+        };
         output::print(&format!(
             "{} {how} {}: {}\n",
             signed.file.display(),
@@ -74,7 +78,10 @@ fn sign(file: &Path, secret: &SecretKey) -> Result<Signed, Failure> {
         std::fs::write(&place, signature).map_err(|e| failed("write", &place, e))?;
         return Ok(signed(false));
     }
-    let message = format!("{} has as many signatures as a document can have", file.display());
+    let message = format!(
+        "{} has as many signatures as a document can have",
+        file.display()
+    );
     Err(Failure::usage("sign", message))
 }
 

@@ -35,7 +35,10 @@ pub(super) fn run(args: &VerifyArgs, session: &Session) -> Outcome {
     let lines = statement.capability_lines();
     let lines: String = match lines.is_empty() {
         true => "  nothing\n".to_owned(),
-        false => lines.iter().map(|line| format!("  {}\n", output::printable(line))).collect(),
+        false => lines
+            .iter()
+            .map(|line| format!("  {}\n", output::printable(line)))
+            .collect(),
     };
     output::print(&format!(
         "{} {}\n{}\nsha256 {}\nsigned for {} by {} of {} keys, until {}\nfingerprint {fingerprint}\n\nIt may ask for\n{lines}capabilities {}\n",

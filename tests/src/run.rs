@@ -283,7 +283,8 @@ impl Running {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
         let status = status.unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        let kibibytes =
+            peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
         self.peak = self.peak.max(kibibytes.unwrap_or(0) << 10);
     }
 

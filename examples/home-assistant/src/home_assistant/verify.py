@@ -6,7 +6,7 @@ from wit_world.exports.app import VerifyRequest
 from wit_world.imports.tree import Tree
 from wit_world.imports.types import Finding, Intent
 
-from home_assistant import facts, files, identity, recorder, trees
+from home_assistant import facts, files, identity, recorder, settings, trees
 from home_assistant.failures import error, info
 
 # A registry of a large home has a few MB.
@@ -16,6 +16,7 @@ _PIECE = 4 << 20
 
 def verify(targets: list[Tree], snapshot: list[Tree], request: VerifyRequest) -> list[Finding]:
     """Whether the target is whole and is the Home Assistant that it must be."""
+    settings.parse(request.config)
     noted = facts.read(request.facts)
     target, source = trees.require(targets), trees.require(snapshot)
     findings: list[Finding] = []

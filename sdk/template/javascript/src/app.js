@@ -78,6 +78,7 @@ export function planRestore(targets, snapshot, request) {
 }
 
 export function verify(targets, snapshot, request) {
+  settingsOf(request.config);
   const saved = savedFormat(request.facts);
   const there = noteFormat(home(targets));
   if (there === undefined) return [error('verify.missing', `${SETTINGS} was saved and is not there.`, SETTINGS)];

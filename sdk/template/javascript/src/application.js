@@ -40,8 +40,9 @@ export function settingsOf(config) {
     settings = undefined;
   }
   const isObject = typeof settings === 'object' && settings !== null && !Array.isArray(settings);
-  if (!isObject || !['string', 'undefined'].includes(typeof settings.unit)) {
-    throw new Failure('invalid-config', 'config', 'the configuration is not an object with a text `unit`');
+  const known = isObject && Object.keys(settings).every((key) => key === 'unit');
+  if (!known || !['string', 'undefined'].includes(typeof settings.unit)) {
+    throw new Failure('invalid-config', 'config', 'the configuration is not an object with a text `unit` at most');
   }
   return settings;
 }

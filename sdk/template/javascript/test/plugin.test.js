@@ -67,7 +67,7 @@ test('what can’t be saved fails with its kind', () => {
 });
 
 test('what is no configuration is refused', () => {
-  for (const config of ['null', '[]', '7', '{', '{"unit": 7}']) {
+  for (const config of ['null', '[]', '7', '{', '{"unit": 7}', '{"unti": "x"}']) {
     assert.throws(() => app.planBackup([MemoryTree.sample()], { config, now: NOW }), ({ payload }) => payload.kind === 'invalid-config', config);
   }
 });

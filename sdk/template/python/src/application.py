@@ -44,8 +44,9 @@ def settings_of(config: str) -> dict:
         settings = json.loads(config)
     except ValueError:
         settings = None
-    if not isinstance(settings, dict) or not isinstance(settings.get("unit", ""), str):
-        raise failure(FailureKind.INVALID_CONFIG, "config", "the configuration is not an object with a text `unit`")
+    known = isinstance(settings, dict) and settings.keys() <= {"unit"}
+    if not known or not isinstance(settings.get("unit", ""), str):
+        raise failure(FailureKind.INVALID_CONFIG, "config", "the configuration is not an object with a text `unit` at most")
     return settings
 
 

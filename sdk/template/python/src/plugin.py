@@ -126,6 +126,7 @@ class App(exports.App):
         )
 
     def verify(self, targets: list[Tree], snapshot: list[Tree], request: VerifyRequest) -> list[Finding]:
+        settings_of(request.config)
         saved, there = saved_format(request.facts), note_format(home(targets))
         if there is None:
             return [error("verify.missing", f"{SETTINGS} was saved and is not there.", SETTINGS)]

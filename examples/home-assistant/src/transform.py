@@ -38,22 +38,29 @@ class Filter:
 class Pass:
     """One worker's run over the tree."""
 
-    def __init__(self, direction: Direction, state: dict) -> None:
-        self._backup = direction is Direction.BACKUP
-        self._state = state
+    def __init__(self, history: bool, own_backups: bool, identity: str | None, backup: bool) -> None:
+        self._history = history
+        self._own_backups = own_backups
+        self._identity = identity
+        self._backup = backup
 
     @classmethod
     def start(cls, direction: Direction, state: bytes) -> "Pass":
         try:
-            return cls(direction, json.loads(state))
-        except ValueError:
+            values = json.loads(state)
+            if direction is Direction.BACKUP:
+                return cls(bool(values["history"]), bool(values["own_backups"]), None, backup=True)
+            return cls(True, True, values["identity"], backup=False)
+        except (ValueError, TypeError, LookupError):
             raise failure(FailureKind.INTERNAL, "state", "the plan's state can't be read") from None
 
     def classify(self, root: str, entries: list[Entry]) -> list[Verdict]:
         return [self._verdict(entry) for entry in entries]
 
     def open(self, root: str, entry: Entry) -> Filter:
-        return Filter(self._state["identity"])
+        if self._identity is None:
+            raise failure(FailureKind.INTERNAL, "filter", "no verdict asks for a filter")
+        return Filter(self._identity)
 
     def finish(self) -> list[Finding]:
         return []
@@ -61,8 +68,8 @@ class Pass:
     def _verdict(self, entry: Entry) -> Verdict:
         if self._backup:
             directory = entry.kind is Kind.DIRECTORY
-            out = files.left_out(entry.path, directory, self._state["history"], self._state["own_backups"])
+            out = files.left_out(entry.path, directory, self._history, self._own_backups)
             return Verdict_Skip() if out else Verdict_Keep()
-        if entry.path == files.INSTANCE and self._state["identity"] is not None:
+        if entry.path == files.INSTANCE and self._identity is not None:
             return Verdict_Change(_FILTERED)
         return Verdict_Keep()

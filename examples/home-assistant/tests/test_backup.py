@@ -7,6 +7,7 @@ from wit_world.exports.transform import Direction
 from wit_world.imports.types import FailureKind
 
 from plugin import App
+from transform import Pass
 from tests.support import CONTAINER, NOW, MemoryTree, answering, codes, passed
 
 JOURNAL = "home-assistant_v2.db-wal"
@@ -105,6 +106,16 @@ class Backup(unittest.TestCase):
                 plan(MemoryTree.sample(), **config)
             self.assertEqual(raised.exception.value.kind, FailureKind.INVALID_CONFIG)
             self.assertIn(f"`{key}`", raised.exception.value.message)
+        for text in ("null", "[]", "7", "{", ""):
+            with self.assertRaises(Err) as raised:
+                App().plan_backup([MemoryTree.sample()], BackupRequest(text, NOW))
+            self.assertEqual(raised.exception.value.kind, FailureKind.INVALID_CONFIG)
+
+    def test_a_state_that_is_damaged_is_refused(self):
+        for direction in Direction:
+            for state in (b"", b"{", b"null", b"7", b"[]", b"{}", b"\xff"):
+                with self.assertRaises(Err):
+                    Pass.start(direction, state)
 
 
 class Detect(unittest.TestCase):

@@ -95,6 +95,12 @@ class Restore(unittest.TestCase):
         self.assertEqual(result.after, [])
         self.assertIn("history.kept", codes(result.findings))
 
+    def test_facts_that_are_damaged_are_refused_and_missing_ones_are_not(self):
+        for name, value in (("version", "7"), ("instanceId", "[]"), ("history", '"x"'), ("version", "{")):
+            with self.assertRaises(Err):
+                plan(noted=[Fact(name, value)])
+        self.assertIn("version.unknown", codes(plan(noted=[Fact("other", "1")]).findings))
+
     def test_a_snapshot_of_something_else_is_refused(self):
         with self.assertRaises(Err):
             plan(snapshot=MemoryTree({"a": b""}))

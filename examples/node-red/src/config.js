@@ -34,7 +34,15 @@ const CONTAINER = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** Reads a configuration, and names the key that does not fit. */
 export function parse(text) {
-  const values = JSON.parse(text);
+  let values;
+  try {
+    values = JSON.parse(text);
+  } catch {
+    values = undefined;
+  }
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    throw new Failure('invalid-config', 'config', 'the configuration is not a JSON object');
+  }
   for (const [key, value] of Object.entries(values)) {
     const rule = Object.hasOwn(SCHEMA.properties, key) ? SCHEMA.properties[key] : undefined;
     if (rule === undefined) throw unfit(key, 'there is no such setting');

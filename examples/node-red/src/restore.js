@@ -4,15 +4,11 @@ import { containerMissing } from './backup.js';
 import { parse } from './config.js';
 import { checkValue, key } from './credentials.js';
 import { sha256 } from './digest.js';
+import { factsOf } from './facts.js';
 import { Failure, error, info, warning } from './report.js';
 import { state, stop } from './service.js';
 import * as userdir from './userdir.js';
 import { compare } from './version.js';
-
-/** The facts that the backup noted, by their names. */
-export function factsOf(facts) {
-  return Object.fromEntries(facts.map(({ name, value }) => [name, JSON.parse(value)]));
-}
 
 export async function planRestore(targets, snapshot, request, run) {
   const config = parse(request.config);

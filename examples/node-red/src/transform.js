@@ -54,6 +54,17 @@ export class Filter {
   }
 }
 
+function read(state) {
+  let value;
+  try {
+    value = JSON.parse(new TextDecoder().decode(state));
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === 'object' && value !== null) return value;
+  throw new Failure('internal', 'state', 'the plan’s state can’t be read');
+}
+
 /** One worker's run over the tree. */
 export class Pass {
   #backup;
@@ -65,11 +76,8 @@ export class Pass {
   }
 
   static start(direction, state) {
-    try {
-      return new Pass(direction, JSON.parse(new TextDecoder().decode(state)));
-    } catch {
-      throw new Failure('internal', 'state', 'the plan’s state can’t be read');
-    }
+    const { instanceId = null, keepSettings = false } = read(state);
+    return new Pass(direction, { instanceId, keepSettings });
   }
 
   classify(root, entries) {

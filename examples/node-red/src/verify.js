@@ -3,8 +3,8 @@
 import { count } from './backup.js';
 import { parse } from './config.js';
 import { checkValue, isEncrypted, key } from './credentials.js';
+import { factsOf } from './facts.js';
 import { error, info, warning } from './report.js';
-import { factsOf } from './restore.js';
 import * as userdir from './userdir.js';
 
 export async function verify(targets, snapshot, request) {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { planBackup } from '../src/backup.js';
 import { detect } from '../src/detect.js';
 import { entry } from '../src/settings-js.js';
+import { Pass } from '../src/transform.js';
 import { INSPECT, MemoryTree, NOW, answering, codes, denied, passed } from './support.js';
 
 const plan = (tree, config = {}, run = denied) => planBackup([tree], { config: JSON.stringify(config), now: NOW }, run);
@@ -109,6 +110,15 @@ test('a setting that does not fit is named', async () => {
     [{ settings: 'both' }, 'settings'],
   ]) {
     await assert.rejects(plan(MemoryTree.sample(), config), ({ payload }) => payload.kind === 'invalid-config' && payload.message.includes(`\`${key}\``));
+  }
+  for (const config of ['null', '[]', '7', '{', '']) {
+    await assert.rejects(planBackup([MemoryTree.sample()], { config, now: NOW }, denied), ({ payload }) => payload.kind === 'invalid-config', config);
+  }
+});
+
+test('a state that is damaged is refused', () => {
+  for (const state of ['', '{', 'null', '7']) {
+    assert.throws(() => Pass.start('restore', new TextEncoder().encode(state)), ({ payload }) => payload.kind === 'internal', state);
   }
 });
 

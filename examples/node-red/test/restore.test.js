@@ -111,6 +111,15 @@ test('a target that may run is stopped, but not in a rehearsal', async () => {
   assert.deepEqual((await restore({ ...running, rehearsal: true })).before, []);
 });
 
+test('facts that are damaged are refused, and missing ones are not', async () => {
+  const request = (facts) => ({ intent: 'recover', rehearsal: false, config: '{}', now: NOW, facts, streams: [], captures: [] });
+  for (const [name, value] of [['version', '7'], ['nodes', '"x"'], ['credentials', '{}'], ['modules', '[1]'], ['flowFile', '{']]) {
+    await assert.rejects(planRestore([EMPTY], [MemoryTree.sample()], request([{ name, value }]), denied), ({ payload }) => payload.kind === 'corrupt', name);
+  }
+  await planRestore([EMPTY], [MemoryTree.sample()], request([]), denied);
+  assert.deepEqual(codes(await verify([EMPTY], [MemoryTree.sample()], request([]))), { 'verify.whole': 'info' });
+});
+
 test('a snapshot of something else is refused', async () => {
   const request = { intent: 'recover', rehearsal: false, config: '{}', now: NOW, facts: [], streams: [] };
   await assert.rejects(planRestore([EMPTY], [new MemoryTree({ a: '' })], request, denied), ({ payload }) => payload.kind === 'unsupported');

@@ -4,12 +4,13 @@ import json
 
 from componentize_py_types import Err
 from wit_world.exports.app import BackupRequest
-from wit_world.imports.plan import BackupPlan, Fact, Source, SourceContent_Tree, Window
+from wit_world.imports.plan import BackupPlan, Source, SourceContent_Tree, Window
 from wit_world.imports.tree import Tree
 from wit_world.imports.types import FailureKind, Finding
 
 from home_assistant import files, identity, service, settings, trees
 from home_assistant.failures import error, failure, info, warning
+from home_assistant.facts import Facts
 from home_assistant.service import State
 from home_assistant.settings import Settings
 
@@ -34,8 +35,7 @@ def plan(roots: list[Tree], request: BackupRequest) -> BackupPlan:
         instance = None
         result.findings.append(warning("identity.unreadable", f"{unreadable.value.message}."))
     history = _history(tree, config, result.findings)
-    facts = {"version": version, "instanceId": instance, "history": history}
-    result.facts = [Fact(name, json.dumps(value)) for name, value in facts.items()]
+    result.facts = Facts(version, instance, history).noted()
     if version is None:
         result.findings.append(warning("version.unknown", f"There is no {files.VERSION}, so a restore can't tell whether the target is older."))
     _quiesce(tree, config, history, result)

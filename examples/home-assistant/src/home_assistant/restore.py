@@ -6,7 +6,6 @@ from wit_world.exports.app import RestoreRequest
 from wit_world.imports.plan import (
     Action_Remove,
     Base_Root,
-    Fact,
     Location,
     Placement,
     PlacementContent_Tree,
@@ -16,28 +15,23 @@ from wit_world.imports.plan import (
 from wit_world.imports.tree import Tree
 from wit_world.imports.types import FailureKind, Finding, Intent
 
-from home_assistant import files, identity, service, settings, trees, version
+from home_assistant import facts, files, identity, service, settings, trees, version
 from home_assistant.backup import service_missing
 from home_assistant.failures import error, failure, info, warning
 from home_assistant.service import State
 from home_assistant.settings import Settings
 
 
-def facts_of(facts: list[Fact]) -> dict:
-    """The facts that the backup noted, by their names."""
-    return {fact.name: json.loads(fact.value) for fact in facts}
-
-
 def plan(targets: list[Tree], snapshot: list[Tree], request: RestoreRequest) -> RestorePlan:
     """How to restore into the target."""
     config = settings.parse(request.config)
-    facts = facts_of(request.facts)
+    noted = facts.read(request.facts)
     source, target = trees.require(snapshot), trees.require(targets)
     if trees.file(source, files.VERSION) is None and trees.file(source, files.CONFIGURATION) is None:
         raise failure(FailureKind.UNSUPPORTED, "not-found", "the snapshot holds no Home Assistant")
     result = RestorePlan(findings=[], safeguards=[], before=[], placements=[], after=[], state=b"")
-    _compare_versions(facts.get("version"), trees.version(target), result.findings)
-    new = _identity(request, facts.get("instanceId"), target, result.findings)
+    _compare_versions(noted.version, trees.version(target), result.findings)
+    new = _identity(request, noted.instanceId, target, result.findings)
     if not request.rehearsal:
         _stop(target, config, result)
     _remove_stale(source, target, result)

@@ -51,7 +51,12 @@ class Settings:
 
 def parse(text: str) -> Settings:
     """Reads a configuration, and names the key that does not fit."""
-    values = json.loads(text)
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise failure(FailureKind.INVALID_CONFIG, "config", "the configuration is not a JSON object")
     for key, value in values.items():
         rule = SCHEMA["properties"].get(key)
         if rule is None:

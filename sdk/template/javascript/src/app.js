@@ -1,6 +1,6 @@
 /** The contract's interface `app`: what the plugin says of itself, and its plans. */
 
-import { Failure, ROOT, SETTINGS, error, holdStill, home, noteFormat } from './application.js';
+import { Failure, ROOT, SETTINGS, error, holdStill, home, noteFormat, settingsOf } from './application.js';
 
 /** What an operator can set. Copal refuses what does not fit. */
 const SCHEMA = {
@@ -34,7 +34,7 @@ export function describe() {
 
 export function detect(root) {
   // Settings that say no format are another application's.
-  const format = settingsOf(root);
+  const format = formatOf(root);
   if (root.stat('notes')?.kind !== 'directory' || format === undefined) return undefined;
   const because = ['there is a folder notes', `${SETTINGS} says format ${format}`];
   return { application: '{{name}}', version: undefined, root: ROOT, confidence: 80, because };
@@ -46,7 +46,7 @@ export function planBackup(roots, request) {
   if (format === undefined) {
     throw new Failure('missing', 'not-found', `there is no ${SETTINGS} in ${tree.location()}`, 'Give the folder that holds settings.ini and notes.');
   }
-  const { steps, findings } = holdStill(tree, JSON.parse(request.config).unit);
+  const { steps, findings } = holdStill(tree, settingsOf(request.config).unit);
   return {
     findings,
     facts: [{ name: 'format', value: JSON.stringify(format) }],
@@ -58,11 +58,11 @@ export function planBackup(roots, request) {
 
 export function planRestore(targets, snapshot, request) {
   const tree = home(targets);
-  const saved = factsOf(request.facts).format;
+  const saved = savedFormat(request.facts);
   // A rehearsal must not touch the application that runs beside it.
-  const { steps, findings } = request.rehearsal ? { steps: [], findings: [] } : holdStill(tree, JSON.parse(request.config).unit);
+  const { steps, findings } = request.rehearsal ? { steps: [], findings: [] } : holdStill(tree, settingsOf(request.config).unit);
   // Settings that can't be read are no reason to refuse: a restore may be what mends them.
-  const there = settingsOf(tree);
+  const there = formatOf(tree);
   if (there !== undefined && there > saved) {
     const message = `The target's notes have format ${there}, newer than the snapshot's ${saved}.`;
     findings.push(error('target.newer', message, SETTINGS, 'Restore into an empty folder, or move this one away.'));
@@ -78,7 +78,8 @@ export function planRestore(targets, snapshot, request) {
 }
 
 export function verify(targets, snapshot, request) {
-  const saved = factsOf(request.facts).format;
+  settingsOf(request.config);
+  const saved = savedFormat(request.facts);
   const there = noteFormat(home(targets));
   if (there === undefined) return [error('verify.missing', `${SETTINGS} was saved and is not there.`, SETTINGS)];
   if (there !== saved) return [error('verify.format', `The restored notes have format ${there}, the saved ones had ${saved}.`, SETTINGS)];
@@ -86,7 +87,7 @@ export function verify(targets, snapshot, request) {
 }
 
 /** The format of the notes, undefined also where the settings can't be read. */
-function settingsOf(tree) {
+function formatOf(tree) {
   try {
     return noteFormat(tree);
   } catch (failure) {
@@ -95,7 +96,11 @@ function settingsOf(tree) {
   }
 }
 
-/** The facts that the backup noted, by their names. */
-function factsOf(facts) {
-  return Object.fromEntries(facts.map(({ name, value }) => [name, JSON.parse(value)]));
+/** The format that the backup noted. */
+function savedFormat(facts) {
+  const noted = facts.find(({ name }) => name === 'format');
+  if (noted === undefined || !/^[0-9]{1,9}$/.test(noted.value)) {
+    throw new Failure('missing', 'facts', 'the snapshot does not tell which format its notes have');
+  }
+  return Number(noted.value);
 }

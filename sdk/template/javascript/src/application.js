@@ -31,6 +31,22 @@ export function home(trees) {
   return tree;
 }
 
+/** What the operator has set. Copal has compared it with the schema; who runs a plugin otherwise may hand over anything. */
+export function settingsOf(config) {
+  let settings;
+  try {
+    settings = JSON.parse(config);
+  } catch {
+    settings = undefined;
+  }
+  const isObject = typeof settings === 'object' && settings !== null && !Array.isArray(settings);
+  const known = isObject && Object.keys(settings).every((key) => key === 'unit');
+  if (!known || !['string', 'undefined'].includes(typeof settings.unit)) {
+    throw new Failure('invalid-config', 'config', 'the configuration is not an object with a text `unit` at most');
+  }
+  return settings;
+}
+
 /**
  * Which format the notes have; undefined without settings. A newer application raises it, and an older one can't read them any more.
  */

@@ -65,3 +65,9 @@ test('what can’t be saved fails with its kind', () => {
     assert.throws(() => backup(tree, config), ({ payload }) => payload.kind === kind);
   }
 });
+
+test('what is no configuration is refused', () => {
+  for (const config of ['null', '[]', '7', '{', '{"unit": 7}', '{"unti": "x"}']) {
+    assert.throws(() => app.planBackup([MemoryTree.sample()], { config, now: NOW }), ({ payload }) => payload.kind === 'invalid-config', config);
+  }
+});

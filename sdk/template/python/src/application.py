@@ -1,5 +1,6 @@
 """What is the application's own: its configuration, and whether it runs. Put your application in its place."""
 
+import json
 import re
 
 from componentize_py_types import Err
@@ -35,6 +36,18 @@ def home(trees: list[Tree]) -> Tree:
         if tree.name() == ROOT:
             return tree
     raise failure(FailureKind.MISSING, "root", f"the root `{ROOT}` was not given")
+
+
+def settings_of(config: str) -> dict:
+    """What the operator has set. Copal has compared it with the schema; who runs a plugin otherwise may hand over anything."""
+    try:
+        settings = json.loads(config)
+    except ValueError:
+        settings = None
+    known = isinstance(settings, dict) and settings.keys() <= {"unit"}
+    if not known or not isinstance(settings.get("unit", ""), str):
+        raise failure(FailureKind.INVALID_CONFIG, "config", "the configuration is not an object with a text `unit` at most")
+    return settings
 
 
 def note_format(tree: Tree) -> int | None:

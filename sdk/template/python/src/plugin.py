@@ -31,7 +31,7 @@ from wit_world.imports.plan import (
 from wit_world.imports.tree import Tree
 from wit_world.imports.types import FailureKind, Finding, Intent, Kind
 
-from application import ROOT, SETTINGS, error, failure, hold_still, home, note_format
+from application import ROOT, SETTINGS, error, failure, hold_still, home, note_format, settings_of
 
 # What an operator can set. Copal refuses what does not fit.
 SCHEMA = {
@@ -88,7 +88,7 @@ class App(exports.App):
                 f"there is no {SETTINGS} in {tree.location()}",
                 "Give the folder that holds settings.ini and notes.",
             )
-        quiesce, findings = hold_still(tree, json.loads(request.config).get("unit"))
+        quiesce, findings = hold_still(tree, settings_of(request.config).get("unit"))
         return BackupPlan(
             findings=findings,
             facts=[Fact("format", json.dumps(number))],
@@ -99,9 +99,9 @@ class App(exports.App):
 
     def plan_restore(self, targets: list[Tree], snapshot: list[Tree], request: RestoreRequest) -> RestorePlan:
         tree = home(targets)
-        saved = facts_of(request.facts)["format"]
+        saved = saved_format(request.facts)
         # A rehearsal must not touch the application that runs beside it.
-        before, findings = ([], []) if request.rehearsal else hold_still(tree, json.loads(request.config).get("unit"))
+        before, findings = ([], []) if request.rehearsal else hold_still(tree, settings_of(request.config).get("unit"))
         try:
             there = note_format(tree)
         except Err:
@@ -126,7 +126,8 @@ class App(exports.App):
         )
 
     def verify(self, targets: list[Tree], snapshot: list[Tree], request: VerifyRequest) -> list[Finding]:
-        saved, there = facts_of(request.facts)["format"], note_format(home(targets))
+        settings_of(request.config)
+        saved, there = saved_format(request.facts), note_format(home(targets))
         if there is None:
             return [error("verify.missing", f"{SETTINGS} was saved and is not there.", SETTINGS)]
         if there != saved:
@@ -134,6 +135,9 @@ class App(exports.App):
         return []
 
 
-def facts_of(facts: list[Fact]) -> dict:
-    """The facts that the backup noted, by their names."""
-    return {fact.name: json.loads(fact.value) for fact in facts}
+def saved_format(facts: list[Fact]) -> int:
+    """The format that the backup noted."""
+    for fact in facts:
+        if fact.name == "format" and fact.value.isdecimal():
+            return int(fact.value)
+    raise failure(FailureKind.MISSING, "facts", "the snapshot does not tell which format its notes have")

@@ -72,3 +72,9 @@ class Plugin(unittest.TestCase):
             with self.assertRaises(Err) as raised:
                 backup(tree, **config)
             self.assertEqual(raised.exception.value.kind, kind)
+
+    def test_what_is_no_configuration_is_refused(self):
+        for config in ("null", "[]", "7", "{", '{"unit": 7}', '{"unti": "x"}'):
+            with self.assertRaises(Err) as raised:
+                App().plan_backup([MemoryTree.sample()], BackupRequest(config, NOW))
+            self.assertEqual(raised.exception.value.kind, FailureKind.INVALID_CONFIG)

@@ -101,10 +101,7 @@ impl Command {
     /// assert_eq!(command.descriptors.len(), 1);
     /// ```
     #[must_use]
-    pub fn descriptor<F: Into<Fragment>>(
-        mut self,
-        fragments: impl IntoIterator<Item = F>,
-    ) -> Self {
+    pub fn descriptor<F: Into<Fragment>>(mut self, fragments: impl IntoIterator<Item = F>) -> Self {
         self.descriptors.push(text(fragments));
         self
     }

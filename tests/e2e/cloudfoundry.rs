@@ -694,7 +694,7 @@ fn databases_on_another_host_are_reached_through_ssh() {
         "ssh",
         "#!/bin/sh\n[ \"$1\" = vcap@db ] || exit 255\nshift\nexec sh -c \"$*\"\n",
     );
-    let grants = GRANTS.map(|grant| grant.replace("run:", "run:ssh vcap@db "));
+    let grants = GRANTS.map(|grant| grant.replacen(':', ":ssh vcap@db ", 1));
     let program = scene.backup(&["stopped=true", r#"via=["ssh", "vcap@db"]"#]);
     let program = grants
         .iter()

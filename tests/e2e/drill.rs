@@ -267,7 +267,7 @@ fn nothing_that_runs_is_touched() {
     let applications = Applications::install(&scene.environment);
     let jpom = Jpom::in_use(&h2, &scene.environment.path("old"), Layout::Plain);
     let grants = [
-        "run:docker inspect -f * jpom",
+        "probe:docker inspect -f * jpom",
         "run:docker stop jpom",
         "run:docker start jpom",
     ];
@@ -537,7 +537,7 @@ url = {repository:?}
 [jobs.shop]
 plugin = "liquibase"
 config = {{ host = {host:?}, port = {port}, user = "postgres", database = "shop" }}
-grants = ["run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *", "run:pg_dump -w -d *"]
+grants = ["probe:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *", "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *", "run:pg_dump -w -d *"]
 
 [jobs.shop.drill]
 roots = {{ changelog = "changelog" }}
@@ -559,9 +559,10 @@ postgres = {{ databases = ["copy"] }}
     refusal.is("grants").says("/copal-drill-*");
     std::fs::remove_dir_all(environment.path("evidence")).unwrap();
     let place = scene.temporary.path().display();
-    let grant = format!(
-        "grants = ['run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d host={place}/copal-drill-*\"-pg port=5432 user=postgres dbname=copy\"']"
+    let words = format!(
+        "psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d host={place}/copal-drill-*\"-pg port=5432 user=postgres dbname=copy\""
     );
+    let grant = format!("grants = ['probe:{words}', 'run:{words}']");
     scene
         .drill_of(&jobs.replace("GRANTS", &grant))
         .run()

@@ -17,14 +17,15 @@ const OLD_GIT: (u32, u32) = (1000, 1000);
 const NEW_GIT: (u32, u32) = (998, 997);
 
 /// What the plans of these tests ask for.
-const GRANTS: [&str; 14] = [
-    "run:docker inspect -f * *",
+const GRANTS: [&str; 15] = [
+    "probe:docker inspect -f * *",
     "run:docker stop *",
     "run:docker start *",
-    "run:docker exec * id git",
-    "run:docker exec * cat *",
-    "run:docker exec * find * * * * -maxdepth 0 ! -user git",
+    "probe:docker exec * id git",
+    "probe:docker exec * cat *",
+    "probe:docker exec * find * * * * -maxdepth 0 ! -user git",
     "run:docker exec * chown git * * * *",
+    "probe:docker exec * gitlab-ctl status gitaly",
     "run:docker exec * gitlab-ctl * *",
     "run:docker exec * gitlab-backup create",
     "run:grep -rqF --include=*_gitlab_backup.tar backup_information.yml *",

@@ -83,7 +83,7 @@ impl Scene {
 fn with_container(program: Program) -> Program {
     program.args([
         "--grant",
-        "run:docker inspect -f * jpom",
+        "probe:docker inspect -f * jpom",
         "--grant",
         "run:docker stop jpom",
         "--grant",

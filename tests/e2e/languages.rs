@@ -6,6 +6,7 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use copal_tests::applications::Applications;
 use copal_tests::{Outcome, Program, TestEnvironment, plugins, tree};
@@ -365,6 +366,64 @@ fn a_target_that_keeps_its_settings_gets_all_else() {
         .succeeds();
     assert_eq!(scene.text("restored/settings.js"), own);
     assert!(target.join("flows.json").exists());
+}
+
+/// The folder in which `cargo xtask examples` built an example, with the tools that it needs; none where they could not be had.
+fn tools(example: Example) -> Option<PathBuf> {
+    plugins::example(example.name)?;
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/examples");
+    Some(target.join(example.name).canonicalize().unwrap())
+}
+
+#[test]
+fn a_new_project_builds_passes_its_tests_and_saves_and_restores() {
+    let (Some(python), Some(javascript)) = (tools(HOME_ASSISTANT), tools(NODE_RED)) else {
+        return;
+    };
+    for language in ["python", "javascript"] {
+        let environment = TestEnvironment::with_repository();
+        environment
+            .copal(["plugin", "new", "acme/notes", "--lang", language])
+            .run()
+            .succeeds();
+        let project = environment.path("notes");
+        let build = || environment.copal(["plugin", "build"]).current_dir(&project);
+        let in_project = |program: &str, arguments: &[&str]| {
+            let program = environment.program(program).args(arguments);
+            program.current_dir(&project).run().succeeds();
+        };
+        // Without the tools it says how to get them.
+        environment
+            .refused(build().env("PATH", "/usr/bin:/bin"), 1)
+            .is("toolchain")
+            .says("install");
+        let built = if language == "python" {
+            let program = python.join(".venv/bin/componentize-py");
+            build().env("COPAL_COMPONENTIZE_PY", program)
+        } else {
+            let modules = javascript.join("node_modules");
+            std::os::unix::fs::symlink(modules, project.join("node_modules")).unwrap();
+            build()
+        };
+        let built = built.arg("--json").within(Duration::from_secs(600));
+        let built = built.run().succeeds();
+        let component = PathBuf::from(built.json()["path"].as_str().unwrap());
+        assert_eq!(component, project.join("target/plugin/notes.wasm"));
+        match language {
+            "python" => in_project("python3", &["-m", "unittest"]),
+            _ => in_project("npm", &["test"]),
+        }
+
+        let sample = project.join("sample");
+        environment.backup(&component, &sample, "").run().succeeds();
+        let target = environment.path("restored");
+        environment.restore(&target, "").run().succeeds();
+        tree::assert_same_but(&sample, &target, |path| path.starts_with("drafts"));
+        std::fs::write(sample.join("lock"), "4711").unwrap();
+        environment
+            .refused(environment.backup(&component, &sample, ""), 1)
+            .says("runs");
+    }
 }
 
 /// A call's deadline is for the plugin's own work: what the compiler takes the first time is not counted, or nobody could use a component of this

@@ -14,6 +14,7 @@ use copal_tests::postgres::{Database, Postgres};
 use copal_tests::{Outcome, Program, TestEnvironment};
 use rustix::process::Signal;
 
+const LOOK: &str = "probe:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *";
 const PSQL: &str = "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *";
 const PG_DUMP: &str = "run:pg_dump -w -d *";
 const MIGRATE: &str = "run:LIQUIBASE_COMMAND_URL= LIQUIBASE_COMMAND_USERNAME= liquibase --search-path={root:changelog} --changelog-file=db/changelog.yaml update";
@@ -190,7 +191,7 @@ fn at(program: Program, server: &Postgres) -> Program {
 }
 
 fn granted(program: Program) -> Program {
-    program.args(["--grant", PSQL, "--grant", PG_DUMP])
+    program.args(["--grant", LOOK, "--grant", PSQL, "--grant", PG_DUMP])
 }
 
 fn tables(database: &Database) -> usize {
@@ -320,7 +321,7 @@ fn a_drill_restores_into_a_server_of_its_own_and_starts_nothing() {
         .unwrap()
         .to_owned();
     let file = format!(
-        "[jobs.shop]\nplugin = \"liquibase\"\n\n[jobs.shop.drill]\nevidence = \"{}\"\ngrants = ['{PSQL}']\n\
+        "[jobs.shop]\nplugin = \"liquibase\"\n\n[jobs.shop.drill]\nevidence = \"{}\"\ngrants = ['{LOOK}', '{PSQL}']\n\
          roots = {{ changelog = \"{}\" }}\n\
          config = {{ host = \"{{postgres.host}}\", port = 5432, user = \"{{postgres.user}}\", database = \"app\", changelog = \"{CHANGELOG}\", \
          migrate = [\"liquibase\", \"update\"], start = [\"false\"] }}\n\n[jobs.shop.drill.postgres]\ndatabases = [\"app\"]\n",
@@ -908,7 +909,7 @@ fn a_password_is_shown_nowhere() {
     let with_password = |program: Program| {
         program
             .args(["--set-file", &format!("password={}", secret.display())])
-            .args(["--grant", "run:PGPASSWORD= psql *", "--grant", "run:PGPASSWORD= pg_dump -w -d *"])
+            .args(["--grant", "probe:PGPASSWORD= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *", "--grant", "run:PGPASSWORD= pg_dump -w -d *"])
             .args(["--grant", "run:PGPASSWORD= psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d *"])
             .args(["--grant", "run:LIQUIBASE_COMMAND_PASSWORD= LIQUIBASE_COMMAND_URL= LIQUIBASE_COMMAND_USERNAME= liquibase --search-path={root:changelog} --changelog-file=db/changelog.yaml update"])
     };

@@ -14,10 +14,11 @@ use copal_tests::{Program, TestEnvironment};
 use rustix::process::Signal;
 
 /// What a plan for PostgreSQL asks for.
-const GRANTS: [&str; 3] = [
+const GRANTS: [&str; 4] = [
     "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U postgres -d * -f -",
     "run:pg_dump --no-password --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * -h * -U postgres -d *",
     "run:sleep *",
+    "probe:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p * -h * -U postgres -d * -f -",
 ];
 
 /// Saves what the target holds before a migration.
@@ -350,7 +351,7 @@ fn a_drill_proves_that_the_database_can_be_restored() {
         .tempdir()
         .unwrap();
     std::fs::set_permissions(temporary.path(), PermissionsExt::from_mode(0o1777)).unwrap();
-    let psql = "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p";
+    let psql = "psql -X -w -q -A -t -v ON_ERROR_STOP=1 -p";
     let jobs = format!(
         r#"
 [repository]
@@ -359,11 +360,14 @@ url = {repository:?}
 [jobs.metabase]
 plugin = "metabase"
 config = {{ db_host = {host:?}, db_port = {port}, db_user = "postgres", db_dbname = "metabase", cache_interval = 1 }}
-grants = ["{psql} * -h * -U * -d * -f -", {dump:?}, "run:sleep *"]
+grants = ["probe:{psql} * -h * -U * -d * -f -", "run:{psql} * -h * -U * -d * -f -", {dump:?}, "run:sleep *"]
 
 [jobs.metabase.drill]
 config = {{ db_host = "{{postgres.host}}", db_user = "{{postgres.user}}", db_dbname = "metabase" }}
-grants = ['{psql} 5432 -h {place}/copal-drill-*"-pg" -U postgres -d metabase -f -']
+grants = [
+    'probe:{psql} 5432 -h {place}/copal-drill-*"-pg" -U postgres -d metabase -f -',
+    'run:{psql} 5432 -h {place}/copal-drill-*"-pg" -U postgres -d metabase -f -',
+]
 
 [jobs.metabase.drill.postgres]
 databases = ["metabase"]
@@ -533,7 +537,7 @@ fn a_metabase_with_an_api_is_told_and_need_not_notice() {
                 "--grant",
                 "run:curl --config *",
                 "--grant",
-                "run:curl -fsS --max-time 20 *",
+                "probe:curl -fsS --max-time 20 *",
             ])
     };
     let plan = with_api(scene.backup())
@@ -716,12 +720,12 @@ fn a_password_reaches_the_database_and_nothing_else() {
         .arg("--set-file")
         .arg(format!("db_pass={}", file.display()))
         .args(GRANTS.iter().flat_map(|grant| {
-            let command = grant.strip_prefix("run:").unwrap();
+            let (kind, command) = grant.split_once(':').unwrap();
             [
                 "--grant".to_owned(),
-                format!("run:PGPASSWORD= {command}"),
+                format!("{kind}:PGPASSWORD= {command}"),
                 "--grant".to_owned(),
-                format!("run:PGPASSFILE= {command}"),
+                format!("{kind}:PGPASSFILE= {command}"),
             ]
         }))
         .arg("-vv");
@@ -777,7 +781,8 @@ struct FileScene {
 }
 
 /// What a plan for H2 asks for.
-const H2_GRANTS: [&str; 2] = [
+const H2_GRANTS: [&str; 3] = [
+    "probe:java -cp * org.h2.tools.RunScript -url * -script /dev/stdin -showResults -continueOnError",
     "run:java -cp * org.h2.tools.RunScript -url * -script /dev/stdin -showResults",
     "run:java -cp * org.h2.tools.RunScript -url * -script /dev/stdin -showResults -continueOnError",
 ];
@@ -888,7 +893,7 @@ fn an_open_file_is_refused_and_copied_once_metabase_is_stopped() {
     );
     scene
         .backup("--set container=metabase")
-        .args(["--grant", "run:docker inspect -f * metabase"])
+        .args(["--grant", "probe:docker inspect -f * metabase"])
         .args([
             "--grant",
             "run:docker stop metabase",
@@ -1011,7 +1016,7 @@ fn with_metabase(program: Program, h2: &H2) -> Program {
     let variables = "run:MB_DB_DBNAME= MB_DB_HOST= MB_DB_PORT= MB_DB_TYPE= MB_DB_USER= java --add-opens java.base/java.nio=ALL-UNNAMED -jar * *-h2 *";
     let grants = [
         variables,
-        "run:java -jar * version",
+        "probe:java -jar * version",
         "run:cat {scratch}/metabase.db.mv.db",
         "run:dd of=* bs=1M conv=fsync status=none",
     ];

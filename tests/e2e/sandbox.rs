@@ -8,7 +8,31 @@
 use std::path::Path;
 
 use copal_tests::applications::Applications;
-use copal_tests::{TestEnvironment, plugins, sample, tree};
+use copal_tests::{Outcome, TestEnvironment, plugins, sample, tree};
+
+/// What a plugin may cost the host beside its own memory, of which each of its instances has 512 MiB.
+const OWN_MEMORY: u64 = 300 << 20;
+
+/// What a run may write to its standard error.
+const MAX_WRITTEN: usize = 4 << 20;
+
+trait Bounded {
+    /// Fails the test where a plugin made the host use too much memory or write too much.
+    fn bounded(&self);
+}
+
+impl Bounded for Outcome {
+    fn bounded(&self) {
+        let instances = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let limit = OWN_MEMORY + instances * (512 << 20);
+        assert!(self.peak < limit, "{} MiB of memory", self.peak >> 20);
+        assert!(
+            self.stderr.len() < MAX_WRITTEN,
+            "{} bytes",
+            self.stderr.len()
+        );
+    }
+}
 
 /// Mode, stage, kind of the error, and what it says.
 type Case = (&'static str, &'static str, &'static str, &'static str);
@@ -36,10 +60,15 @@ fn all_fail(stopped: bool, cases: &[Case]) {
             ])
             .env(
                 "COPAL_PLUGIN_TIMEOUT",
-                if mode == "loop" { "1" } else { "60" },
+                if matches!(mode, "loop" | "log") {
+                    "1"
+                } else {
+                    "60"
+                },
             );
         let refusal = environment.refused(program, 1);
         refusal.is(kind).says(says);
+        refusal.outcome.bounded();
         let expected: &[&str] = if stopped {
             &["docker stop app", "docker start app"]
         } else {
@@ -83,6 +112,23 @@ fn a_plugin_that_misbehaves_while_planning_stops_nothing_and_writes_nothing() {
             ("recurse", "plan", "plugin-trap", "plan-backup"),
             ("fail", "plan", "plugin-failure", "told to fail"),
             ("huge", "plan", "plugin-contract", "state"),
+            (
+                "act",
+                "plan",
+                "plugin-undeclared",
+                "`probe:docker stop app`",
+            ),
+            (
+                "undeclared",
+                "plan",
+                "plugin-undeclared",
+                "`run:touch /tmp/x`",
+            ),
+            ("write", "plan", "plugin-undeclared", "`write:data/planted`"),
+            ("flood", "plan", "plugin-contract", "16 MiB"),
+            ("name", "plan", "plugin-contract", "64 lower-case letters"),
+            ("log", "plan", "plugin-deadline", "plan-backup"),
+            ("message", "plan", "plugin-failure", "xxx"),
         ],
     );
 }
@@ -98,6 +144,9 @@ fn a_plugin_that_misbehaves_while_classifying_is_ended_and_the_application_thawe
             ("recurse", "classify", "plugin-trap", "classify"),
             ("huge", "classify", "plugin-contract", "verdict"),
             ("panic", "start", "plugin-trap", "as told"),
+            ("flood", "classify", "plugin-contract", "16 MiB"),
+            ("name", "classify", "plugin-contract", "255 bytes"),
+            ("log", "classify", "plugin-deadline", "classify"),
         ],
     );
 }
@@ -115,6 +164,8 @@ fn a_plugin_that_misbehaves_while_filtering_is_ended_and_the_application_thawed(
             ("panic", "end", "plugin-trap", "as told"),
             ("panic", "finish", "plugin-trap", "as told"),
             ("fail", "finish", "plugin-failure", "told to fail"),
+            ("flood", "finish", "plugin-contract", "16 MiB"),
+            ("message", "push", "plugin-failure", "xxx"),
         ],
     );
 }
@@ -129,10 +180,14 @@ fn a_probe_without_a_grant_is_not_run_and_the_grant_is_named() {
     environment
         .refused(program(), 1)
         .is("grants")
-        .says("run:id --user");
+        .says("--grant 'probe:id --user'");
+    environment
+        .refused(program().args(["--grant", "run:id --user"]), 1)
+        .is("grants")
+        .says("--grant 'probe:id --user'");
     assert!(!ran.exists(), "the command was run without a grant");
     program()
-        .args(["--grant", "run:id --user"])
+        .args(["--grant", "probe:id --user"])
         .run()
         .succeeds();
     assert!(ran.exists());
@@ -181,7 +236,212 @@ fn a_component_that_imports_wasi_runs_and_is_granted_nothing() {
     for name in ["variables", "arguments", "directories"] {
         assert_eq!(facts[name], serde_json::json!([]), "{facts:#}");
     }
-    assert_eq!(facts["socket"], false, "{facts:#}");
+    for name in ["socket", "datagrams", "names"] {
+        assert_eq!(facts[name], false, "{facts:#}");
+    }
+}
+
+#[test]
+fn a_component_that_misuses_wasi_is_ended_with_its_own_error() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    for (mode, kind, says) in [
+        ("sleep", "plugin-deadline", "plan-backup"),
+        ("clock", "plugin-deadline", "plan-backup"),
+        ("print", "plugin-deadline", "plan-backup"),
+        ("exit", "plugin-trap", "exit code 0"),
+        ("random", "plugin-contract", "exceeds limit"),
+        ("alarms", "plugin-contract", "plan-backup"),
+    ] {
+        let program = environment
+            .backup(
+                plugins::guest("wasi"),
+                &source,
+                &format!("--set mode={mode}"),
+            )
+            .env("COPAL_PLUGIN_TIMEOUT", "1")
+            .env("COPAL_LOG", "plugin=trace");
+        let began = std::time::Instant::now();
+        let refusal = environment.refused(program, 1);
+        refusal.is(kind).says(says);
+        refusal.outcome.bounded();
+        assert!(
+            refusal.outcome.peak < OWN_MEMORY,
+            "{mode}: {} MiB",
+            refusal.outcome.peak >> 20
+        );
+        assert!(began.elapsed().as_secs() < 20, "{mode}");
+    }
+    assert!(environment.snapshots().is_empty());
+}
+
+/// The files in a directory and beneath it, those that can be read.
+fn files(directory: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.is_symlink() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_secret_reaches_the_command_that_it_is_for_and_nothing_that_is_written() {
+    const WORD: &str = "correct-horse-battery";
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    std::fs::write(source.join("file"), "x").unwrap();
+    let told = environment.path("programs/told");
+    let seen = environment.path("seen");
+    // Every way must hold the word, and the arguments must not, which any user of the machine can read.
+    let script = |end: &str| {
+        format!(
+            r#"#!/bin/sh
+word='correct-horse''-battery'
+for way in "$TOLD" "$(cat)" "$(cat "$1")" "$(cat "$2")"; do [ "$way" = "$word" ] || exit 9; done
+tr '\0' ' ' < /proc/self/cmdline | grep -q "$word" && exit 8
+tr '\0' ' ' < /proc/$$/cmdline | grep -q "$word" && exit 8
+cp -L "$1" "$2.copy" && grep -rlq "$word" "$(dirname "$2")" || exit 7
+echo "told" > '{}'
+echo "$word" >&2
+{end}
+"#,
+            seen.display()
+        )
+    };
+    let word = environment.write("word", WORD);
+    let run = |arguments: &[&str], log: &str| {
+        environment
+            .copal(arguments)
+            .arg(plugins::guest("hostile"))
+            .arg(&source)
+            .args(["--set", "container=app"])
+            .args(["--set", &format!("told={}", told.display())])
+            .args(["--set-file", &format!("secret={}", word.display())])
+            .args([
+                "--grant",
+                "run:docker stop app",
+                "--grant",
+                "run:docker start app",
+            ])
+            .args([
+                "--grant",
+                &format!("run:TOLD= {} {{fd:0}} {{scratch}}/word", told.display()),
+            ])
+            .env("COPAL_LOG", log)
+            .run()
+    };
+    let mut written = Vec::new();
+    let mut look =
+        |outcome: &Outcome| written.push(format!("{}{}", outcome.text(), outcome.stderr));
+    for end in ["exit 0", "exit 3"] {
+        Applications::install(&environment);
+        environment.install_program("told", &script(end));
+        let code = if end == "exit 0" { 0 } else { 1 };
+        for format in [&["--json"][..], &[]] {
+            look(&run(&[&["plan", "backup"], format].concat(), "trace").succeeds());
+            std::fs::remove_file(&seen).ok();
+            look(&run(&[&["backup", "--yes"], format].concat(), "trace").exits(code));
+            assert!(seen.exists(), "the program was not told the word");
+        }
+    }
+    look(
+        &environment
+            .copal(["manifest", "latest", "--json"])
+            .run()
+            .succeeds(),
+    );
+    look(
+        &environment
+            .copal(["ls", "latest", "--json"])
+            .run()
+            .succeeds(),
+    );
+    for text in &written {
+        let place = text.find(WORD);
+        assert_eq!(
+            place,
+            None,
+            "{}",
+            text.get(place.unwrap_or(0).saturating_sub(300)..)
+                .unwrap_or_default()
+        );
+        assert!(!text.is_empty());
+    }
+    let mut found = Vec::new();
+    for place in ["state", "home", "tmp", "repository"] {
+        files(&environment.path(place), &mut found);
+    }
+    assert!(
+        found
+            .iter()
+            .any(|path| path.starts_with(environment.repository()))
+    );
+    for path in found {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(WORD), "{} holds the word", path.display());
+    }
+}
+
+#[test]
+fn a_journal_that_is_left_behind_holds_no_secret() {
+    const WORD: &str = "correct-horse-battery";
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    std::fs::write(source.join("file"), "x").unwrap();
+    Applications::install(&environment);
+    let begun = environment.path("begun");
+    environment.install_program(
+        "told",
+        &format!("#!/bin/sh\ntouch '{}'\nsleep 60\n", begun.display()),
+    );
+    let told = environment.path("programs/told");
+    let word = environment.write("word", WORD);
+    let running = environment
+        .backup(plugins::guest("hostile"), &source, "--set container=app")
+        .args(["--set", &format!("told={}", told.display())])
+        .args(["--set-file", &format!("secret={}", word.display())])
+        .args([
+            "--grant",
+            "run:docker stop app",
+            "--grant",
+            "run:docker start app",
+        ])
+        .args([
+            "--grant",
+            &format!("run:TOLD= {} {{fd:0}} {{scratch}}/word", told.display()),
+        ])
+        .start();
+    while !begun.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    running.signal(rustix::process::Signal::KILL);
+    running.wait();
+    let mut found = Vec::new();
+    files(&environment.path("state"), &mut found);
+    let journals: Vec<_> = found
+        .iter()
+        .filter(|path| !path.ends_with("word"))
+        .collect();
+    assert!(!journals.is_empty());
+    for path in journals {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains(WORD),
+            "{} holds the word",
+            path.display()
+        );
+    }
+    environment.copal(["resume"]).run().succeeds();
+    let mut left = Vec::new();
+    files(&environment.path("state"), &mut left);
+    assert!(
+        left.iter().all(|path| !path.ends_with("word")),
+        "the scratch folder was left"
+    );
 }
 
 #[test]

@@ -137,9 +137,9 @@ impl Chapter {
             let written = match step {
                 Step::Write { path, content } => {
                     std::fs::write(notes.join(number.to_string()), content).unwrap();
-                    write!(
+                    writeln!(
                         script,
-                        "mkdir -p \"$(dirname '{path}')\" && cp '{note}' '{path}' || exit\n"
+                        "mkdir -p \"$(dirname '{path}')\" && cp '{note}' '{path}' || exit"
                     )
                 }
                 Step::Run { command, fails, .. } => {

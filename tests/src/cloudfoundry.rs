@@ -11,13 +11,14 @@ pub const KEY: &str = "paasta-db-encryption-key";
 pub const DOMAIN: &str = "115.68.46.29.xip.io";
 
 /// What `--grant` takes for all that a backup and a restore over a socket do.
-pub const GRANTS: [&str; 6] = [
+pub const GRANTS: [&str; 7] = [
+    "probe:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d * -h * -p * -U *",
     "run:psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d * -h * -p * -U *",
     "run:pg_dump --data-only --no-password --encoding=UTF8 -d * -h * -p * -U *",
     "run:pg_dump --schema-only --no-owner --no-privileges --no-password --encoding=UTF8 -d * -h * -p * -U *",
     "run:pg_dump --format=custom --compress=0 --no-password -d * -h * -p * -U *",
     "run:pg_restore --clean --if-exists --single-transaction --no-password -d * -h * -p * -U *",
-    "run:getent passwd *",
+    "probe:getent passwd *",
 ];
 
 /// What later releases have added, with a required column that has a default and a sequence that is gone.

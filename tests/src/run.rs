@@ -86,12 +86,6 @@ impl Program {
         self
     }
 
-    /// Gives a program that compiles more time than others have.
-    pub fn within(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-
     /// The same surroundings for a line of shell.
     pub fn through_shell(self, line: &str) -> Self {
         let mut shell = self.surroundings("/bin/sh");
@@ -159,6 +153,7 @@ impl Program {
             what: describe(&self.command),
             started: Instant::now(),
             limit: self.limit,
+            peak: 0,
             child,
         }
     }
@@ -218,6 +213,7 @@ pub struct Running {
     what: String,
     started: Instant,
     limit: Duration,
+    peak: u64,
 }
 
 impl Running {
@@ -257,6 +253,7 @@ impl Running {
     /// Waits for the program's end.
     pub fn wait(mut self) -> Outcome {
         let status = loop {
+            self.look_at_memory();
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
@@ -276,7 +273,19 @@ impl Running {
             stderr: String::from_utf8_lossy(&self.stderr.take().unwrap().join().unwrap())
                 .into_owned(),
             what: self.what.clone(),
+            peak: self.peak,
         }
+    }
+
+    /// Notes the most memory that the program has had so far.
+    fn look_at_memory(&mut self) {
+        // proc_pid_status(5). Of one that has ended there is nothing to read.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes =
+            peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        self.peak = self.peak.max(kibibytes.unwrap_or(0) << 10);
     }
 
     fn pid(&self) -> Pid {
@@ -300,6 +309,8 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     /// Its standard error.
     pub stderr: String,
+    /// The most memory that it had, in bytes, as far as it was seen while it ran.
+    pub peak: u64,
     what: String,
 }
 

@@ -10,6 +10,7 @@ mod command;
 mod debian;
 mod demo;
 mod docs;
+mod examples;
 mod plugins;
 mod test;
 mod workspace;
@@ -26,8 +27,11 @@ Tasks:
           Builds the plugins into target/plugins; with --tests also the guests that only tests use.
           --toolchain (or COPAL_WASM_TOOLCHAIN) says how to compile for wasm32-unknown-unknown;
           by default the first way that works here.
+  examples
+          Builds the examples in Python and JavaScript into target/plugins/examples, and runs their own
+          tests. What builds them is fetched from PyPI and npm into target/examples.
   test [ARGUMENT...]
-          Installs what tests need, builds plugins and copal, and runs all tests. The arguments
+          Installs what tests need, builds plugins, examples and copal, and runs all tests. The arguments
           are cargo test's, such as `--test jpom`.
   docs [--check]
           Writes the reference of the contract into docs/src/reference/contract from wit/. With --check it
@@ -58,6 +62,7 @@ fn perform(arguments: &[String]) -> Result<()> {
         "bench" => bench::task(rest),
         "demo" => demo::task(rest),
         "docs" => docs::task(rest),
+        "examples" => examples::task(rest),
         "test" => test::task(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

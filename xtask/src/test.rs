@@ -7,13 +7,14 @@ use anyhow::Result;
 use crate::{
     command,
     debian::{self, DOCKER_REGISTRY, H2, JAVA, MINISIGN, NPM, POSTGRESQL, RESTIC},
-    plugins, workspace,
+    examples, plugins, workspace,
 };
 
 /// `cargo xtask test [ARGUMENT OF cargo test…]`
 pub(crate) fn task(arguments: &[String]) -> Result<()> {
     command::stage("Finding the programs that tests run", programs)?;
     plugins::build(true, None)?;
+    examples::build()?;
     command::stage("Building copal and the tests", || {
         // One selection with the tests, so that cargo compiles every dependency with one set of features.
         let build = ["build", "--workspace", "--all-targets"];

@@ -15,6 +15,12 @@ const PACKAGE: &str = "@bytecodealliance/componentize-js";
 /// Its release that plugins are known to build with.
 const VERSION: &str = "0.23.0";
 
+/// What it imports without naming it among its dependencies, so that npm may well leave it out.
+const SHIM: &str = "@bytecodealliance/preview2-shim";
+
+/// The release of that which it is developed with.
+const SHIM_VERSION: &str = "0.17.9";
+
 /// What calls it.
 const SCRIPT: &str = include_str!("componentize.mjs");
 
@@ -112,17 +118,21 @@ fn node() -> Option<PathBuf> {
     command::find("node").or_else(|| command::find("nodejs"))
 }
 
-/// The manifest of componentize-js, from where Node.js would take the package: the project, or a folder above it.
+/// The manifest of componentize-js, where all that it needs is there.
 fn find(directory: &Path) -> Option<PathBuf> {
-    directory
-        .ancestors()
-        .map(|folder| {
-            folder
-                .join("node_modules")
-                .join(PACKAGE)
-                .join("package.json")
-        })
-        .find(|manifest| manifest.is_file())
+    find_package(directory, SHIM)?;
+    find_package(directory, PACKAGE)
+}
+
+/// A package's manifest, from where Node.js would take it: the project, or a folder above.
+fn find_package(directory: &Path, package: &str) -> Option<PathBuf> {
+    let mut manifests = directory.ancestors().map(|folder| {
+        folder
+            .join("node_modules")
+            .join(package)
+            .join("package.json")
+    });
+    manifests.find(|manifest| manifest.is_file())
 }
 
 /// Installs what the project's manifest names, and componentize-js where it does not.
@@ -147,6 +157,7 @@ fn install(directory: &Path, say: &dyn Fn(&str)) -> Result<()> {
             "--save-dev",
             "--save-exact",
             &format!("{PACKAGE}@{VERSION}"),
+            &format!("{SHIM}@{SHIM_VERSION}"),
         ])?;
     }
     Ok(())
@@ -166,7 +177,7 @@ fn no_package() -> Error {
     Error::Missing {
         what: PACKAGE.to_owned(),
         advice: format!(
-            "In the project, run `npm install --save-dev --save-exact {PACKAGE}@{VERSION}`, or build with `--install`."
+            "In the project, run `npm install --save-dev --save-exact {PACKAGE}@{VERSION} {SHIM}@{SHIM_VERSION}`, or build with `--install`."
         ),
     }
 }
@@ -206,13 +217,16 @@ mod tests {
         let project = tempfile::tempdir().unwrap();
         let folder = project.path().join("plugins/notes");
         assert_eq!(find(&folder), None);
-        let manifest = project
-            .path()
-            .join("plugins/node_modules")
-            .join(PACKAGE)
-            .join("package.json");
-        fs::create_dir_all(manifest.parent().unwrap()).unwrap();
-        fs::write(&manifest, "").unwrap();
+        let lay = |place: &str, package: &str| {
+            let folder = project.path().join(place).join("node_modules");
+            let manifest = folder.join(package).join("package.json");
+            fs::create_dir_all(manifest.parent().unwrap()).unwrap();
+            fs::write(&manifest, "").unwrap();
+            manifest
+        };
+        let manifest = lay("plugins", PACKAGE);
+        assert_eq!(find(&folder), None);
+        lay("plugins/notes", SHIM);
         assert_eq!(find(&folder), Some(manifest));
     }
 
@@ -229,6 +243,8 @@ mod tests {
     #[test]
     fn the_template_pins_the_release_that_is_installed() {
         let manifest = include_str!("../../../sdk/template/javascript/package.json");
-        assert!(manifest.contains(&format!("\"{PACKAGE}\": \"{VERSION}\"")));
+        for (package, version) in [(PACKAGE, VERSION), (SHIM, SHIM_VERSION)] {
+            assert!(manifest.contains(&format!("\"{package}\": \"{version}\"")));
+        }
     }
 }

@@ -142,8 +142,8 @@ impl Hands<'_> {
         };
         // As the grant has it.
         let method = request.method.to_ascii_uppercase();
-        let method = reqwest::Method::from_bytes(method.as_bytes())
-            .map_err(|e| failed(e.to_string()))?;
+        let method =
+            reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| failed(e.to_string()))?;
         let timeout = Duration::from_secs(u64::from(request.timeout));
         // A redirect would lead past the grant, which names the host.
         let client = reqwest::Client::builder()

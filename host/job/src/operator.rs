@@ -152,7 +152,10 @@ mod tests {
             environment,
             1,
         );
-        assert_eq!(copal_sandbox::placeholder::shown(&command.argv[1]), "{{.State}}");
+        assert_eq!(
+            copal_sandbox::placeholder::shown(&command.argv[1]),
+            "{{.State}}"
+        );
         let [Fragment::Plain(value)] = command.environment[0].value.as_slice() else {
             panic!("{command:?}");
         };

@@ -37,8 +37,8 @@ use self::command::CommandRule;
 use self::need::What;
 use self::word::Pattern;
 
-pub use self::need::Need;
 pub(crate) use self::command::is_variable;
+pub use self::need::Need;
 pub(crate) use self::word::check_program;
 
 /// A grant that can't be read.
@@ -272,7 +272,9 @@ fn parse_path(text: &str) -> Result<Vec<Pattern>, &'static str> {
     };
     let root = names.first().and_then(Pattern::literal);
     if root.is_none() || names.iter().any(relative) {
-        return Err("its path must be `ROOT` or `ROOT/PATH`, with the root written out, without `.` and `..`");
+        return Err(
+            "its path must be `ROOT` or `ROOT/PATH`, with the root written out, without `.` and `..`",
+        );
     }
     Ok(names)
 }

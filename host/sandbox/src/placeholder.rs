@@ -76,7 +76,9 @@ mod tests {
         match placeholder {
             Placeholder::Scratch => Some("/tmp/{s}".to_owned()),
             Placeholder::Root(name) => (name == "home").then(|| "/srv/jpom".to_owned()),
-            Placeholder::Descriptor(number) => (number < 2).then(|| format!("/dev/fd/{}", number + 3)),
+            Placeholder::Descriptor(number) => {
+                (number < 2).then(|| format!("/dev/fd/{}", number + 3))
+            }
         }
     }
 

@@ -58,8 +58,14 @@ pub(crate) fn declare(description: Description) -> Description {
         }
     }
     for (words, reason) in [
-        ("gitlab-backup create", "To have GitLab make an archive (`create`)"),
-        ("gitlab-backup restore ANSWERS", "To run GitLab's own restore (`restore`)"),
+        (
+            "gitlab-backup create",
+            "To have GitLab make an archive (`create`)",
+        ),
+        (
+            "gitlab-backup restore ANSWERS",
+            "To run GitLab's own restore (`restore`)",
+        ),
     ] {
         may(
             format!("run:{EXEC} {}", words.replace("ANSWERS", ANSWERS)),
@@ -84,7 +90,8 @@ pub(crate) fn declare(description: Description) -> Description {
         "To run GitLab's own restore (`restore`), by the command in `restore_command`",
     );
     may(
-        "run:grep -rqF '--include=*_gitlab_backup.tar' backup_information.yml {root:backups}".to_owned(),
+        "run:grep -rqF '--include=*_gitlab_backup.tar' backup_information.yml {root:backups}"
+            .to_owned(),
         "To see that the archive is there (`create` into an empty folder)",
     );
     may(
@@ -99,7 +106,8 @@ pub(crate) fn declare(description: Description) -> Description {
         "write:backups".to_owned(),
         "To clear what an interrupted backup or restore of GitLab left in its folder",
     );
-    all.into_iter().fold(description, |description, (grant, reason)| {
-        description.capability(grant, reason)
-    })
+    all.into_iter()
+        .fold(description, |description, (grant, reason)| {
+            description.capability(grant, reason)
+        })
 }

@@ -3,8 +3,7 @@
 use copal_sdk::Description;
 
 /// The words of `psql` after the program.
-const PSQL: &str =
-    "-X -w -q -A -t -v ON_ERROR_STOP=1 -p * [-h *] [-U *] -d * -f -";
+const PSQL: &str = "-X -w -q -A -t -v ON_ERROR_STOP=1 -p * [-h *] [-U *] -d * -f -";
 
 /// The words of `pg_dump` after the program.
 const PG_DUMP: &str = "--no-password --no-owner --no-privileges --no-comments --exclude-table-data=query_cache -p * [-h *] [-U *] -d *";

@@ -40,9 +40,20 @@ impl Plugin for Metabase {
             env!("CARGO_PKG_VERSION"),
             "Backs up, restores, migrates and clones a Metabase with its application database.",
         )
-        .root(layout::DATA, "The folder that holds metabase.db.mv.db, where the application database is H2", &[])
-        .root(layout::PLUGINS, "The folder of Metabase's drivers (MB_PLUGINS_DIR)", &[])
-        .application("Metabase", "0.42 and newer, with H2 of format 1, 2 or 3, or PostgreSQL");
+        .root(
+            layout::DATA,
+            "The folder that holds metabase.db.mv.db, where the application database is H2",
+            &[],
+        )
+        .root(
+            layout::PLUGINS,
+            "The folder of Metabase's drivers (MB_PLUGINS_DIR)",
+            &[],
+        )
+        .application(
+            "Metabase",
+            "0.42 and newer, with H2 of format 1, 2 or 3, or PostgreSQL",
+        );
         capabilities::declare(service::declare(description))
     }
 

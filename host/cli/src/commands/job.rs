@@ -108,10 +108,7 @@ pub(super) fn missing(findings: &[Finding], needed: &[Needed]) -> Vec<Needed> {
 /// Asks for each of them, with all that there is to know of it.
 fn allow(missing: &[Needed]) -> Result<bool, Failure> {
     for needed in missing {
-        let asked = format!(
-            "The plugin asks for:\n{}Allow it?",
-            output::needed(needed)
-        );
+        let asked = format!("The plugin asks for:\n{}Allow it?", output::needed(needed));
         if !ask(&asked)? {
             return Ok(false);
         }

@@ -176,10 +176,19 @@ fn a_redirect_is_not_followed() {
     let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     elsewhere.set_nonblocking(true).unwrap();
     let place = elsewhere.local_addr().unwrap();
-    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
         let location = format!("location: http://{place}/\r\n");
         let error = bench
-            .perform(&Action::Http(get(server_with(status, location.clone(), ""))))
+            .perform(&Action::Http(get(server_with(
+                status,
+                location.clone(),
+                "",
+            ))))
             .unwrap_err();
         assert!(error.to_string().contains(&status[..3]), "{error}");
         let taken = HttpRequest {

@@ -42,10 +42,7 @@ fn child(number: usize) -> i32 {
 /// A file in memory, closed in every process that is started but the one that it is mapped into. Regular, and readable by its owner alone:
 /// libpq takes no other for a password file.
 fn file(content: &[u8]) -> io::Result<OwnedFd> {
-    let fd = memfd_create(
-        "copal",
-        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-    )?;
+    let fd = memfd_create("copal", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut file = std::fs::File::from(fd);
     file.write_all(content)?;
     file.rewind()?;

@@ -118,7 +118,14 @@ fn reading(argv: &[&str], contents: &[&str]) -> Command {
 #[test]
 fn descriptors_reach_the_command_at_the_paths_that_stand_for_them() {
     let large = "x".repeat(200_000);
-    let argv = ["sh", "-c", r#"cat "$2" "$1"; wc -c < "$2""#, "sh", "{fd:0}", "{fd:1}"];
+    let argv = [
+        "sh",
+        "-c",
+        r#"cat "$2" "$1"; wc -c < "$2""#,
+        "sh",
+        "{fd:0}",
+        "{fd:1}",
+    ];
     let output = start(&reading(&argv, &["{a}", &large])).unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(stdout, format!("{large}{{a}}200000\n"));
@@ -126,14 +133,22 @@ fn descriptors_reach_the_command_at_the_paths_that_stand_for_them() {
 
 #[test]
 fn a_descriptor_is_a_regular_file_that_nobody_else_reads_or_writes() {
-    let script = r#"stat -L -c '%F %a' "$1"; ! sh -c 'echo y > "$1"' sh "$1" 2>/dev/null && cat "$1""#;
-    let output = start(&reading(&["sh", "-c", script, "sh", "{fd:0}"], &["hunter2"])).unwrap();
+    let script =
+        r#"stat -L -c '%F %a' "$1"; ! sh -c 'echo y > "$1"' sh "$1" 2>/dev/null && cat "$1""#;
+    let output = start(&reading(
+        &["sh", "-c", script, "sh", "{fd:0}"],
+        &["hunter2"],
+    ))
+    .unwrap();
     assert_eq!(output.stdout, b"regular file 400\nhunter2");
 }
 
 #[test]
 fn a_descriptor_can_stand_in_a_variable_and_in_the_input() {
-    let mut both = reading(&["sh", "-c", r#"read path; cat "$path" "$FILE""#], &["a", "b"]);
+    let mut both = reading(
+        &["sh", "-c", r#"read path; cat "$path" "$FILE""#],
+        &["a", "b"],
+    );
     both.stdin = Some(vec![Fragment::Plain("{fd:0}\n".into())]);
     both.environment.push(copal_sandbox::types::Variable {
         name: "FILE".into(),
@@ -144,8 +159,15 @@ fn a_descriptor_can_stand_in_a_variable_and_in_the_input() {
 
 #[test]
 fn no_other_command_that_runs_meanwhile_has_the_descriptor() {
-    let open = || start(&command(&["sh", "-c", "ls -l /proc/self/fd"])).unwrap().stdout;
-    let own = start(&reading(&["sh", "-c", "ls -l /proc/self/fd", "sh", "{fd:0}"], &["x"]));
+    let open = || {
+        start(&command(&["sh", "-c", "ls -l /proc/self/fd"]))
+            .unwrap()
+            .stdout
+    };
+    let own = start(&reading(
+        &["sh", "-c", "ls -l /proc/self/fd", "sh", "{fd:0}"],
+        &["x"],
+    ));
     assert!(String::from_utf8_lossy(&own.unwrap().stdout).contains("memfd:copal"));
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -163,12 +185,25 @@ fn no_other_command_that_runs_meanwhile_has_the_descriptor() {
     });
     let left = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let left = left.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    assert!(!left.into_iter().any(|path| path.to_string_lossy().contains("memfd:copal")));
+    assert!(
+        !left
+            .into_iter()
+            .any(|path| path.to_string_lossy().contains("memfd:copal"))
+    );
 }
 
 #[test]
 fn what_a_command_repeats_of_its_secrets_is_hidden() {
-    let mut echoing = reading(&["sh", "-c", r#"cat "$1" - >&2; echo "$WORD" >&2; exit 1"#, "sh", "{fd:0}"], &["hunter2"]);
+    let mut echoing = reading(
+        &[
+            "sh",
+            "-c",
+            r#"cat "$1" - >&2; echo "$WORD" >&2; exit 1"#,
+            "sh",
+            "{fd:0}",
+        ],
+        &["hunter2"],
+    );
     echoing.stdin = Some(vec![Fragment::Secret("hunter3".into())]);
     echoing.environment.push(copal_sandbox::types::Variable {
         name: "WORD".into(),

@@ -136,7 +136,9 @@ impl AddressRule {
                 beneath: false,
                 labels: name.split('.').map(Pattern::exact).collect(),
             },
-            Host::Ipv4(address) => HostRule::V4(octets(*address).map(|o| Pattern::exact(&o)).to_vec()),
+            Host::Ipv4(address) => {
+                HostRule::V4(octets(*address).map(|o| Pattern::exact(&o)).to_vec())
+            }
             Host::Ipv6(address) => HostRule::V6(*address),
         };
         Self::To {
@@ -171,7 +173,8 @@ impl AddressRule {
                 let [place] = words.as_slice() else {
                     return false;
                 };
-                let led_to = Address::of(place).or_else(|_| Address::of(&format!("http://{place}")));
+                let led_to =
+                    Address::of(place).or_else(|_| Address::of(&format!("http://{place}")));
                 led_to.is_ok_and(|led_to| led_to == *address)
             }),
         }
@@ -197,7 +200,8 @@ impl HostRule {
             return Ok(Self::Any);
         }
         if !text.contains('*') {
-            let host = Host::parse(text).map_err(|_| "its host is neither a name nor an address")?;
+            let host =
+                Host::parse(text).map_err(|_| "its host is neither a name nor an address")?;
             return match &host {
                 Host::Domain(name) => {
                     check_name(name)?;
@@ -206,9 +210,9 @@ impl HostRule {
                         labels: name.split('.').map(Pattern::exact).collect(),
                     })
                 }
-                Host::Ipv4(address) => {
-                    Ok(Self::V4(octets(*address).map(|o| Pattern::exact(&o)).to_vec()))
-                }
+                Host::Ipv4(address) => Ok(Self::V4(
+                    octets(*address).map(|o| Pattern::exact(&o)).to_vec(),
+                )),
                 Host::Ipv6(address) => Ok(Self::V6(*address)),
             };
         }

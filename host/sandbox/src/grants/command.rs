@@ -193,11 +193,13 @@ fn found<'v>(settings: &'v Value, keys: &[String]) -> Vec<&'v Value> {
 
 /// The words of settings by their keys; those that have some.
 pub(super) fn settings_words<'v>(settings: &'v Value, keys: &[String]) -> Vec<Vec<&'v str>> {
-    let words = found(settings, keys).into_iter().filter_map(|value| match value {
-        Value::String(word) => Some(vec![word.as_str()]),
-        Value::Array(items) => items.iter().map(Value::as_str).collect(),
-        _ => None,
-    });
+    let words = found(settings, keys)
+        .into_iter()
+        .filter_map(|value| match value {
+            Value::String(word) => Some(vec![word.as_str()]),
+            Value::Array(items) => items.iter().map(Value::as_str).collect(),
+            _ => None,
+        });
     words.filter(|words| !words.is_empty()).collect()
 }
 
@@ -250,12 +252,17 @@ impl Parser {
         }
         let element = match keys(raw) {
             Some(_) if !self.settings => {
-                return Err("only a plugin's own description names settings; quote a brace that is meant as such");
+                return Err(
+                    "only a plugin's own description names settings; quote a brace that is meant as such",
+                );
             }
             Some(keys) => Element::Settings(keys),
             None => {
                 let pattern = Pattern::parse(raw)?;
-                let begins = self.group.as_ref().is_none_or(|(within, _)| within.is_empty());
+                let begins = self
+                    .group
+                    .as_ref()
+                    .is_none_or(|(within, _)| within.is_empty());
                 // What may stand before the program, such as `[docker exec *]`, begins with one itself.
                 if self.program || !begins {
                     Element::Word(pattern)
@@ -321,8 +328,7 @@ const MIXED: &str = "variables and words stand in the same brackets";
 /// Whether a text can be the name of a variable.
 pub(crate) fn is_variable(name: &str) -> bool {
     let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    name.bytes().next().is_some_and(letter)
-        && name.bytes().all(|b| letter(b) || b.is_ascii_digit())
+    name.bytes().next().is_some_and(letter) && name.bytes().all(|b| letter(b) || b.is_ascii_digit())
 }
 
 impl fmt::Display for CommandRule {

@@ -75,16 +75,19 @@ fn what_looks_and_what_acts_are_allowed_apart() {
         ("write:docker", false, false),
     ] {
         let grants = grants(&[grant]);
-        assert_eq!((grants.allow(&look), grants.allow(&act)), (looks, acts), "{grant}");
+        assert_eq!(
+            (grants.allow(&look), grants.allow(&act)),
+            (looks, acts),
+            "{grant}"
+        );
     }
     assert_eq!(look.to_string(), "probe:docker inspect jpom");
 }
 
 #[test]
 fn a_grant_with_any_text_in_a_place_covers_the_same_command_elsewhere() {
-    let need = |place: &str, id: &str| {
-        run(&["psql", "-d", &format!("host={place}/{id}/s port=1"), id])
-    };
+    let need =
+        |place: &str, id: &str| run(&["psql", "-d", &format!("host={place}/{id}/s port=1"), id]);
     let grant = need("/tmp", "f00d").grant().with_any("f00d");
     let grant: Grant = grant.to_string().parse().unwrap();
     let grants: Grants = [grant].into_iter().collect();
@@ -143,24 +146,44 @@ fn a_program_is_the_one_that_is_named() {
         ("run:{root:home}/bin/x", "{root:home}/bin/x", true),
         ("run:{root:home}/bin/x", "/root/bin/x", false),
     ] {
-        assert_eq!(grants(&[grant]).allow(&run(&[program])), allowed, "{grant} for {program}");
+        assert_eq!(
+            grants(&[grant]).allow(&run(&[program])),
+            allowed,
+            "{grant} for {program}"
+        );
     }
 }
 
 #[test]
 fn the_variables_of_a_command_are_part_of_what_is_allowed() {
     for (grant, words, allowed) in [
-        ("run:PGPASSWORD= psql *", &["PGPASSWORD=", "psql", "x"][..], true),
+        (
+            "run:PGPASSWORD= psql *",
+            &["PGPASSWORD=", "psql", "x"][..],
+            true,
+        ),
         ("run:PGPASSWORD= psql *", &["psql", "x"], false),
         ("run:psql *", &["PGPASSWORD=", "psql", "x"], false),
         ("run:[PGPASSWORD=] psql *", &["psql", "x"], true),
-        ("run:[PGPASSWORD=] psql *", &["PGPASSWORD=", "psql", "x"], true),
-        ("run:[PGPASSWORD=] psql *", &["LD_PRELOAD=", "psql", "x"], false),
+        (
+            "run:[PGPASSWORD=] psql *",
+            &["PGPASSWORD=", "psql", "x"],
+            true,
+        ),
+        (
+            "run:[PGPASSWORD=] psql *",
+            &["LD_PRELOAD=", "psql", "x"],
+            false,
+        ),
         ("run:B= A= x", &["A=", "B=", "x"], true),
         ("run:x A=", &["x", "A="], true),
         ("run:x A=", &["A=", "x"], false),
     ] {
-        assert_eq!(grants(&[grant]).allow(&run(words)), allowed, "{grant} for {words:?}");
+        assert_eq!(
+            grants(&[grant]).allow(&run(words)),
+            allowed,
+            "{grant} for {words:?}"
+        );
     }
 }
 
@@ -185,50 +208,174 @@ fn words_in_brackets_may_be_left_out() {
 #[test]
 fn requests_are_covered_by_method_host_and_port() {
     for (grant, method, url, allowed) in [
-        ("http:GET localhost:8080", "GET", "http://localhost:8080/health?x=1", true),
-        ("http:GET localhost:8080", "get", "http://LOCALHOST:8080/", true),
-        ("http:get LOCALHOST:8080", "GET", "http://localhost:8080/", true),
-        ("http:GET localhost:8080", "POST", "http://localhost:8080/", false),
-        ("http:GET localhost:8080", "GET", "http://localhost:80/", false),
+        (
+            "http:GET localhost:8080",
+            "GET",
+            "http://localhost:8080/health?x=1",
+            true,
+        ),
+        (
+            "http:GET localhost:8080",
+            "get",
+            "http://LOCALHOST:8080/",
+            true,
+        ),
+        (
+            "http:get LOCALHOST:8080",
+            "GET",
+            "http://localhost:8080/",
+            true,
+        ),
+        (
+            "http:GET localhost:8080",
+            "POST",
+            "http://localhost:8080/",
+            false,
+        ),
+        (
+            "http:GET localhost:8080",
+            "GET",
+            "http://localhost:80/",
+            false,
+        ),
         ("http:* localhost:*", "DELETE", "http://localhost:1/", true),
-        ("http:POST example.org:443", "POST", "https://example.org/api", true),
-        ("http:POST example.org:443", "POST", "http://example.org/api", false),
+        (
+            "http:POST example.org:443",
+            "POST",
+            "https://example.org/api",
+            true,
+        ),
+        (
+            "http:POST example.org:443",
+            "POST",
+            "http://example.org/api",
+            false,
+        ),
         // Whole labels in front.
-        ("http:GET *.example.org:80", "GET", "http://a.example.org/", true),
-        ("http:GET *.example.org:80", "GET", "http://a.b.example.org/", true),
-        ("http:GET *.example.org:80", "GET", "http://example.org/", false),
-        ("http:GET *.example.org:80", "GET", "http://notexample.org/", false),
-        ("http:GET *.example.org:80", "GET", "http://a.example.org.evil.com/", false),
-        ("http:GET *.example.org:80", "GET", "http://evil.com/.example.org", false),
+        (
+            "http:GET *.example.org:80",
+            "GET",
+            "http://a.example.org/",
+            true,
+        ),
+        (
+            "http:GET *.example.org:80",
+            "GET",
+            "http://a.b.example.org/",
+            true,
+        ),
+        (
+            "http:GET *.example.org:80",
+            "GET",
+            "http://example.org/",
+            false,
+        ),
+        (
+            "http:GET *.example.org:80",
+            "GET",
+            "http://notexample.org/",
+            false,
+        ),
+        (
+            "http:GET *.example.org:80",
+            "GET",
+            "http://a.example.org.evil.com/",
+            false,
+        ),
+        (
+            "http:GET *.example.org:80",
+            "GET",
+            "http://evil.com/.example.org",
+            false,
+        ),
         // Within one label.
-        ("http:GET db-*.example.org:80", "GET", "http://db-1.example.org/", true),
-        ("http:GET db-*.example.org:80", "GET", "http://db-1.evil.example.org/", false),
-        ("http:GET a.*.example.org:80", "GET", "http://a.b.example.org/", true),
-        ("http:GET a.*.example.org:80", "GET", "http://a.b.c.example.org/", false),
+        (
+            "http:GET db-*.example.org:80",
+            "GET",
+            "http://db-1.example.org/",
+            true,
+        ),
+        (
+            "http:GET db-*.example.org:80",
+            "GET",
+            "http://db-1.evil.example.org/",
+            false,
+        ),
+        (
+            "http:GET a.*.example.org:80",
+            "GET",
+            "http://a.b.example.org/",
+            true,
+        ),
+        (
+            "http:GET a.*.example.org:80",
+            "GET",
+            "http://a.b.c.example.org/",
+            false,
+        ),
         ("http:GET gitlab-*:80", "GET", "http://gitlab-1/", true),
-        ("http:GET gitlab-*:80", "GET", "http://gitlab-1.evil.com/", false),
+        (
+            "http:GET gitlab-*:80",
+            "GET",
+            "http://gitlab-1.evil.com/",
+            false,
+        ),
         // Addresses are no names, and names no addresses.
         ("http:GET 10.0.0.*:80", "GET", "http://10.0.0.7/", true),
-        ("http:GET 10.0.0.*:80", "GET", "http://10.0.0.evil.com/", false),
+        (
+            "http:GET 10.0.0.*:80",
+            "GET",
+            "http://10.0.0.evil.com/",
+            false,
+        ),
         ("http:GET 10.0.0.*:80", "GET", "http://10.0.0.com/", false),
         ("http:GET 10.0.0.*:80", "GET", "http://10.0.1.7/", false),
         ("http:GET 10.0.0.1*:80", "GET", "http://10.0.0.19/", true),
         ("http:GET 127.0.0.1:80", "GET", "http://2130706433/", true),
         ("http:GET 127.0.0.1:80", "GET", "http://0x7f.1/", true),
-        ("http:GET 127.0.0.1:80", "GET", "http://127.0.0.1.evil.com/", false),
-        ("http:GET 127.0.0.1:80", "GET", "http://[::ffff:127.0.0.1]/", false),
-        ("http:GET [::1]:80", "GET", "http://[0:0:0:0:0:0:0:1]/", true),
+        (
+            "http:GET 127.0.0.1:80",
+            "GET",
+            "http://127.0.0.1.evil.com/",
+            false,
+        ),
+        (
+            "http:GET 127.0.0.1:80",
+            "GET",
+            "http://[::ffff:127.0.0.1]/",
+            false,
+        ),
+        (
+            "http:GET [::1]:80",
+            "GET",
+            "http://[0:0:0:0:0:0:0:1]/",
+            true,
+        ),
         ("http:GET [::1]:80", "GET", "http://[::2]/", false),
         ("http:GET *:80", "GET", "http://10.0.0.7/", true),
         ("http:GET *:80", "GET", "http://[::1]/", true),
         ("http:GET *:80", "GET", "http://example.org/", true),
         ("http:GET *:80", "GET", "http://example.org:81/", false),
         // One spelling of a name.
-        ("http:GET bücher.example:80", "GET", "http://xn--bcher-kva.example/", true),
-        ("http:GET xn--bcher-kva.example:80", "GET", "http://B%C3%BCCHER.example/", true),
+        (
+            "http:GET bücher.example:80",
+            "GET",
+            "http://xn--bcher-kva.example/",
+            true,
+        ),
+        (
+            "http:GET xn--bcher-kva.example:80",
+            "GET",
+            "http://B%C3%BCCHER.example/",
+            true,
+        ),
     ] {
         let need = http(method, url).unwrap();
-        assert_eq!(grants(&[grant]).allow(&need), allowed, "{grant} for {method} {url}");
+        assert_eq!(
+            grants(&[grant]).allow(&need),
+            allowed,
+            "{grant} for {method} {url}"
+        );
     }
 }
 
@@ -268,7 +415,11 @@ fn writing_is_covered_beneath_the_path_alone() {
         ("data", "-a/cache", true),
         ("my root", "anything", true),
     ] {
-        assert_eq!(grants.allow(&Need::write(root, path)), allowed, "{root}/{path}");
+        assert_eq!(
+            grants.allow(&Need::write(root, path)),
+            allowed,
+            "{root}/{path}"
+        );
     }
 }
 
@@ -339,7 +490,10 @@ fn what_is_not_a_grant_is_refused_with_its_reason() {
 #[test]
 fn a_grant_shows_no_character_that_hides_something() {
     for (word, shown) in [
-        ("echo \u{1b}[2J\u{202e}\n", r#""echo \u{1b}[2J\u{202e}\u{a}""#),
+        (
+            "echo \u{1b}[2J\u{202e}\n",
+            r#""echo \u{1b}[2J\u{202e}\u{a}""#,
+        ),
         ("jpom\u{3164}", r#""jpom\u{3164}""#),
         ("a\u{200b}b", r#""a\u{200b}b""#),
         ("", r#""""#),
@@ -358,15 +512,35 @@ fn a_capability_takes_the_words_of_settings() {
         "quiesce": [{"run": ["cc", "stop"]}, {"run": ["uaa", "{x}"]}], "secrets": {"A": "1", "B": "2"}, "number": 7,
     });
     for (pattern, words, covered) in [
-        ("run:{setting:java} -version", &["/opt/jdk/bin/java", "-version"][..], true),
+        (
+            "run:{setting:java} -version",
+            &["/opt/jdk/bin/java", "-version"][..],
+            true,
+        ),
         ("run:{setting:java} -version", &["java", "-version"], false),
-        ("run:[{setting:via}] */psql *", &["ssh", "db 1", "psql", "x"], true),
-        ("run:[{setting:via}] */psql *", &["ssh", "'db 1'", "/usr/bin/psql", "x"], true),
+        (
+            "run:[{setting:via}] */psql *",
+            &["ssh", "db 1", "psql", "x"],
+            true,
+        ),
+        (
+            "run:[{setting:via}] */psql *",
+            &["ssh", "'db 1'", "/usr/bin/psql", "x"],
+            true,
+        ),
         ("run:[{setting:via}] */psql *", &["psql", "x"], true),
-        ("run:[{setting:via}] */psql *", &["ssh", "db2", "psql", "x"], false),
+        (
+            "run:[{setting:via}] */psql *",
+            &["ssh", "db2", "psql", "x"],
+            false,
+        ),
         ("run:[{setting:via}] */psql *", &["ssh", "psql", "x"], false),
         ("run:{setting:via} psql", &["psql"], false),
-        ("run:{setting:absent|via} psql", &["ssh", "db 1", "psql"], true),
+        (
+            "run:{setting:absent|via} psql",
+            &["ssh", "db 1", "psql"],
+            true,
+        ),
         ("run:{setting:none} psql", &["psql"], false),
         ("run:{setting:number}", &["7"], false),
         ("run:{setting:quiesce.run}", &["cc", "stop"], true),
@@ -378,7 +552,11 @@ fn a_capability_takes_the_words_of_settings() {
         ("run:{setting:secrets}= x", &["C=", "x"], false),
     ] {
         let read: CapabilityPattern = pattern.parse().unwrap();
-        assert_eq!(read.covers(&run(words), &settings), covered, "{pattern} for {words:?}");
+        assert_eq!(
+            read.covers(&run(words), &settings),
+            covered,
+            "{pattern} for {words:?}"
+        );
         assert!(!read.covers(&run(words), &Value::Null) || !words.contains(&"ssh"));
         assert_eq!(read.to_string(), pattern);
         assert!(read.grant().is_none());
@@ -390,7 +568,11 @@ fn a_capability_takes_the_words_of_settings() {
         ("http://example.org/", false),
         ("https://evil.org/?https://example.org", false),
     ] {
-        assert_eq!(to.covers(&http("GET", url).unwrap(), &settings), covered, "{url}");
+        assert_eq!(
+            to.covers(&http("GET", url).unwrap(), &settings),
+            covered,
+            "{url}"
+        );
     }
     let plain: CapabilityPattern = "run:docker stop *".parse().unwrap();
     assert_eq!(plain.grant(), Some("run:docker stop *".parse().unwrap()));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::bindings::copal::plugin::process;
-use crate::state::State;
 use crate::ceiling::Ceiling;
 use crate::grants::Need;
+use crate::state::State;
 use crate::tree::Probe;
 use crate::types::{Command, Failure, FailureKind, Output};
 use crate::validate;

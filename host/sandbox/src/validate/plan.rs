@@ -271,10 +271,7 @@ impl Scope<'_> {
         for Variable { name, .. } in &request.headers {
             let own = OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own));
             rule(!name.is_empty() && token(name) && !own, || {
-                format!(
-                    "`{}` can't be a header of a request",
-                    clean(name, MAX_NAME)
-                )
+                format!("`{}` can't be a header of a request", clean(name, MAX_NAME))
             })?;
         }
         request
@@ -350,9 +347,8 @@ fn holds_secret(action: &Action) -> bool {
         text.iter()
             .any(|fragment| matches!(fragment, Fragment::Secret(_)))
     };
-    let command = |command: &Command| {
-        texts(command).any(|fragment| matches!(fragment, Fragment::Secret(_)))
-    };
+    let command =
+        |command: &Command| texts(command).any(|fragment| matches!(fragment, Fragment::Secret(_)));
     let request = |request: &HttpRequest| {
         let mut headers = request.headers.iter();
         headers.any(|header| text(&header.value)) || request.body.as_deref().is_some_and(text)

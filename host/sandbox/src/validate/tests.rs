@@ -188,8 +188,14 @@ fn commands_that_hide_what_they_run_are_named() {
     let text = |length| vec![Fragment::Secret("x".repeat(length))];
     for (command, why) in [
         (with(&["./ls"], &[]), "neither a name nor an absolute path"),
-        (with(&["bin/ls"], &[]), "neither a name nor an absolute path"),
-        (with(&["/bin/../ls"], &[]), "neither a name nor an absolute path"),
+        (
+            with(&["bin/ls"], &[]),
+            "neither a name nor an absolute path",
+        ),
+        (
+            with(&["/bin/../ls"], &[]),
+            "neither a name nor an absolute path",
+        ),
         (with(&["/bin/"], &[]), "must name the program"),
         (with(&["PATH=", "ls"], &[]), "has no `=`"),
         (with(&["ls"], &["A=B"]), "can't be the name of a variable"),
@@ -198,9 +204,15 @@ fn commands_that_hide_what_they_run_are_named() {
         (with(&["ls"], &[""]), "can't be the name of a variable"),
         (with(&["ls"], &["A", "A"]), "two variables `A`"),
         (reading(&["ls", "{fd:0}"], vec![]), "has 0 descriptors"),
-        (reading(&["ls", "{fd:1}"], vec![text(1)]), "has 1 descriptors"),
+        (
+            reading(&["ls", "{fd:1}"], vec![text(1)]),
+            "has 1 descriptors",
+        ),
         (reading(&["ls"], vec![text(1)]), "no `{fd:N}` names"),
-        (reading(&["ls", "{fd:0}"], vec![text((1 << 20) + 1)]), "at most 1048576"),
+        (
+            reading(&["ls", "{fd:0}"], vec![text((1 << 20) + 1)]),
+            "at most 1048576",
+        ),
         (reading(&["ls", "{fd:0}"], vec![text(1); 17]), "at most 16"),
     ] {
         let named = broken_step(Action::Run(command.clone()));

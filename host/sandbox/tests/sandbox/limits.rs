@@ -296,7 +296,10 @@ const DECLARE: &str = "
     (i32.const 1024)";
 
 /// A plugin that declares `capability`, of eleven letters, and probes once or for ever in `detect`.
-fn probing(capability: &str, detect: &str) -> Result<Option<copal_sandbox::types::Detection>, Error> {
+fn probing(
+    capability: &str,
+    detect: &str,
+) -> Result<Option<copal_sandbox::types::Detection>, Error> {
     let helpers = format!(r#"(data (i32.const 100) "{capability}")"#).leak();
     let detect: &'static str = format!("{detect} (i32.const 3000)").leak();
     let guest = Guest {

@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 
+use copal_sdk::config::Secret;
 use copal_sdk::{
-    BackupPlan, BackupRequest, Command, Description, Detection, Direction, Entry, Failure, Filter,
-    Finding, Kind, Pass, Placement, Plugin, Probe, RestorePlan, RestoreRequest, Source, Step, Tree,
-    Verdict, VerifyRequest, export, tracing,
+    BackupPlan, BackupRequest, Change, Command, Description, Detection, Direction, Entry, Failure,
+    Filter, Finding, Fragment, Kind, Location, Pass, Placement, Plugin, Probe, RestorePlan,
+    RestoreRequest, Source, Step, Tree, Verdict, VerifyRequest, WriteFile, export, tracing,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,27 @@ enum Mode {
     Slow,
     /// Runs a command that it may not run.
     Probe,
+    /// Looks by a command that it declares for a step alone, and makes nothing of the refusal.
+    Act,
+    /// Asks for a step that it does not declare.
+    Undeclared,
+    /// Asks for writing into a root, which it does not declare.
+    Write,
+    /// Says more than a million things.
+    Flood,
+    /// Gives a name of eight megabytes.
+    Name,
+    /// Logs for ever.
+    Log,
+    /// Fails with a message of eight megabytes.
+    Message,
 }
+
+/// The length of what is too long.
+const GIGANTIC: usize = 8 << 20;
+
+/// How often something is said that should be said once.
+const MANY: usize = 1_500_000;
 
 /// Where it does so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +93,11 @@ pub struct Config {
     at: Option<String>,
     /// A container that is stopped while the directory is read.
     container: Option<String>,
+    /// What a program is told in its environment, on its standard input, in a file of its own and in one of the scratch folder.
+    #[serde(skip_serializing)]
+    secret: Option<Secret>,
+    /// The program and its first arguments.
+    told: Vec<String>,
 }
 
 impl Config {
@@ -85,7 +111,18 @@ impl Config {
             return Ok(());
         }
         match self.mode {
-            Mode::Behave | Mode::Huge | Mode::Probe => Ok(()),
+            Mode::Behave
+            | Mode::Huge
+            | Mode::Probe
+            | Mode::Act
+            | Mode::Undeclared
+            | Mode::Write
+            | Mode::Flood
+            | Mode::Name => Ok(()),
+            Mode::Log => loop {
+                tracing::error!("{}", "again and again ".repeat(100));
+            },
+            Mode::Message => Err(Failure::corrupt("hostile.told", "x".repeat(GIGANTIC))),
             Mode::Loop => loop {
                 black_box(());
             },
@@ -115,7 +152,34 @@ impl Config {
     }
 
     fn is_huge(&self, stage: Stage, path: &str) -> bool {
-        self.mode == Mode::Huge && self.meets(stage, path)
+        self.does(Mode::Huge, stage, path)
+    }
+
+    fn does(&self, mode: Mode, stage: Stage, path: &str) -> bool {
+        self.mode == mode && self.meets(stage, path)
+    }
+
+    /// The findings of a plugin that does not stop.
+    fn findings(&self, stage: Stage) -> Vec<Finding> {
+        match self.does(Mode::Flood, stage, "") {
+            true => vec![Finding::info("hostile.again", "Again."); MANY],
+            false => Vec::new(),
+        }
+    }
+
+    /// A program that is told a secret in every way that there is.
+    fn tell(&self, secret: &Secret) -> [Step; 2] {
+        let word = || [Fragment::secret(secret.0.clone())];
+        let argv = self.told.iter().cloned();
+        let command = Command::new(argv.chain(["{fd:0}".to_owned(), "{scratch}/word".to_owned()]))
+            .env("TOLD", word())
+            .stdin(word())
+            .descriptor(word());
+        let file = WriteFile::new(Location::scratch("word"), word());
+        [
+            Step::new("write-word", "Write the word", file),
+            Step::new("tell-word", "Tell the word", command).captured(),
+        ]
     }
 
     fn filters(&self) -> bool {
@@ -141,6 +205,11 @@ impl Plugin for Hostile {
             .root("data", "Any directory.", &[])
             .capability("run:docker stop *", "To stop the container.")
             .capability("run:docker start *", "To start it again.")
+            .capability("probe:id --user", "To see who it is.")
+            .capability(
+                "run:TOLD= {setting:told} {fd:0} {scratch}/word",
+                "To tell `told` the word in `secret`.",
+            )
     }
 
     fn detect(_root: &dyn Tree, _probe: &dyn Probe) -> Result<Option<Detection>, Failure> {
@@ -151,8 +220,26 @@ impl Plugin for Hostile {
         let config = &request.config;
         config.misbehave(Stage::Plan, "")?;
         let mut plan = BackupPlan::new().source(Source::tree("data"));
-        if config.mode == Mode::Probe {
-            request.probe.run(&Command::new(["id", "--user"]))?;
+        plan.findings.extend(config.findings(Stage::Plan));
+        match config.mode {
+            Mode::Probe => drop(request.probe.run(&Command::new(["id", "--user"]))?),
+            Mode::Act => drop(request.probe.run(&Command::new(["docker", "stop", "app"]))),
+            Mode::Undeclared => {
+                let step = Step::new("undeclared", "Do it", Command::new(["touch", "/tmp/x"]));
+                plan = plan.quiesce(step);
+            }
+            Mode::Write => {
+                let file = WriteFile::new(Location::root("data", "planted"), ["x"]);
+                plan = plan.quiesce(Step::new("write", "Write it", file));
+            }
+            Mode::Name if config.stage == Stage::Plan => {
+                let name = "x".repeat(GIGANTIC);
+                plan = plan.quiesce(Step::new(name.clone(), name, Command::new(["docker"])));
+            }
+            _ => {}
+        }
+        for step in config.secret.iter().flat_map(|secret| config.tell(secret)) {
+            plan = plan.quiesce(step);
         }
         if let Some(container) = &config.container {
             let docker = |verb: &str| Command::new(["docker", verb, container]);
@@ -171,14 +258,15 @@ impl Plugin for Hostile {
 
     fn plan_restore(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, Failure> {
         request.config.misbehave(Stage::PlanRestore, "")?;
-        RestorePlan::new()
-            .placement(Placement::tree("data"))
+        let mut plan = RestorePlan::new();
+        plan.findings = request.config.findings(Stage::PlanRestore);
+        plan.placement(Placement::tree("data"))
             .state(&request.config)
     }
 
     fn verify(request: &VerifyRequest<'_, Config>) -> Result<Vec<Finding>, Failure> {
         request.config.misbehave(Stage::Verify, "")?;
-        Ok(Vec::new())
+        Ok(request.config.findings(Stage::Verify))
     }
 }
 
@@ -201,6 +289,17 @@ impl Pass for Watch {
             if self.0.is_huge(Stage::Classify, &entry.path) {
                 verdicts.push(Verdict::Keep);
             }
+            if self.0.does(Mode::Flood, Stage::Classify, &entry.path) {
+                verdicts.resize(MANY, Verdict::Skip);
+            }
+            if self.0.does(Mode::Name, Stage::Classify, &entry.path) {
+                let change = Change {
+                    name: Some("x".repeat(GIGANTIC)),
+                    ..Change::none()
+                };
+                verdicts.push(Verdict::Change(change));
+                continue;
+            }
             let filtered = self.0.filters() && entry.kind == Kind::File;
             verdicts.push(if filtered {
                 Verdict::filter()
@@ -222,7 +321,7 @@ impl Pass for Watch {
 
     fn finish(self) -> Result<Vec<Finding>, Failure> {
         self.0.misbehave(Stage::Finish, "")?;
-        Ok(Vec::new())
+        Ok(self.0.findings(Stage::Finish))
     }
 }
 

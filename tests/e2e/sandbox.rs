@@ -26,7 +26,11 @@ impl Bounded for Outcome {
         let instances = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         let limit = OWN_MEMORY + instances * (512 << 20);
         assert!(self.peak < limit, "{} MiB of memory", self.peak >> 20);
-        assert!(self.stderr.len() < MAX_WRITTEN, "{} bytes", self.stderr.len());
+        assert!(
+            self.stderr.len() < MAX_WRITTEN,
+            "{} bytes",
+            self.stderr.len()
+        );
     }
 }
 
@@ -108,8 +112,18 @@ fn a_plugin_that_misbehaves_while_planning_stops_nothing_and_writes_nothing() {
             ("recurse", "plan", "plugin-trap", "plan-backup"),
             ("fail", "plan", "plugin-failure", "told to fail"),
             ("huge", "plan", "plugin-contract", "state"),
-            ("act", "plan", "plugin-undeclared", "`probe:docker stop app`"),
-            ("undeclared", "plan", "plugin-undeclared", "`run:touch /tmp/x`"),
+            (
+                "act",
+                "plan",
+                "plugin-undeclared",
+                "`probe:docker stop app`",
+            ),
+            (
+                "undeclared",
+                "plan",
+                "plugin-undeclared",
+                "`run:touch /tmp/x`",
+            ),
             ("write", "plan", "plugin-undeclared", "`write:data/planted`"),
             ("flood", "plan", "plugin-contract", "16 MiB"),
             ("name", "plan", "plugin-contract", "64 lower-case letters"),
@@ -240,14 +254,22 @@ fn a_component_that_misuses_wasi_is_ended_with_its_own_error() {
         ("alarms", "plugin-contract", "plan-backup"),
     ] {
         let program = environment
-            .backup(plugins::guest("wasi"), &source, &format!("--set mode={mode}"))
+            .backup(
+                plugins::guest("wasi"),
+                &source,
+                &format!("--set mode={mode}"),
+            )
             .env("COPAL_PLUGIN_TIMEOUT", "1")
             .env("COPAL_LOG", "plugin=trace");
         let began = std::time::Instant::now();
         let refusal = environment.refused(program, 1);
         refusal.is(kind).says(says);
         refusal.outcome.bounded();
-        assert!(refusal.outcome.peak < OWN_MEMORY, "{mode}: {} MiB", refusal.outcome.peak >> 20);
+        assert!(
+            refusal.outcome.peak < OWN_MEMORY,
+            "{mode}: {} MiB",
+            refusal.outcome.peak >> 20
+        );
         assert!(began.elapsed().as_secs() < 20, "{mode}");
     }
     assert!(environment.snapshots().is_empty());
@@ -298,13 +320,22 @@ echo "$word" >&2
             .args(["--set", "container=app"])
             .args(["--set", &format!("told={}", told.display())])
             .args(["--set-file", &format!("secret={}", word.display())])
-            .args(["--grant", "run:docker stop app", "--grant", "run:docker start app"])
-            .args(["--grant", &format!("run:TOLD= {} {{fd:0}} {{scratch}}/word", told.display())])
+            .args([
+                "--grant",
+                "run:docker stop app",
+                "--grant",
+                "run:docker start app",
+            ])
+            .args([
+                "--grant",
+                &format!("run:TOLD= {} {{fd:0}} {{scratch}}/word", told.display()),
+            ])
             .env("COPAL_LOG", log)
             .run()
     };
     let mut written = Vec::new();
-    let mut look = |outcome: &Outcome| written.push(format!("{}{}", outcome.text(), outcome.stderr));
+    let mut look =
+        |outcome: &Outcome| written.push(format!("{}{}", outcome.text(), outcome.stderr));
     for end in ["exit 0", "exit 3"] {
         Applications::install(&environment);
         environment.install_program("told", &script(end));
@@ -316,18 +347,38 @@ echo "$word" >&2
             assert!(seen.exists(), "the program was not told the word");
         }
     }
-    look(&environment.copal(["manifest", "latest", "--json"]).run().succeeds());
-    look(&environment.copal(["ls", "latest", "--json"]).run().succeeds());
+    look(
+        &environment
+            .copal(["manifest", "latest", "--json"])
+            .run()
+            .succeeds(),
+    );
+    look(
+        &environment
+            .copal(["ls", "latest", "--json"])
+            .run()
+            .succeeds(),
+    );
     for text in &written {
         let place = text.find(WORD);
-        assert_eq!(place, None, "{}", text.get(place.unwrap_or(0).saturating_sub(300)..).unwrap_or_default());
+        assert_eq!(
+            place,
+            None,
+            "{}",
+            text.get(place.unwrap_or(0).saturating_sub(300)..)
+                .unwrap_or_default()
+        );
         assert!(!text.is_empty());
     }
     let mut found = Vec::new();
     for place in ["state", "home", "tmp", "repository"] {
         files(&environment.path(place), &mut found);
     }
-    assert!(found.iter().any(|path| path.starts_with(environment.repository())));
+    assert!(
+        found
+            .iter()
+            .any(|path| path.starts_with(environment.repository()))
+    );
     for path in found {
         let bytes = std::fs::read(&path).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
@@ -343,15 +394,26 @@ fn a_journal_that_is_left_behind_holds_no_secret() {
     std::fs::write(source.join("file"), "x").unwrap();
     Applications::install(&environment);
     let begun = environment.path("begun");
-    environment.install_program("told", &format!("#!/bin/sh\ntouch '{}'\nsleep 60\n", begun.display()));
+    environment.install_program(
+        "told",
+        &format!("#!/bin/sh\ntouch '{}'\nsleep 60\n", begun.display()),
+    );
     let told = environment.path("programs/told");
     let word = environment.write("word", WORD);
     let running = environment
         .backup(plugins::guest("hostile"), &source, "--set container=app")
         .args(["--set", &format!("told={}", told.display())])
         .args(["--set-file", &format!("secret={}", word.display())])
-        .args(["--grant", "run:docker stop app", "--grant", "run:docker start app"])
-        .args(["--grant", &format!("run:TOLD= {} {{fd:0}} {{scratch}}/word", told.display())])
+        .args([
+            "--grant",
+            "run:docker stop app",
+            "--grant",
+            "run:docker start app",
+        ])
+        .args([
+            "--grant",
+            &format!("run:TOLD= {} {{fd:0}} {{scratch}}/word", told.display()),
+        ])
         .start();
     while !begun.exists() {
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -360,16 +422,26 @@ fn a_journal_that_is_left_behind_holds_no_secret() {
     running.wait();
     let mut found = Vec::new();
     files(&environment.path("state"), &mut found);
-    let journals: Vec<_> = found.iter().filter(|path| !path.ends_with("word")).collect();
+    let journals: Vec<_> = found
+        .iter()
+        .filter(|path| !path.ends_with("word"))
+        .collect();
     assert!(!journals.is_empty());
     for path in journals {
         let bytes = std::fs::read(path).unwrap_or_default();
-        assert!(!String::from_utf8_lossy(&bytes).contains(WORD), "{} holds the word", path.display());
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains(WORD),
+            "{} holds the word",
+            path.display()
+        );
     }
     environment.copal(["resume"]).run().succeeds();
     let mut left = Vec::new();
     files(&environment.path("state"), &mut left);
-    assert!(left.iter().all(|path| !path.ends_with("word")), "the scratch folder was left");
+    assert!(
+        left.iter().all(|path| !path.ends_with("word")),
+        "the scratch folder was left"
+    );
 }
 
 #[test]

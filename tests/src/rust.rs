@@ -28,14 +28,20 @@ fn compiling(program: Program, environment: &TestEnvironment, target: &str) -> P
     let cargo = PathBuf::from(env::var_os("CARGO").expect("cargo runs the tests"));
     let toolchain = cargo.parent().expect("cargo lies in a folder").display();
     let programs = environment.path("programs");
-    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
-    let crates = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+    let variables = ["CARGO_HOME", "RUSTUP_HOME"]
+        .map(|name| (name.to_owned(), home_of(name)))
+        .into_iter()
+        // Cargo finds its subcommands by way of rustup, where it came so.
+        .chain(
+            env::var_os("RUSTUP_TOOLCHAIN")
+                .map(|name| ("RUSTUP_TOOLCHAIN".to_owned(), name.into())),
+        );
     program
         .env(
             "PATH",
             format!("{}:{toolchain}:{SYSTEM_PATH}", programs.display()),
         )
-        .env("CARGO_HOME", crates.expect("there is a home directory"))
+        .envs(variables)
         .env(
             "CARGO_TARGET_DIR",
             profile_directory()
@@ -43,6 +49,17 @@ fn compiling(program: Program, environment: &TestEnvironment, target: &str) -> P
                 .join(target),
         )
         .within(LIMIT)
+}
+
+/// The folder of `CARGO_HOME` or `RUSTUP_HOME`: as the variable says, or where it is without.
+fn home_of(name: &str) -> PathBuf {
+    let usual = match name {
+        "CARGO_HOME" => ".cargo",
+        _ => ".rustup",
+    };
+    let own = env::var_os(name).map(PathBuf::from);
+    own.or_else(|| Some(env::home_dir()?.join(usual)))
+        .expect("there is a home directory")
 }
 
 /// Whether the toolchain that compiled the tests has the standard library of a target.

@@ -1,7 +1,7 @@
 //! What can be said on the command line.
 
-mod conformance;
 mod authoring;
+mod conformance;
 mod plugin;
 mod release;
 mod trust;
@@ -15,11 +15,11 @@ use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::conformance::{
-    BackupCall, DetectCall, DirectionArg, FilterCall, HostArgs, PassCall, PluginCall, PluginCheckArgs,
-    PluginRunArgs, PluginTestArgs, RestoreCall,
-};
 pub(crate) use self::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
+pub(crate) use self::conformance::{
+    BackupCall, DetectCall, DirectionArg, FilterCall, HostArgs, PassCall, PluginCall,
+    PluginCheckArgs, PluginRunArgs, PluginTestArgs, RestoreCall,
+};
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 pub(crate) use self::release::{
     ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,

@@ -24,9 +24,9 @@ use copal_sandbox::{Plugin, Tree};
 use serde_json::Value;
 
 pub use self::golden::{Difference, Results};
-pub(crate) use self::run::{refused, stream_names};
 use self::manifest::Manifest;
 use self::probe::CaseProbe;
+pub(crate) use self::run::{refused, stream_names};
 use crate::error::Error;
 use crate::memory::MemoryTree;
 use crate::recording::CommandCall;

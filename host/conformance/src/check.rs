@@ -200,9 +200,9 @@ fn description(description: &Description, checks: &mut Collector) {
     }
     let intents = &description.intents;
     let once = intents.iter().enumerate();
-    let once = once.into_iter().all(|(place, intent)| {
-        intents.iter().position(|other| other == intent) == Some(place)
-    });
+    let once = once
+        .into_iter()
+        .all(|(place, intent)| intents.iter().position(|other| other == intent) == Some(place));
     checks.rule(&INTENTS, once && !intents.is_empty(), || {
         "an intent stands there twice".to_owned()
     });
@@ -211,9 +211,14 @@ fn description(description: &Description, checks: &mut Collector) {
         checks.broken(&SCHEMA, problem);
     }
     if problems.is_empty() {
-        checks.rule(&SCHEMA, schema::is_closed(&description.config_schema), || {
-            "it takes keys that it does not name: set `additionalProperties` to `false`".to_owned()
-        });
+        checks.rule(
+            &SCHEMA,
+            schema::is_closed(&description.config_schema),
+            || {
+                "it takes keys that it does not name: set `additionalProperties` to `false`"
+                    .to_owned()
+            },
+        );
     }
 }
 

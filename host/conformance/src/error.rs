@@ -70,10 +70,7 @@ fn at_limit(truncated: bool) -> &'static str {
 
 impl Error {
     /// What became of a file that was to be read or written: a verb, and where it lies.
-    pub fn file(
-        what: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { what, path, source }
     }

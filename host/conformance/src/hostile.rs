@@ -216,7 +216,10 @@ pub(crate) fn mangled<'a>(
         ("nothing", removed()),
         ("an empty file", put(Kind::File, b"")),
         ("the half of it", halved()),
-        ("bytes without sense", put(Kind::File, &Noise::new(11).bytes(5_000))),
+        (
+            "bytes without sense",
+            put(Kind::File, &Noise::new(11).bytes(5_000)),
+        ),
         (
             "a file of opening brackets",
             put(Kind::File, "{[(<\"'".repeat(2_000).as_bytes()),

@@ -45,6 +45,6 @@ pub use recording::{
 };
 pub use report::{Check, Outcome, Report};
 pub use saved::{STREAMS, stream_entry};
-pub use view::as_snapshot;
 pub use suite::Suite;
+pub use view::as_snapshot;
 pub use walk::{Decided, walk};

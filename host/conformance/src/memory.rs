@@ -211,10 +211,7 @@ impl Tree for MemoryTree {
             .filter(|node| node.entry.kind == Kind::Directory)
             .ok_or_else(|| self.missing(path))?;
         if directory.children.len() > MAX_LIST {
-            let message = format!(
-                "`{}` holds more than {MAX_LIST} entries",
-                self.shown(path)
-            );
+            let message = format!("`{}` holds more than {MAX_LIST} entries", self.shown(path));
             return Err(Failure::new(
                 FailureKind::Unavailable,
                 "tree.too-many",
@@ -232,7 +229,8 @@ impl Tree for MemoryTree {
                 })
             })
             .collect();
-        entries.sort_by_cached_key(|entry| name::unescape(split(&entry.path).1).unwrap_or_default());
+        entries
+            .sort_by_cached_key(|entry| name::unescape(split(&entry.path).1).unwrap_or_default());
         Ok(entries)
     }
 

@@ -120,7 +120,10 @@ impl Collector {
     }
 
     fn state(&mut self, rule: &'static Rule) -> &mut State {
-        let place = self.states.iter().position(|(own, _)| own.name == rule.name);
+        let place = self
+            .states
+            .iter()
+            .position(|(own, _)| own.name == rule.name);
         let place = place.unwrap_or_else(|| {
             self.states.push((rule, State::default()));
             self.states.len() - 1
@@ -199,10 +202,7 @@ mod tests {
         let mut collector = Collector::new(&[&ONE]);
         collector.skipped(&ONE, "nothing there");
         collector.held(&ONE);
-        assert_eq!(
-            collector.report().outcome("one"),
-            Some(&Outcome::Passed)
-        );
+        assert_eq!(collector.report().outcome("one"), Some(&Outcome::Passed));
         let mut collector = Collector::new(&[&ONE]);
         for number in 0..12 {
             collector.broken(&ONE, format!("problem {number}"));

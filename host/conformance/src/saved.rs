@@ -48,7 +48,10 @@ pub(crate) fn save(
             .iter()
             .filter(|(_, verdict)| *verdict == Verdict::Skip)
         {
-            lines.insert(left_out.path.clone(), format!("left out  {}", left_out.path));
+            lines.insert(
+                left_out.path.clone(),
+                format!("left out  {}", left_out.path),
+            );
         }
         for (old, path, change) in decided.kept() {
             let mut new = Entry {

@@ -26,7 +26,12 @@ const SCHEMA: &[&str] = &[
 const SCHEMAS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
 
 /// The keywords whose value maps names to schemas.
-const NAMED: &[&str] = &["$defs", "dependentSchemas", "patternProperties", "properties"];
+const NAMED: &[&str] = &[
+    "$defs",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+];
 
 /// The types that a value may have.
 const TYPES: &[&str] = &[
@@ -138,7 +143,8 @@ impl Looking<'_> {
         };
         match keyword {
             "type" => {
-                let known = |value: &Value| value.as_str().is_some_and(|kind| TYPES.contains(&kind));
+                let known =
+                    |value: &Value| value.as_str().is_some_and(|kind| TYPES.contains(&kind));
                 let fits = known(value)
                     || value
                         .as_array()
@@ -210,7 +216,10 @@ mod tests {
                 json!({"type": "object", "properties": {"a": {"type": "text"}}}),
                 "is no type",
             ),
-            (json!({"type": "object", "properties": {"a": 7}}), "instead of a schema"),
+            (
+                json!({"type": "object", "properties": {"a": 7}}),
+                "instead of a schema",
+            ),
             (
                 json!({"type": "object", "properties": {"a": {"items": [true]}}}),
                 "prefixItems",

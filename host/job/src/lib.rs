@@ -61,7 +61,7 @@ pub use resume::{Resumed, interrupted, resume};
 pub use rollback::{
     ApprovedRollback, PlannedRollback, RollbackJob, RollbackOutcome, latest_safety,
 };
-pub use safety::{SAFETY_TAG, Safety, is_safety, snapshot};
 pub use roots::{sources, targets};
+pub use safety::{SAFETY_TAG, Safety, is_safety, snapshot};
 pub use settings::{Formats, Mismatch, Schema, Settings, SettingsError, beneath, nearest};
 pub use steps::StepOutcome;

@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::{PluginCheckArgs, PluginRunArgs, PluginTestArgs};
 use super::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
 use super::release::{ExportArgs, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs};
 use super::trust::{InstallArgs, PluginNameArgs, UpdateArgs};
+use super::{PluginCheckArgs, PluginRunArgs, PluginTestArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {

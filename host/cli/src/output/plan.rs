@@ -6,8 +6,8 @@ use copal_job::{
 };
 use copal_sandbox::placeholder::shown;
 use copal_sandbox::types::{
-    Action, BackupPlan, Base, Command, Condition, Finding, Fragment, HttpRequest, Location, PlacementContent,
-    RestorePlan, SourceContent, Step, Window,
+    Action, BackupPlan, Base, Command, Condition, Finding, Fragment, HttpRequest, Location,
+    PlacementContent, RestorePlan, SourceContent, Step, Window,
 };
 
 use serde_json::{Map, Value};

@@ -175,9 +175,15 @@ mod tests {
         let mut other = Results::default();
         other.text("saved.txt", "one\n2\n".to_owned());
         let differences = compare(&expected, &other).unwrap();
-        let files: Vec<_> = differences.iter().map(|found| found.file.as_str()).collect();
+        let files: Vec<_> = differences
+            .iter()
+            .map(|found| found.file.as_str())
+            .collect();
         assert_eq!(files, ["saved.txt", "saved/home/a/b"]);
-        assert!(differences[0].difference.contains("-two\n+2\n"), "{differences:?}");
+        assert!(
+            differences[0].difference.contains("-two\n+2\n"),
+            "{differences:?}"
+        );
         update(&expected, &other).unwrap();
         assert!(!expected.join("saved").exists());
     }

@@ -107,9 +107,9 @@ pub(super) fn amend(tree: &mut MemoryTree, amendments: &Amendments) -> Result<()
 impl Amendment {
     fn apply(&self, tree: &mut MemoryTree, path: &str) -> Result<(), String> {
         let fits = path.is_empty()
-            || path
-                .split('/')
-                .all(|name| !matches!(name, "" | "." | "..") && copal_sandbox::name::unescape(name).is_ok());
+            || path.split('/').all(|name| {
+                !matches!(name, "" | "." | "..") && copal_sandbox::name::unescape(name).is_ok()
+            });
         if !fits {
             return Err("it is not a path as the contract spells it".to_owned());
         }

@@ -98,8 +98,7 @@ impl Run<'_> {
         let probe = self.case.probe();
         let answer = ask(self.plugin, probe.clone());
         if let Some(command) = probe.unanswered() {
-            let problem =
-                format!("calls.json has no answer to `{command}`, which the case grants");
+            let problem = format!("calls.json has no answer to `{command}`, which the case grants");
             return Err(self.case.problem(problem));
         }
         self.outcome(call, answer.map_err(Error::Plugin))
@@ -155,8 +154,14 @@ impl Run<'_> {
                         let name = &stream.name;
                         self.case.problem(format!("the plan reads the stream `{name}`: put what its command prints into streams/{name}"))
                     })?;
-                    let (stored, members) =
-                        self.stream(Direction::Backup, &plan.state, stream.filter, &stream.name, content, &mut findings)?;
+                    let (stored, members) = self.stream(
+                        Direction::Backup,
+                        &plan.state,
+                        stream.filter,
+                        &stream.name,
+                        content,
+                        &mut findings,
+                    )?;
                     listing += &format!(
                         "stream {}: {}{members}\n\n",
                         stream.name,

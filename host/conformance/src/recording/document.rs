@@ -165,13 +165,16 @@ impl CommandCall {
     /// The command without an answer yet; what is secret is left out.
     pub(super) fn new(command: &Command, outcome: Answered<CommandAnswer>) -> Self {
         let variables = command.environment.iter();
-        let variables =
-            variables.map(|variable| (variable.name.clone(), redact(&variable.value)));
+        let variables = variables.map(|variable| (variable.name.clone(), redact(&variable.value)));
         Self {
             argv: command.argv.clone(),
             environment: variables.collect(),
             stdin: command.stdin.as_ref().map(|stdin| redact(stdin)),
-            descriptors: command.descriptors.iter().map(|text| redact(text)).collect(),
+            descriptors: command
+                .descriptors
+                .iter()
+                .map(|text| redact(text))
+                .collect(),
             outcome,
         }
     }
@@ -300,8 +303,8 @@ impl Recording {
 
     /// The recording as a file holds it.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::Recording(error.to_string()))?;
+        let mut bytes =
+            serde_json::to_vec_pretty(self).map_err(|error| Error::Recording(error.to_string()))?;
         bytes.push(b'\n');
         Ok(bytes)
     }

@@ -42,8 +42,17 @@ fn ask(tree: &dyn Tree, probe: &dyn Probe) -> String {
         "{:?}",
         (
             (tree.name(), tree.location()),
-            (tree.stat("a/b"), tree.stat("none"), tree.list("a"), tree.list("none")),
-            (tree.read("a/b", 0, 4), tree.read("a/b", 4, 9), tree.read("a", 0, 1)),
+            (
+                tree.stat("a/b"),
+                tree.stat("none"),
+                tree.list("a"),
+                tree.list("none")
+            ),
+            (
+                tree.read("a/b", 0, 4),
+                tree.read("a/b", 4, 9),
+                tree.read("a", 0, 1)
+            ),
             (probe.run(&psql), probe.run(&psql)),
         )
     )
@@ -97,7 +106,10 @@ fn what_was_not_recorded_is_named() {
 fn a_secret_is_not_written_down_and_does_not_have_to_be_the_same() {
     let (recording, _) = recorded();
     let file = String::from_utf8(recording.to_bytes().unwrap()).unwrap();
-    assert!(!file.contains("hunter2") && file.contains("user ***"), "{file}");
+    assert!(
+        !file.contains("hunter2") && file.contains("user ***"),
+        "{file}"
+    );
     let replay = Replay::new(recording);
     assert!(replay.probe().run(&command(&["psql"], "another")).is_ok());
 }
@@ -129,8 +141,16 @@ fn a_recording_ends_at_its_limit_and_says_so() {
     let recorder = Recorder::new();
     let tree = recorder.tree(Role::Root, Arc::new(tree));
     for piece in 0..33 {
-        assert_eq!(tree.read("large", piece << 20, 1 << 20).unwrap().len(), 1 << 20);
-        assert_eq!(tree.read("large", piece << 20, (1 << 20) - 1).unwrap().len(), (1 << 20) - 1);
+        assert_eq!(
+            tree.read("large", piece << 20, 1 << 20).unwrap().len(),
+            1 << 20
+        );
+        assert_eq!(
+            tree.read("large", piece << 20, (1 << 20) - 1)
+                .unwrap()
+                .len(),
+            (1 << 20) - 1
+        );
     }
     let recording = recorder.recording();
     assert!(recording.truncated);

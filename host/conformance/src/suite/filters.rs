@@ -69,28 +69,29 @@ impl Run<'_> {
         if let Ok(filtered) = &reference {
             self.within(place, filtered);
         }
-        for (how, pass) in [("a second time", &mut *one), ("in another pass", &mut *other)] {
+        for (how, pass) in [
+            ("a second time", &mut *one),
+            ("in another pass", &mut *other),
+        ] {
             let Some(came) = send(self, pass, whole) else {
                 return false;
             };
-            self.checks
-                .rule(&rules::FILTER_STABLE, same_output(&reference, &came), || {
-                    format!("{place}: {how}, {}", difference(&reference, &came))
-                });
+            self.checks.rule(
+                &rules::FILTER_STABLE,
+                same_output(&reference, &came),
+                || format!("{place}: {how}, {}", difference(&reference, &came)),
+            );
         }
         // The last ones are random.
         for cuts in all.iter().skip(1).rev().take(most) {
             let Some(came) = send(self, other, cuts) else {
                 return false;
             };
-            self.checks
-                .rule(&rules::FILTER_CHUNKS, same_output(&reference, &came), || {
-                    format!(
-                        "{place}: {}, {}",
-                        cuts.name,
-                        difference(&reference, &came)
-                    )
-                });
+            self.checks.rule(
+                &rules::FILTER_CHUNKS,
+                same_output(&reference, &came),
+                || format!("{place}: {}, {}", cuts.name, difference(&reference, &came)),
+            );
             if let (Ok(before), Ok(now)) = (&reference, &came) {
                 let same = before.members == now.members;
                 self.checks.rule(&rules::FILTER_MEMBERS, same, || {

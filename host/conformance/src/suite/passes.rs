@@ -164,14 +164,7 @@ impl Run<'_> {
     }
 
     /// The same directories once more: whole, or entry by entry.
-    fn again(
-        &mut self,
-        place: &str,
-        pass: &mut Pass,
-        root: &str,
-        decided: &[Decided],
-        look: Look,
-    ) {
+    fn again(&mut self, place: &str, pass: &mut Pass, root: &str, decided: &[Decided], look: Look) {
         let mut single = 0;
         for directory in decided {
             let (entries, verdicts) = parted(directory);
@@ -205,7 +198,10 @@ impl Run<'_> {
             let differs = differing(&entries, &verdicts, &answered);
             self.checks.rule(rule, differs.is_none(), || {
                 let path = differs.unwrap_or_default();
-                format!("{place}: {}, the verdict on `{path}` is another", look.words())
+                format!(
+                    "{place}: {}, the verdict on `{path}` is another",
+                    look.words()
+                )
             });
         }
     }
@@ -267,7 +263,9 @@ impl Run<'_> {
         files.sort_by_key(|(seen, _)| *seen);
         for (_, entry) in files.into_iter().take(MAX_FILTERED) {
             let place = format!("{place}, `{}`", entry.path);
-            let stored = tree.get(&entry.path).map_or(0, |(_, content)| content.len() as u64);
+            let stored = tree
+                .get(&entry.path)
+                .map_or(0, |(_, content)| content.len() as u64);
             if stored > MAX_CONTENT {
                 self.checks.skipped(
                     &rules::FILTER_CHUNKS,

@@ -38,9 +38,9 @@ impl Run<'_> {
         let (roots, intent) = (sample.trees(), self.intent());
         let mut backup = sample.request();
         backup.config.clone_from(&unknown);
-        let answer =
-            self.plugin
-                .plan_backup(roots.clone(), sample.probe(), backup);
+        let answer = self
+            .plugin
+            .plan_backup(roots.clone(), sample.probe(), backup);
         self.refused(&rules::CONFIG_KEYS, "plan-backup", answer.map(drop));
         let answer = self.plugin.plan_restore(
             roots.clone(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use copal_sandbox::types::{
-    BackupPlan, Direction, Fact, PlacementContent, RestorePlan, RestoreRequest,
-    SourceContent, VerifyRequest,
+    BackupPlan, Direction, Fact, PlacementContent, RestorePlan, RestoreRequest, SourceContent,
+    VerifyRequest,
 };
 use copal_sandbox::{Tree as _, needs};
 
@@ -284,12 +284,32 @@ impl Run<'_> {
         let cases = [
             ("into a hostile tree", backup, hostile, none.clone()),
             ("of an empty snapshot", &bare, empty, bare.request.clone()),
-            ("of a hostile snapshot", &strange, empty, bare.request.clone()),
+            (
+                "of a hostile snapshot",
+                &strange,
+                empty,
+                bare.request.clone(),
+            ),
             ("without facts", backup, empty, with(Vec::new())),
             ("with facts of null", backup, empty, with(odd_facts("null"))),
-            ("with facts of text", backup, empty, with(odd_facts("\"\\u0000x\""))),
-            ("with facts of lists", backup, empty, with(odd_facts("[[{}]]"))),
-            ("with facts of numbers", backup, empty, with(odd_facts("-1e308"))),
+            (
+                "with facts of text",
+                backup,
+                empty,
+                with(odd_facts("\"\\u0000x\"")),
+            ),
+            (
+                "with facts of lists",
+                backup,
+                empty,
+                with(odd_facts("[[{}]]")),
+            ),
+            (
+                "with facts of numbers",
+                backup,
+                empty,
+                with(odd_facts("-1e308")),
+            ),
         ];
         for (what, backup, targets, request) in cases {
             let place = format!("{}, a restore {what}", sample.name);
@@ -302,12 +322,9 @@ impl Run<'_> {
                 rehearsal: false,
             };
             let probe = sample.probe();
-            let answer = self.plugin.verify(
-                trees(targets),
-                trees(&backup.snapshot),
-                probe,
-                verify,
-            );
+            let answer = self
+                .plugin
+                .verify(trees(targets), trees(&backup.snapshot), probe, verify);
             let _: Result<_, _> = self.survives(&rules::VERIFY_SURVIVES, &place, answer);
         }
     }

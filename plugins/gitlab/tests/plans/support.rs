@@ -8,13 +8,15 @@ use copal_sdk::{
 };
 
 /// GitLab 13.0.6's archive of one repository.
-pub(crate) const OLD: &[u8] =
-    include_bytes!("../../cases/archives/roots/backups/1593450065_2020_06_29_13.0.6_gitlab_backup.tar");
+pub(crate) const OLD: &[u8] = include_bytes!(
+    "../../cases/archives/roots/backups/1593450065_2020_06_29_13.0.6_gitlab_backup.tar"
+);
 pub(crate) const OLD_NAME: &str = "1593450065_2020_06_29_13.0.6";
 
 /// GitLab 15.1.0's archive of the same, in the layout with pointers.
-pub(crate) const NEW: &[u8] =
-    include_bytes!("../../cases/archives/roots/backups/1755221522_2025_08_15_15.1.0_gitlab_backup.tar");
+pub(crate) const NEW: &[u8] = include_bytes!(
+    "../../cases/archives/roots/backups/1755221522_2025_08_15_15.1.0_gitlab_backup.tar"
+);
 pub(crate) const NEW_NAME: &str = "1755221522_2025_08_15_15.1.0";
 
 /// The file of an archive.

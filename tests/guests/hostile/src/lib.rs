@@ -206,7 +206,10 @@ impl Plugin for Hostile {
             .capability("run:docker stop *", "To stop the container.")
             .capability("run:docker start *", "To start it again.")
             .capability("probe:id --user", "To see who it is.")
-            .capability("run:TOLD= {setting:told} {fd:0} {scratch}/word", "To tell `told` the word in `secret`.")
+            .capability(
+                "run:TOLD= {setting:told} {fd:0} {scratch}/word",
+                "To tell `told` the word in `secret`.",
+            )
     }
 
     fn detect(_root: &dyn Tree, _probe: &dyn Probe) -> Result<Option<Detection>, Failure> {
@@ -257,8 +260,7 @@ impl Plugin for Hostile {
         request.config.misbehave(Stage::PlanRestore, "")?;
         let mut plan = RestorePlan::new();
         plan.findings = request.config.findings(Stage::PlanRestore);
-        plan
-            .placement(Placement::tree("data"))
+        plan.placement(Placement::tree("data"))
             .state(&request.config)
     }
 

@@ -121,7 +121,10 @@ impl Plugin for Looks {
             .fact("arguments", environment::get_arguments())
             .fact("directories", directories)
             .fact("socket", has_a_socket())
-            .fact("datagrams", create_udp_socket(IpAddressFamily::Ipv4).is_ok())
+            .fact(
+                "datagrams",
+                create_udp_socket(IpAddressFamily::Ipv4).is_ok(),
+            )
             .fact("names", names))
     }
 }

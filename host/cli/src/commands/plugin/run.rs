@@ -176,7 +176,10 @@ fn classify(plugin: &Plugin, call: &PassCall, session: &Session) -> Result<(), F
 fn filter_file(plugin: &Plugin, call: &FilterCall, session: &Session) -> Result<(), Failure> {
     let (host, asked) = Host::to_restore(plugin, &call.pass.restore, session)?;
     let (root, path) = call.path.split_once('/').ok_or_else(|| {
-        Failure::arguments("--path names a file as ROOT/PATH", "Such as --path home/conf/app.yml.")
+        Failure::arguments(
+            "--path names a file as ROOT/PATH",
+            "Such as --path home/conf/app.yml.",
+        )
     })?;
     let mut out = Out::create(call.out.as_deref())?;
     let mut filtered = || -> Result<(), Error> {
@@ -188,7 +191,9 @@ fn filter_file(plugin: &Plugin, call: &FilterCall, session: &Session) -> Result<
         };
         let tree = tree.ok_or_else(|| {
             let problem = match root {
-                STREAMS => "give the streams as the files of a directory, with --streams".to_owned(),
+                STREAMS => {
+                    "give the streams as the files of a directory, with --streams".to_owned()
+                }
                 root => format!("the plan reads no root `{root}`"),
             };
             unfit(&call.path, problem)
@@ -208,11 +213,7 @@ fn filter_file(plugin: &Plugin, call: &FilterCall, session: &Session) -> Result<
 }
 
 /// The entry of a file that the pass sends through a filter.
-fn wanted(
-    pass: &mut Pass,
-    tree: &dyn Tree,
-    path: &str,
-) -> Result<Entry, Error> {
+fn wanted(pass: &mut Pass, tree: &dyn Tree, path: &str) -> Result<Entry, Error> {
     let shown = format!("{}/{path}", tree.name());
     let entry = tree
         .stat(path)?
@@ -251,7 +252,9 @@ impl<'a> Out<'a> {
         let partial = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
         Ok(Self::File {
             path,
-            partial: partial.map_err(Error::file("write", path)).map_err(for_author)?,
+            partial: partial
+                .map_err(Error::file("write", path))
+                .map_err(for_author)?,
         })
     }
 
@@ -272,7 +275,8 @@ impl<'a> Out<'a> {
             Self::Standard(mut out) => Ok(out.flush()?),
             Self::File { path, partial } => {
                 let kept = partial.persist(path).map_err(|error| error.error);
-                kept.map_err(Error::file("write", path)).map_err(for_author)?;
+                kept.map_err(Error::file("write", path))
+                    .map_err(for_author)?;
                 Ok(())
             }
         }

@@ -88,9 +88,8 @@ pub(crate) fn run(args: &PluginTestArgs, session: &Session) -> Outcome {
             let suite = Suite::new().cases(&cases).run(&plugin)?;
             tested.report.extend(suite);
         }
-        let chosen = |case: &&Case| {
-            args.case.is_empty() || args.case.iter().any(|name| name == case.name())
-        };
+        let chosen =
+            |case: &&Case| args.case.is_empty() || args.case.iter().any(|name| name == case.name());
         for case in cases.iter().filter(chosen) {
             tested.cases.push(try_out(case, &plugin, args.update)?);
         }
@@ -113,7 +112,10 @@ fn subject(
 ) -> Result<(Cow<'static, [u8]>, Option<PathBuf>), Failure> {
     let project = Path::new(&args.plugin);
     if !project.is_dir() {
-        return Ok((plugins::component(&session.trust, &args.plugin)?, args.cases.clone()));
+        return Ok((
+            plugins::component(&session.trust, &args.plugin)?,
+            args.cases.clone(),
+        ));
     }
     let built = project.join(BUILT);
     let mut components: Vec<PathBuf> = std::fs::read_dir(&built)
@@ -138,7 +140,10 @@ fn subject(
         .cases
         .clone()
         .or_else(|| Some(project.join("cases")).filter(|cases| cases.is_dir()));
-    Ok((plugins::component(&session.trust, &component.to_string_lossy())?, cases))
+    Ok((
+        plugins::component(&session.trust, &component.to_string_lossy())?,
+        cases,
+    ))
 }
 
 fn try_out(case: &Case, plugin: &Plugin, update: bool) -> Result<Tried, Failure> {
@@ -185,12 +190,17 @@ fn text(tested: &Tested) -> String {
         text += &match &case.outcome {
             CaseOutcome::Passed => format!("passed   {name}\n"),
             CaseOutcome::Updated { files } => {
-                format!("updated  {name}: {}\n", output::printable(&files.join(", ")))
+                format!(
+                    "updated  {name}: {}\n",
+                    output::printable(&files.join(", "))
+                )
             }
             CaseOutcome::Failed {
                 message, advice, ..
             } => {
-                let advice = advice.as_ref().map(|advice| format!("           {advice}\n"));
+                let advice = advice
+                    .as_ref()
+                    .map(|advice| format!("           {advice}\n"));
                 let message = output::printable_lines(message);
                 format!(
                     "FAILED   {name}: {message}\n{}",

@@ -142,7 +142,12 @@ impl Host {
         if host.replay.is_none() {
             let roots = host.roots.clone();
             host.snapshot = host.recorded(Role::Snapshot, roots.into_iter().map(as_snapshot));
-            let held: Vec<String> = asked.shown.roots.iter().map(|root| root.name.clone()).collect();
+            let held: Vec<String> = asked
+                .shown
+                .roots
+                .iter()
+                .map(|root| root.name.clone())
+                .collect();
             host.targets = if call.to.is_empty() {
                 let absent = held.iter().map(|name| {
                     let tree = MemoryTree::new(name, format!("/nowhere/{name}"));
@@ -169,7 +174,9 @@ impl Host {
             .find(|tree| tree.name() == STREAMS)
             .cloned();
         if let Some(streams) = &host.streams {
-            let listed = streams.list("").map_err(|failure| for_author(failure.into()))?;
+            let listed = streams
+                .list("")
+                .map_err(|failure| for_author(failure.into()))?;
             asked.streams = listed.into_iter().map(|entry| entry.path).collect();
         }
         asked.shown.targets = roots_of(&host.targets);
@@ -198,7 +205,8 @@ impl Host {
         };
         if let Some(path) = &args.replay {
             if directories {
-                let message = "with --replay no directories are given: those of the recording are looked at";
+                let message =
+                    "with --replay no directories are given: those of the recording are looked at";
                 return Err(Failure::arguments(message, ""));
             }
             let bytes = std::fs::read(path).map_err(|error| unread(path, &error))?;
@@ -265,7 +273,9 @@ impl Host {
                 path.display()
             ));
             if recording.truncated {
-                output::complain("It was cut at its limit of 64 MiB: what was read after that is not in it.\n");
+                output::complain(
+                    "It was cut at its limit of 64 MiB: what was read after that is not in it.\n",
+                );
             }
         }
         if let Some(replay) = &self.replay {

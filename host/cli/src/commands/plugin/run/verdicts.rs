@@ -38,7 +38,11 @@ pub(super) fn document(roots: &Roots, findings: &[Finding]) -> Value {
 pub(super) fn text(roots: &Roots, findings: &[Finding]) -> String {
     let mut text = String::new();
     for (root, entry, verdict) in all(roots) {
-        let slash = if entry.kind == Kind::Directory { "/" } else { "" };
+        let slash = if entry.kind == Kind::Directory {
+            "/"
+        } else {
+            ""
+        };
         let path = output::printable(&format!("{root}/{}{slash}", entry.path));
         let what = match verdict {
             Verdict::Change(change) => format!("  ({})", changes(change)),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use semver::Version;
 use serde_json::json;
 
+use super::check::for_author;
 use super::describe::described;
 use super::{export, keygen, sign};
 use crate::args::PackArgs;
@@ -74,9 +75,25 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
 
 /// What is stated of a component: what it says of itself, and what the vendor says.
 fn statement(args: &PackArgs, component: &[u8], session: &Session) -> Result<Statement, Failure> {
-    let plugin = session.engine()?.load(component)?;
-    let description = plugin.describe()?;
-    let described = described(&plugin)?;
+    let inspection = copal_conformance::check(&session.engine()?, component);
+    if let Some(error) = inspection.error {
+        return Err(for_author(error.into()));
+    }
+    let (Some(plugin), Some(contract), Some(world), false) = (
+        &inspection.plugin,
+        inspection.contract,
+        inspection.world,
+        inspection.report.failed(),
+    ) else {
+        let file = args.component.display();
+        let advice = format!(
+            "See what is wrong with it: copal plugin check {}",
+            copal_job::shell_quote(&file.to_string())
+        );
+        let message = format!("{file} does not keep the rules of a plugin");
+        return Err(Failure::usage("unfit", message).advise(advice));
+    };
+    let described = described(plugin)?;
     let version = |what: &str, text: &str| {
         text.parse::<Version>().map_err(|e| {
             Failure::arguments(format!("{what} `{text}` is no semantic version: {e}"), "")
@@ -90,15 +107,15 @@ fn statement(args: &PackArgs, component: &[u8], session: &Session) -> Result<Sta
         format: copal_trust::Format,
         name: described.name.parse()?,
         version: version("the plugin's version", &described.version)?,
-        sha256: plugin.digest().to_owned(),
-        size: component.len() as u64,
-        contract: "copal:plugin@0.1.0".to_owned(),
-        world: "copal:plugin/plugin".to_owned(),
+        sha256: inspection.digest,
+        size: inspection.size as u64,
+        contract,
+        world: world.to_owned(),
         imports: described.imports,
         capabilities: described.capabilities,
         minimum_host: version("the version of --minimum-host", minimum)?,
         created: copal_trust::to_seconds(Timestamp::now()),
-        description: description.summary.clone(),
+        description: plugin.describe()?.summary.clone(),
         license: args.license.clone(),
         source: args.source.clone(),
     })

@@ -107,7 +107,7 @@ impl Host {
         if host.replay.is_none() {
             host.roots = host.open(Role::Root, &roots)?;
         }
-        let (config, shown) = settings(plugin, call, &recorded)?;
+        let [config, shown] = settings(plugin, call, &recorded)?;
         let recorded_now = serde_json::from_value(recorded["now"].clone());
         let intent = serde_json::from_value(recorded["intent"].clone()).ok();
         let asked = Asked {
@@ -290,7 +290,7 @@ fn settings(
     plugin: &Plugin,
     call: &BackupCall,
     recorded: &Value,
-) -> Result<(Map<String, Value>, Map<String, Value>), Failure> {
+) -> Result<[Map<String, Value>; 2], Failure> {
     let schema = Schema::parse(&plugin.describe()?.config_schema)
         .map_err(|error| Failure::usage("config", error.to_string()))?;
     let words = job::settings(&JobArgs {
@@ -306,7 +306,7 @@ fn settings(
     let mut config = recorded["config"].as_object().cloned().unwrap_or_default();
     config.extend(said);
     let shown = schema.redact(&config, &given);
-    Ok((config, shown))
+    Ok([config, shown])
 }
 
 /// The intent, if the plugin knows it.

@@ -23,7 +23,7 @@ use crate::operator::OperatorFeed;
 use crate::places::Root;
 use crate::plan::{self, Needed};
 use crate::proposal::{Offer, Proposal, Terms, directories, propose};
-use crate::restore::{PlannedRestore, RestoreJob, RestoreOutcome, occupied};
+use crate::restore::{Extent, PlannedRestore, RestoreJob, RestoreOutcome, occupied};
 use crate::roots;
 use crate::settings::Settings;
 
@@ -191,6 +191,7 @@ impl MigrationJob {
             rehearsal: false,
             safety,
             allow_revoked: false,
+            extent: Extent::default(),
         })
     }
 
@@ -242,12 +243,14 @@ impl MigrationJob {
             facts: backup.plan.facts.clone(),
             streams,
         };
+        let extent = Extent::default();
         let terms = Terms {
             intent: Some(self.intent()),
             settings: &self.settings,
             grants: &grants,
             rehearsal: false,
             safety: true,
+            extent: &extent,
         };
         let Proposal {
             intent,
@@ -256,7 +259,7 @@ impl MigrationJob {
             grants,
             ..
         } = propose(plugin, offer, &targets, &looked_at, &terms, context)?;
-        plan.findings.extend(occupied(targets.iter()));
+        plan.findings.extend(occupied(targets.iter(), &extent));
         Ok(RestorePreview {
             intent,
             targets,

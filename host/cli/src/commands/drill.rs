@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use copal_job::{DrillJob, Drilled, Ended, Evidence, RestoreJob, Verdict};
+use copal_job::{DrillJob, Drilled, Ended, Evidence, Extent, RestoreJob, Verdict};
 use serde::Serialize;
 
 use super::job;
-use crate::args::DrillArgs;
+use crate::args::{DrillArgs, FilterArgs};
 use crate::config::{Drill, Job};
 use crate::failure::{Failure, INCOMPLETE};
 use crate::output::Console;
@@ -69,7 +69,12 @@ fn rehearse(
     let place = &drill.place;
     let plugin = args.plugin.as_deref();
     let restore = RestoreJob {
-        snapshot: job::snapshot(&repository, job, args.snapshot.as_deref())?,
+        snapshot: job::snapshot(
+            &repository,
+            job,
+            args.snapshot.as_deref(),
+            &FilterArgs::default(),
+        )?,
         repository,
         plugin: plugin
             .map(|plugin| session.plugin(&engine, plugin))
@@ -87,6 +92,7 @@ fn rehearse(
         rehearsal: true,
         safety: false,
         allow_revoked: false,
+        extent: Extent::default(),
     };
     let drill = DrillJob {
         name: match job {

@@ -36,7 +36,7 @@ mod view;
 mod walk;
 
 pub use case::{Case, Difference, Results};
-pub use check::{Inspection, check};
+pub use check::{Inspection, WORLD, check, contract};
 pub use error::Error;
 pub use filter::{filter, piece};
 pub use memory::{EPOCH, MemoryTree};

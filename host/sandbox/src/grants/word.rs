@@ -12,6 +12,11 @@ impl Pattern {
         Self(vec![word.to_owned()])
     }
 
+    /// The literal parts, between each two of which stands a `*`.
+    pub(super) fn parts(&self) -> &[String] {
+        &self.0
+    }
+
     /// Reads one word as [`split`] cut it.
     pub(super) fn parse(raw: &str) -> Result<Self, &'static str> {
         let mut parts = vec![];

@@ -77,8 +77,8 @@ impl BackupJob {
     pub fn plan(mut self, context: &Context) -> Result<PlannedBackup, Error> {
         let description = self.plugin.describe()?;
         let plugin = PluginIdentity::new(&self.plugin, description);
-        let admission = context.admit(&plugin, Release::default(), Use::Backup)?;
-        self.grants.extend(admission.grants);
+        let release = context.admit(&plugin, Release::default(), Use::Backup)?;
+        self.grants.extend(context.allowed(&self.plugin)?);
         let schema = Schema::parse(&description.config_schema)?;
         let settings = schema.settings(&self.settings)?;
         let roots = roots::sources(&self.roots, description)?;
@@ -119,7 +119,7 @@ impl BackupJob {
             grants: needs.list(&probe)?,
             plan,
             time,
-            release: admission.release,
+            release,
             job: self,
         })
     }

@@ -256,6 +256,9 @@ pub(crate) struct MigrateArgs {
     /// Begin again, whatever an earlier migration left undone; its snapshots stay
     #[arg(long)]
     pub(crate) restart: bool,
+    /// Finish with a plugin that its publisher took back after the source was read
+    #[arg(long, requires = "resume")]
+    pub(crate) allow_revoked: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -288,6 +291,9 @@ pub(crate) struct DrillArgs {
     /// Use this plugin instead of the one inside the snapshot
     #[arg(long, value_name = "PLUGIN")]
     pub(crate) plugin: Option<String>,
+    /// Rehearse even with a plugin that its publisher took back
+    #[arg(long)]
+    pub(crate) allow_revoked: bool,
     /// Leave the scratch place for a look; `copal resume` removes it
     #[arg(long)]
     pub(crate) keep: bool,

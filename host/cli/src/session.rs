@@ -35,7 +35,7 @@ impl Session {
             .build()?;
         let cancel = Arc::new(AtomicBool::new(false));
         let data = folder("COPAL_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
-        let trust = copal_trust::Store::open(&data)?;
+        let trust = copal_trust::Store::new(&data);
         let context = Context {
             authority: Arc::new(Keeper(trust.clone())),
             runtime: runtime.handle().clone(),

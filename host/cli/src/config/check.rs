@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::job::{PLACES, plugin_of};
 use super::reference::Reference;
 use super::{Config, Level, Problem, format, settings};
+use crate::plugins;
 use crate::session::Session;
 
 /// What a secret in the file must be instead.
@@ -46,7 +47,9 @@ impl Config {
             let (Some(Ok(engine)), Some(plugin)) = (&engine, job["plugin"].as_str()) else {
                 continue;
             };
-            let plugin = session.plugin(engine, &plugin_of(plugin, &self.directory));
+            let plugin = plugin_of(plugin, &self.directory);
+            let digest = job["digest"].as_str();
+            let plugin = plugins::of_job_as(engine, &session.trust, name, &plugin, digest);
             match plugin.and_then(|plugin| Ok(plugin.describe()?.clone())) {
                 Ok(description) => check.against(job, &description, &pointer),
                 Err(failure) => check.say(&format!("{pointer}/plugin"), failure.to_string()),

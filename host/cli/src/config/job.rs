@@ -5,26 +5,24 @@ use std::path::{Path, PathBuf};
 
 use copal_job::{OperatorFeed, OperatorStream, Schema, Settings};
 use copal_sandbox::types::Fragment;
-use copal_trust::PluginName;
 
 use super::reference::Text;
 use super::settings;
 use super::types::{Hooks, Job, Place, Postgres, Repository};
-use crate::bundled;
 use crate::failure::Failure;
+use crate::plugins;
 
 /// The sections of a job that say where it is restored to.
 pub(super) const PLACES: [&str; 3] = ["restore", "migrate", "drill"];
 
-/// A plugin as it is looked for: what is no name is a path, relative to the file's directory.
+/// A plugin as it is looked for: by its name, which never becomes a file, or by an absolute path; a relative one begins at the file's directory.
 pub(super) fn plugin_of(plugin: &str, directory: &Path) -> String {
-    let is_name = bundled::find(plugin).is_some() || plugin.parse::<PluginName>().is_ok();
-    let is_path = plugin.contains('/') || plugin.ends_with(".wasm");
-    if is_path && (!is_name || directory.join(plugin).is_file()) {
-        directory.join(plugin).to_string_lossy().into_owned()
-    } else {
-        plugin.to_owned()
+    if !plugins::is_path(plugin) {
+        return plugin.to_owned();
     }
+    let path = directory.join(plugin);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    path.to_string_lossy().into_owned()
 }
 
 impl Job {

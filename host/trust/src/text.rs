@@ -103,7 +103,13 @@ mod tests {
 
     #[test]
     fn a_line_holds_what_can_be_seen_and_nothing_else() {
-        for text in ["a\u{3000}b", "plain", "默认 ü \"quoted\" \\ 'x'", "e\u{301}", "한국어"] {
+        for text in [
+            "a\u{3000}b",
+            "plain",
+            "默认 ü \"quoted\" \\ 'x'",
+            "e\u{301}",
+            "한국어",
+        ] {
             assert_eq!(line("text", text, 100), Ok(()), "{text}");
         }
         for text in [

@@ -44,8 +44,8 @@ pub(crate) struct Job {
     /// The plugin that knows the application: a name such as `jpom` or `acme/notebook`, or the path of a component.
     #[schemars(length(min = 1))]
     pub(crate) plugin: String,
-    /// The SHA-256 of the plugin's component, 64 hexadecimal digits: no other is used for the job. A plugin that is a file needs it to have grants,
-    /// since whoever can replace the file would have them too.
+    /// The SHA-256 of the plugin's component, 64 hexadecimal digits: no other is used for the job. A plugin that is a file needs it, since whoever
+    /// can replace the file would have the job's grants and secrets.
     #[serde(default)]
     #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub(crate) digest: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use copal_sandbox::Tree as _;
 use copal_sandbox::types::{Fact, Intent, RestoreRequest};
 use serde_json::{Map, Value};
 

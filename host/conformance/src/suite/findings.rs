@@ -86,18 +86,18 @@ mod tests {
 
     #[test]
     fn codes_are_lower_case_words_joined_by_dots() {
-        for code in ["jpom.h2.unclean", "home-assistant.not-found", "a.1"] {
+        for code in ["wiki.h2.unclean", "home-assistant.not-found", "a.1"] {
             assert!(is_code(code), "{code}");
         }
         for code in [
             "",
-            "jpom",
-            "jpom.",
+            "wiki",
+            "wiki.",
             ".h2",
-            "Jpom.h2",
-            "jpom.h2 unclean",
-            "jpom.-h2",
-            "jpom..h2",
+            "Wiki.h2",
+            "wiki.h2 unclean",
+            "wiki.-h2",
+            "wiki..h2",
         ] {
             assert!(!is_code(code), "{code}");
         }

@@ -30,7 +30,7 @@ impl Run<'_> {
         if std::mem::replace(&mut self.unknown.plan_backup, true) {
             return;
         }
-        let mut ask = |run: &mut Self, rule: &'static Rule, what: &str, config: String| {
+        let ask = |run: &mut Self, rule: &'static Rule, what: &str, config: String| {
             let request = BackupRequest {
                 config,
                 ..sample.request()

@@ -1,6 +1,11 @@
 //! A plugin that breaks one rule of the contract. Which one, the file `mode` in the first of its roots says; what it breaks by describing itself, a
 //! block of its bytes says, which the test writes over. It does without the SDK, which keeps some of the rules by itself.
 
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, unused_imports, reason = "only a component has exports")
+)]
+
 use std::hint::black_box;
 
 use bindings::copal::plugin::plan::{
@@ -51,7 +56,13 @@ const BESIDE: &str = "beside";
 
 struct Fickle;
 
-bindings::export!(Fickle with_types_in bindings);
+#[cfg(target_arch = "wasm32")]
+mod exports {
+    #![allow(unsafe_code, reason = "generated")]
+    use crate::Fickle;
+
+    crate::bindings::export!(Fickle with_types_in crate::bindings);
+}
 
 /// What the first tree says that the plugin does wrong; nothing where it says nothing.
 fn mode(trees: &[&Tree]) -> String {

@@ -1,9 +1,23 @@
-//! Plugins that tests use: the guests beneath `tests/guests`, and components that are broken on purpose.
+//! Plugins that tests use: Copal's own, the guests beneath `tests/guests`, and components that are broken on purpose.
 
 use std::path::{Path, PathBuf};
 
 use crate::environment::TestEnvironment;
 use crate::programs;
+
+/// The component of one of Copal's own plugins, built by `cargo xtask plugins`.
+///
+/// # Panics
+/// Where it has not been built.
+pub fn first_party(name: &str) -> PathBuf {
+    let path = built().join(format!("{name}.wasm"));
+    assert!(
+        path.is_file(),
+        "there is no {}: run `cargo xtask plugins`",
+        path.display()
+    );
+    path
+}
 
 /// The component of a guest, built by `cargo xtask plugins --tests`.
 ///

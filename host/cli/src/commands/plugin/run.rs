@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use copal_conformance::{Error, STREAMS, filter, piece, stream_entry, walk};
+use copal_conformance::{Error, STREAMS, check_looked_at, filter, piece, stream_entry, walk};
 use copal_sandbox::types::{BackupPlan, Direction, Entry, Kind, RestorePlan, Severity, Verdict};
 use copal_sandbox::{Pass, Plugin, Tree};
 use serde_json::json;
@@ -96,12 +96,16 @@ fn restore(
     asked: &Asked,
 ) -> Result<RestorePlan, copal_sandbox::Error> {
     let backup = plugin.plan_backup(host.roots.clone(), host.probe.clone(), asked.backup())?;
-    plugin.plan_restore(
+    let request = asked.restore(&backup);
+    let config = request.config.clone();
+    let plan = plugin.plan_restore(
         host.targets.clone(),
         host.snapshot.clone(),
         host.probe.clone(),
-        asked.restore(&backup),
-    )
+        request,
+    )?;
+    check_looked_at(plugin, &config, &plan, &host.snapshot)?;
+    Ok(plan)
 }
 
 /// What a pass runs over: its direction, the plan's state and the trees that the plan names.

@@ -10,6 +10,7 @@ use copal_trust::PluginName;
 use super::reference::Text;
 use super::settings;
 use super::types::{Hooks, Job, Place, Postgres, Repository};
+use crate::args::Limits;
 use crate::bundled;
 use crate::failure::Failure;
 
@@ -150,6 +151,9 @@ impl Repository {
                 .entry(name.clone())
                 .or_insert_with(|| value.clone());
         }
+        self.limit_upload = self.limit_upload.or(other.limit_upload);
+        self.limit_download = self.limit_download.or(other.limit_download);
+        self.timeout = self.timeout.or(other.timeout);
     }
 
     fn rebase(&mut self, directory: &Path) {
@@ -174,6 +178,15 @@ impl Repository {
         variables
             .map(|(name, value)| Ok((name.clone(), value.reveal()?)))
             .collect()
+    }
+
+    /// How the storage service is talked to.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            upload: self.limit_upload,
+            download: self.limit_download,
+            timeout: self.timeout,
+        }
     }
 }
 

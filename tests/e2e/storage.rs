@@ -20,6 +20,15 @@ use copal_tests::ssh::SshServer;
 use copal_tests::webdav::WebDavServer;
 use copal_tests::{Program, TestEnvironment, sample, tree};
 
+/// A job that is restored slowly.
+const LIMITED: &str = r#"
+repository = { limit-download = 1024 }
+[jobs.a]
+plugin = "files"
+[jobs.a.restore]
+roots = { files = "target" }
+"#;
+
 /// A repository is made, written, checked, restored from, and lets a snapshot go.
 #[track_caller]
 fn goes_round(environment: &TestEnvironment) {
@@ -290,10 +299,7 @@ fn limits_are_kept_on_every_storage() {
                 let sent = timed(environment.backup("files", &source, slowly));
                 let target = environment.path("target");
                 // As a job says it.
-                environment.write(
-                    "copal.toml",
-                    "repository = { limit-download = 1024 }\n[jobs.a]\nplugin = \"files\"\n",
-                );
+                environment.write("copal.toml", LIMITED);
                 let restore = environment.restore(&target, "--job a");
                 let received = timed(restore);
                 for took in [sent, received] {

@@ -17,6 +17,7 @@ mod error;
 mod limit;
 mod location;
 mod options;
+mod pulse;
 mod retry;
 mod services;
 mod sftp;

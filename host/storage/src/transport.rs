@@ -1,7 +1,7 @@
 //! HTTP, as all services that speak it are spoken to: no faster than allowed, and given up where nothing moves.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ use object_store::client::{
     HttpResponse, HttpResponseBody, HttpService,
 };
 use object_store::{ClientConfigKey, ClientOptions, HeaderMap};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Sleep;
 
 use crate::limit::Limit;
+use crate::pulse::Pulse;
 
 /// What is handed over at a time where nothing limits it.
 const SLICE: usize = 64 << 10;
@@ -188,33 +189,6 @@ impl HttpService for Service {
                 waiting: None,
             }),
         ))
-    }
-}
-
-/// When something of a request last moved.
-#[derive(Debug)]
-struct Pulse(Mutex<Instant>);
-
-impl Default for Pulse {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
-
-impl Pulse {
-    fn beat(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// Comes to an end once there was no beat for so long.
-    async fn stops(&self, patience: Duration) {
-        loop {
-            let due = *self.0.lock().unwrap_or_else(PoisonError::into_inner) + patience;
-            if due <= Instant::now() {
-                return;
-            }
-            sleep_until(due).await;
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What can go wrong between here and a server of SFTP.
 
-use russh_sftp::client::error::Error as Protocol;
-use russh_sftp::protocol::StatusCode;
+use super::protocol::{NO_SUCH_FILE, PERMISSION_DENIED};
 
 /// Why something failed, and how often it was tried.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +36,7 @@ pub(crate) enum Failure {
     Lost(String),
     /// The server answered that it can't.
     #[error("the server says `{message}`")]
-    Status { code: StatusCode, message: String },
+    Status { code: u32, message: String },
     /// A file ended before its end.
     #[error("the file is shorter than the server said")]
     Short,
@@ -73,32 +72,11 @@ impl Failure {
 
     /// Whether there is no such file.
     pub(crate) fn is_not_found(&self) -> bool {
-        self.has_code(StatusCode::NoSuchFile)
+        self.has_code(NO_SUCH_FILE)
     }
 
-    pub(crate) fn has_code(&self, wanted: StatusCode) -> bool {
+    pub(crate) fn has_code(&self, wanted: u32) -> bool {
         matches!(self, Self::Status { code, .. } if *code == wanted)
-    }
-}
-
-impl From<Protocol> for Failure {
-    fn from(error: Protocol) -> Self {
-        match error {
-            Protocol::Status(status) => Self::Status {
-                code: status.status_code,
-                message: match status.error_message.as_str() {
-                    "" => status.status_code.to_string(),
-                    message => message.to_owned(),
-                },
-            },
-            Protocol::IO(reason) => Self::Lost(reason),
-            Protocol::Timeout => Self::Lost("the server does not answer".to_owned()),
-            // So it is told that the connection was closed.
-            Protocol::UnexpectedBehavior(reason) => Self::Lost(reason),
-            error @ (Protocol::Limited(_) | Protocol::UnexpectedPacket) => {
-                Self::Strange(error.to_string())
-            }
-        }
     }
 }
 
@@ -112,8 +90,8 @@ impl Error {
         };
         let source = Box::new(self);
         match code {
-            Some(StatusCode::NoSuchFile) => object_store::Error::NotFound { path, source },
-            Some(StatusCode::PermissionDenied) => {
+            Some(NO_SUCH_FILE) => object_store::Error::NotFound { path, source },
+            Some(PERMISSION_DENIED) => {
                 object_store::Error::PermissionDenied { path, source }
             }
             _ => object_store::Error::Generic {

@@ -5,8 +5,10 @@
 //!
 //! An object is written under another name, synced, and renamed, so that it is there whole or not at all.
 
+mod channel;
 mod failure;
 mod place;
+mod protocol;
 mod session;
 
 use std::fmt;
@@ -25,11 +27,11 @@ use object_store::{
     ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use russh_sftp::protocol::FileAttributes;
 use tokio::sync::Mutex;
 
 pub(crate) use self::failure::{Error, Failure};
 pub(crate) use self::place::Place;
+use self::protocol::Attributes as FileAttributes;
 use self::session::{Reading, Session};
 use crate::limit::Limit;
 use crate::retry::pause;
@@ -276,7 +278,7 @@ impl ObjectStore for Sftp {
         let attributes = opened
             .as_ref()
             .map_or_else(|found| found, |reading| &reading.attributes);
-        if attributes.is_dir() {
+        if attributes.is_directory() {
             return Err(object_store::Error::NotFound {
                 path: location.to_string(),
                 source: "it is a directory".into(),
@@ -352,18 +354,18 @@ impl ObjectStore for Sftp {
             objects: Vec::new(),
             extensions: Extensions::default(),
         };
-        for entry in entries {
-            if entry.filename.starts_with(TEMPORARY) {
+        for (name, attributes) in entries {
+            if name.starts_with(TEMPORARY) {
                 continue;
             }
             // A name that can't be an object's is none.
-            let Ok(location) = Path::parse(format!("{prefix}/{}", entry.filename)) else {
+            let Ok(location) = Path::parse(format!("{prefix}/{name}")) else {
                 continue;
             };
-            if entry.attrs.is_dir() {
+            if attributes.is_directory() {
                 found.common_prefixes.push(location);
-            } else if entry.attrs.is_regular() {
-                found.objects.push(object(location, &entry.attrs));
+            } else if attributes.is_file() {
+                found.objects.push(object(location, &attributes));
             }
         }
         Ok(found)
@@ -381,7 +383,7 @@ impl ObjectStore for Sftp {
 }
 
 fn object(location: Path, attributes: &FileAttributes) -> ObjectMeta {
-    let modified = attributes.mtime.map(i64::from).unwrap_or_default();
+    let modified = attributes.modified.map(i64::from).unwrap_or_default();
     ObjectMeta {
         location,
         last_modified: DateTime::from_timestamp(modified, 0).unwrap_or_default(),

@@ -1,26 +1,26 @@
-//! One connection to a server of SFTP: the program `ssh`, and the protocol over its standard input and output.
+//! One connection to a server of SFTP: the program `ssh`, and what is done over it.
 
-use std::fmt;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use russh_sftp::client::rawsession::Limits;
-use russh_sftp::client::{Config, RawSftpSession};
-use russh_sftp::extensions::{FSYNC, HardlinkExtension, LIMITS};
-use russh_sftp::protocol::{File, FileAttributes, OpenFlags, Packet, StatusCode};
-use tokio::io::{AsyncReadExt as _, BufReader};
+use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 
+use super::channel::{Channel, strange};
 use super::failure::Failure;
 use super::place::Place;
+use super::protocol::{self, Answer, Attributes, END_OF_FILE, Request};
 use crate::limit::Limit;
 use crate::transport::slices;
 
-/// Replaces the target, which the protocol's own renaming does not: PROTOCOL of OpenSSH, section 4.3.
-const RENAME: &str = "posix-rename@openssh.com";
+/// Extensions of OpenSSH, by its PROTOCOL, section 4: what a server takes and gives at a time, renaming that replaces the target as the
+/// protocol's own does not, and writing to the disk.
+const LIMITS: &str = "limits@openssh.com";
+const REPLACE: &str = "posix-rename@openssh.com";
+const SYNC: &str = "fsync@openssh.com";
 
 /// What every server takes and gives at a time.
 const LENGTH: u64 = 32 << 10;
@@ -28,8 +28,7 @@ const LENGTH: u64 = 32 << 10;
 /// What is asked of one that takes and gives more.
 const MOST: u64 = 64 << 10;
 
-/// Requests of one file that are under way at the same time. With [`MOST`] that hides the way there and back, and is little enough
-/// that the last of them is answered in time over a slow line.
+/// Requests of one file that are under way at the same time: as many as hide the way there and back.
 const PIPELINE: usize = 16;
 
 /// What is kept of what `ssh` says: the last of it.
@@ -39,8 +38,9 @@ const SAID: usize = 4 << 10;
 const END: Duration = Duration::from_secs(5);
 
 /// A connection.
+#[derive(Debug)]
 pub(super) struct Session {
-    sftp: RawSftpSession,
+    channel: Channel,
     /// Bytes that are read, and written, at a time.
     read: u64,
     write: usize,
@@ -48,12 +48,6 @@ pub(super) struct Session {
     can_replace: bool,
     /// Ends with this.
     _ssh: Child,
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
-    }
 }
 
 impl Session {
@@ -84,82 +78,92 @@ impl Session {
         };
         let said = Arc::new(Mutex::new(String::new()));
         let listener = tokio::spawn(listen(errors, said.clone()));
-        let config = Config {
-            request_timeout_secs: timeout.as_secs().max(1),
-            ..Config::default()
-        };
-        let mut sftp = RawSftpSession::new_with_config(tokio::io::join(output, input), config);
-        let version = match sftp.init().await {
-            Ok(version) => version,
-            Err(_) => {
-                drop(sftp);
-                // What it said last is why.
+        let (channel, extensions) = match Channel::open(output, input, timeout).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                // What it says in the end is why.
                 let ended = async { (ssh.wait().await, listener.await) };
                 if tokio::time::timeout(END, ended).await.is_err() {
-                    return Err(Failure::Lost("the server does not answer".to_owned()));
+                    return Err(failure);
                 }
                 let said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 return Err(Failure::of_ssh(&said));
             }
         };
-        let offers = |name: &str| version.extensions.contains_key(name);
-        let (can_sync, can_replace) = (offers(FSYNC), offers(RENAME));
-        let mut limits = Limits::default();
+        let offers = |name: &str| extensions.iter().any(|extension| extension == name);
+        let mut most = [LENGTH; 2];
         if offers(LIMITS) {
-            limits = sftp.limits().await?.into();
-            sftp.set_limits(limits);
+            let asked = channel.answer(Request::new(protocol::EXTENDED).text(LIMITS));
+            if let Ok(Answer::Extended(answer)) = asked.await
+                && let Some([_, read, write]) = protocol::limits(answer)
+            {
+                most = [read, write].map(|limit| match limit {
+                    0 => LENGTH,
+                    limit => limit.min(MOST),
+                });
+            }
         }
-        let length = |limit: Option<u64>| limit.unwrap_or(LENGTH).clamp(1, MOST);
         Ok(Self {
-            sftp,
-            read: length(limits.read_len),
-            write: usize::try_from(length(limits.write_len)).unwrap_or(LENGTH as usize),
-            can_sync,
-            can_replace,
+            channel,
+            read: most[0],
+            write: usize::try_from(most[1]).unwrap_or(LENGTH as usize),
+            can_sync: offers(SYNC),
+            can_replace: offers(REPLACE),
             _ssh: ssh,
         })
     }
 
     /// The attributes of what lies at `path`.
-    pub(super) async fn stat(&self, path: &str) -> Result<FileAttributes, Failure> {
-        Ok(self.sftp.stat(path).await?.attrs)
+    pub(super) async fn stat(&self, path: &str) -> Result<Attributes, Failure> {
+        self.attributes(Request::new(protocol::STAT).text(path)).await
+    }
+
+    async fn attributes(&self, request: Request) -> Result<Attributes, Failure> {
+        match self.channel.answer(request).await? {
+            Answer::Attributes(attributes) => Ok(attributes),
+            _ => Err(strange()),
+        }
+    }
+
+    async fn close(&self, handle: &Bytes) -> Result<(), Failure> {
+        let close = Request::new(protocol::CLOSE).text(handle);
+        self.channel.perform(close).await
     }
 
     /// What lies in a directory, without `.` and `..`.
-    pub(super) async fn entries(&self, path: &str) -> Result<Vec<File>, Failure> {
-        let handle = self.sftp.opendir(path).await?.handle;
+    pub(super) async fn entries(&self, path: &str) -> Result<Vec<(String, Attributes)>, Failure> {
+        let open = Request::new(protocol::OPENDIR).text(path);
+        let handle = self.channel.handle(open).await?;
         let mut entries = Vec::new();
         let read = loop {
-            match self.sftp.readdir(&handle).await.map_err(Failure::from) {
-                Ok(names) => entries.extend(names.files),
-                Err(failure) if failure.has_code(StatusCode::Eof) => break Ok(()),
+            let more = Request::new(protocol::READDIR).text(&handle);
+            match self.channel.answer(more).await {
+                Ok(Answer::Names(names)) => entries.extend(names),
+                Ok(_) => break Err(strange()),
+                Err(failure) if failure.has_code(END_OF_FILE) => break Ok(()),
                 Err(failure) => break Err(failure),
             }
         };
-        self.sftp.close(handle).await?;
+        self.close(&handle).await?;
         read?;
-        entries.retain(|entry| !matches!(entry.filename.as_str(), "." | ".."));
+        entries.retain(|(name, _)| !matches!(name.as_str(), "." | ".."));
         Ok(entries)
     }
 
     /// Removes a file.
     pub(super) async fn remove(&self, path: &str) -> Result<(), Failure> {
-        self.sftp.remove(path).await?;
-        Ok(())
+        let remove = Request::new(protocol::REMOVE).text(path);
+        self.channel.perform(remove).await
     }
 
     /// Makes a directory and those above it that are missing, for their owner alone.
     pub(super) async fn make_directories(&self, path: &str) -> Result<(), Failure> {
-        let attributes = || FileAttributes {
-            permissions: Some(0o700),
-            ..FileAttributes::empty()
-        };
         // From the innermost outwards until one can be made, and back.
         let mut missing = vec![path];
         while let Some(path) = missing.last() {
-            let made = self.sftp.mkdir(*path, attributes()).await;
-            match made.map_err(Failure::from) {
-                Ok(_) => {
+            let make = Request::new(protocol::MKDIR).text(path).permissions(0o700);
+            match self.channel.perform(make).await {
+                Ok(()) => {
                     missing.pop();
                 }
                 Err(failure) if failure.is_not_found() => match path.rsplit_once('/') {
@@ -168,7 +172,7 @@ impl Session {
                 },
                 // There is one already, perhaps since a moment ago; every server says so in its own way.
                 Err(failure) => match self.stat(path).await {
-                    Ok(found) if found.is_dir() => {
+                    Ok(found) if found.is_directory() => {
                         missing.pop();
                     }
                     _ => return Err(failure),
@@ -179,19 +183,18 @@ impl Session {
     }
 
     /// Opens a file that is to be made, for its owner alone.
-    pub(super) async fn create(&self, path: &str) -> Result<String, Failure> {
-        let attributes = FileAttributes {
-            permissions: Some(0o600),
-            ..FileAttributes::empty()
-        };
-        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
-        Ok(self.sftp.open(path, flags, attributes).await?.handle)
+    pub(super) async fn create(&self, path: &str) -> Result<Bytes, Failure> {
+        let create = Request::new(protocol::OPEN)
+            .text(path)
+            .number(protocol::NEW_FOR_WRITING)
+            .permissions(0o600);
+        self.channel.handle(create).await
     }
 
     /// Writes all of a file, has it written to the disk where the server can, and closes it.
     pub(super) async fn fill(
         &self,
-        handle: &str,
+        handle: &Bytes,
         content: impl Iterator<Item = Bytes> + Send,
         limit: Option<&Limit>,
     ) -> Result<(), Failure> {
@@ -207,71 +210,66 @@ impl Session {
                 if let Some(limit) = limit {
                     limit.take(slice.len()).await;
                 }
-                self.sftp.write(handle, offset, slice.to_vec()).await?;
-                Ok::<_, Failure>(())
+                let write = Request::new(protocol::WRITE).text(handle).offset(offset).text(&slice);
+                self.channel.perform(write).await
             })
             .buffered(PIPELINE)
             .try_collect::<()>()
             .await;
         let synced = match written {
-            Ok(()) if self.can_sync => self.sftp.fsync(handle).await.map(drop).map_err(Into::into),
+            Ok(()) if self.can_sync => {
+                let sync = Request::new(protocol::EXTENDED).text(SYNC).text(handle);
+                self.channel.perform(sync).await
+            }
             written => written,
         };
-        let closed = self.sftp.close(handle).await;
-        synced?;
-        closed?;
-        Ok(())
+        let closed = self.close(handle).await;
+        synced.and(closed)
     }
 
     /// Gives a file another name, that of another file too.
     pub(super) async fn replace(&self, from: &str, to: &str) -> Result<(), Failure> {
-        if !self.can_replace {
-            match self.remove(to).await {
-                Err(failure) if !failure.is_not_found() => return Err(failure),
-                _ => return self.rename(from, to).await,
-            }
+        if self.can_replace {
+            let replace = Request::new(protocol::EXTENDED).text(REPLACE);
+            return self.channel.perform(replace.text(from).text(to)).await;
         }
-        // Two strings, as with a hard link.
-        let names = HardlinkExtension {
-            oldpath: from.to_owned(),
-            newpath: to.to_owned(),
-        };
-        let names = russh_sftp::ser::to_bytes(&names)
-            .map_err(|error| Failure::Strange(error.to_string()))?;
-        match self.sftp.extended(RENAME, names.to_vec()).await? {
-            Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
-            Packet::Status(status) => Err(russh_sftp::client::error::Error::Status(status).into()),
-            _ => Err(Failure::Strange("no status".to_owned())),
+        match self.remove(to).await {
+            Err(failure) if !failure.is_not_found() => Err(failure),
+            _ => self.rename(from, to).await,
         }
     }
 
     /// Gives a file another name, which must be free.
     pub(super) async fn rename(&self, from: &str, to: &str) -> Result<(), Failure> {
-        self.sftp.rename(from, to).await?;
-        Ok(())
+        let rename = Request::new(protocol::RENAME).text(from).text(to);
+        self.channel.perform(rename).await
     }
 }
 
 /// A file that is being read. Closed when dropped.
+#[derive(Debug)]
 pub(super) struct Reading {
     session: Arc<Session>,
-    handle: String,
+    handle: Bytes,
     runtime: tokio::runtime::Handle,
     /// The file's attributes when it was opened.
-    pub(super) attributes: FileAttributes,
+    pub(super) attributes: Attributes,
 }
 
 impl Reading {
     pub(super) async fn open(session: Arc<Session>, path: &str) -> Result<Self, Failure> {
-        let sftp = &session.sftp;
-        let opened = sftp.open(path, OpenFlags::READ, FileAttributes::empty());
+        let open = Request::new(protocol::OPEN)
+            .text(path)
+            .number(protocol::FOR_READING)
+            .no_attributes();
         let mut reading = Self {
-            handle: opened.await?.handle,
-            session: session.clone(),
+            handle: session.channel.handle(open).await?,
+            session,
             runtime: tokio::runtime::Handle::current(),
-            attributes: FileAttributes::empty(),
+            attributes: Attributes::default(),
         };
-        reading.attributes = sftp.fstat(&reading.handle).await?.attrs;
+        let stat = Request::new(protocol::FSTAT).text(&reading.handle);
+        reading.attributes = reading.session.attributes(stat).await?;
         Ok(reading)
     }
 
@@ -292,22 +290,25 @@ impl Reading {
 
     /// One part, however many answers the server makes of it.
     async fn part(self: Arc<Self>, start: u64, end: u64) -> Result<Bytes, Failure> {
-        let mut part = Vec::new();
+        let mut part = BytesMut::new();
         loop {
             let from = start + part.len() as u64;
             let length = u32::try_from(end - from).unwrap_or(u32::MAX);
-            let read = self.session.sftp.read(&self.handle, from, length).await;
-            let data = match read.map_err(Failure::from) {
-                Ok(data) if !data.data.is_empty() => data.data,
-                Err(failure) if !failure.has_code(StatusCode::Eof) => return Err(failure),
-                _ => return Err(Failure::Short),
+            let read = Request::new(protocol::READ).text(&self.handle).offset(from).number(length);
+            let data = match self.session.channel.answer(read).await {
+                Ok(Answer::Data(data)) if data.len() as u64 > end - from => return Err(strange()),
+                Ok(Answer::Data(data)) if !data.is_empty() => data,
+                Ok(Answer::Data(_)) => return Err(Failure::Short),
+                Ok(_) => return Err(strange()),
+                Err(failure) if failure.has_code(END_OF_FILE) => return Err(Failure::Short),
+                Err(failure) => return Err(failure),
             };
-            match part.is_empty() {
-                true => part = data,
-                false => part.extend(data),
+            if part.is_empty() && data.len() as u64 == end - start {
+                return Ok(data);
             }
-            if part.len() as u64 >= end - start {
-                return Ok(part.into());
+            part.extend_from_slice(&data);
+            if part.len() as u64 == end - start {
+                return Ok(part.freeze());
             }
         }
     }
@@ -316,18 +317,17 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         let session = self.session.clone();
-        let handle = std::mem::take(&mut self.handle);
+        let handle = self.handle.clone();
         self.runtime.spawn(async move {
-            if let Err(error) = session.sftp.close(handle).await {
-                tracing::debug!(%error, "a file that was read cannot be closed");
+            if let Err(failure) = session.close(&handle).await {
+                tracing::debug!(%failure, "a file that was read cannot be closed");
             }
         });
     }
 }
 
 /// Takes down what `ssh` says.
-async fn listen(errors: ChildStderr, said: Arc<Mutex<String>>) {
-    let mut errors = BufReader::new(errors);
+async fn listen(mut errors: ChildStderr, said: Arc<Mutex<String>>) {
     let mut buffer = [0; 1 << 10];
     while let Ok(count @ 1..) = errors.read(&mut buffer).await {
         let text = String::from_utf8_lossy(&buffer[..count]);

@@ -150,7 +150,7 @@ fn a_plugin_for_wasi_is_built_or_what_is_missing_is_named() {
     let out = environment.path("out/wasi.wasm");
     let build = plugin_build(&environment, &project, "one");
     let build = build
-        .args(["--json", "--target", "wasm32-wasip2", "--out"])
+        .args(["--target", "wasm32-wasip2", "--out"])
         .arg(&out);
     if !has_target("wasm32-wasip2") {
         environment
@@ -159,7 +159,7 @@ fn a_plugin_for_wasi_is_built_or_what_is_missing_is_named() {
             .says("rustup target add wasm32-wasip2");
         return;
     }
-    let built = build.run().succeeds().json();
+    let built = build.arg("--json").run().succeeds().json();
     let imports = built["imports"].as_array().unwrap();
     let wasi = |import: &serde_json::Value| import.as_str().unwrap().starts_with("wasi:");
     assert!(imports.iter().any(wasi), "{imports:?}");

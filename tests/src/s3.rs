@@ -21,7 +21,7 @@ const SECRET_KEY: &str = "known to everyone";
 /// A server that stores its objects in a directory and ends when dropped.
 #[derive(Debug)]
 pub struct S3Server {
-    endpoint: String,
+    port: u16,
     _runtime: Runtime,
 }
 
@@ -34,7 +34,7 @@ impl S3Server {
         let service = builder.build();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let connection = Builder::new(TokioExecutor::new())
@@ -45,15 +45,26 @@ impl S3Server {
             }
         });
         Self {
-            endpoint,
+            port,
             _runtime: runtime,
         }
     }
 
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The variables that reach this server.
     pub fn variables(&self) -> Vec<(String, String)> {
+        self.variables_at(self.port)
+    }
+
+    /// The variables that reach it by another port.
+    pub fn variables_at(&self, port: u16) -> Vec<(String, String)> {
+        let endpoint = format!("http://127.0.0.1:{port}");
         let variables = [
-            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
             ("AWS_ALLOW_HTTP", "true"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
@@ -67,7 +78,15 @@ impl S3Server {
 
     /// An environment whose repository is on this server.
     pub fn environment(&self) -> TestEnvironment {
-        TestEnvironment::new().at(&format!("s3://{BUCKET}/below/a/prefix"), self.variables())
+        self.environment_at(self.port)
+    }
+
+    /// An environment whose repository is on this server, reached by another port.
+    pub fn environment_at(&self, port: u16) -> TestEnvironment {
+        TestEnvironment::new().at(
+            &format!("s3://{BUCKET}/below/a/prefix"),
+            self.variables_at(port),
+        )
     }
 }
 

@@ -4,6 +4,7 @@ mod authoring;
 mod conformance;
 mod plugin;
 mod release;
+mod storage;
 mod trust;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 pub(crate) use self::release::{
     ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
 };
+pub(crate) use self::storage::{Limits, StorageArgs};
 pub(crate) use self::trust::{
     Consent, GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs, InstallArgs,
     PluginNameArgs, PublisherNameArgs, TrustAddArgs, TrustCommand, UpdateArgs,
@@ -42,7 +44,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The repository: a path, or a URL with s3://, gs://, az://, http(s):// (WebDAV) or memory:
+    /// The repository: a path, or a URL with s3://, b2://, gs://, az://, sftp://, http(s):// (WebDAV) or memory:
     #[arg(
         short,
         long,
@@ -63,6 +65,8 @@ pub(crate) struct Global {
         value_name = "COMMAND"
     )]
     pub(crate) password_command: Option<String>,
+    #[command(flatten)]
+    pub(crate) storage: StorageArgs,
     /// The file of the jobs; without it copal.toml here, in ~/.config/copal or in /etc/copal
     #[arg(long, global = true, env = "COPAL_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

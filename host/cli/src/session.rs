@@ -153,7 +153,9 @@ impl Session {
             Failure::usage("usage", "no repository is named").advise(advice)
         })?;
         let variables = own.map(Repo::variables).transpose()?.unwrap_or_default();
-        let store = copal_storage::open_with(&url, &variables);
+        let limits = own.map(Repo::limits).unwrap_or_default();
+        let options = self.global.storage.options(limits, variables);
+        let store = copal_storage::open_with(&url, &options);
         Ok(store.map_err(copal_repository::Error::from)?)
     }
 }

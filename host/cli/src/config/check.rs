@@ -274,7 +274,13 @@ fn within<'v>(value: &'v Value, pointer: &str) -> Vec<(String, &'v Value)> {
 fn names_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words = ["SECRET", "TOKEN", "PASSWORD", "PASSPHRASE"];
-    let endings = ["_PWD", "ACCESS_KEY", "ACCOUNT_KEY", "SAS_KEY"];
+    let endings = [
+        "_PWD",
+        "ACCESS_KEY",
+        "ACCOUNT_KEY",
+        "APPLICATION_KEY",
+        "SAS_KEY",
+    ];
     !name.ends_with("_FILE")
         && (words.iter().any(|word| name.contains(word))
             || endings.iter().any(|end| name.ends_with(end)))

@@ -9,6 +9,7 @@ use copal_sandbox::types::Fragment;
 use super::reference::Text;
 use super::settings;
 use super::types::{Hooks, Job, Place, Postgres, Repository};
+use crate::args::Limits;
 use crate::failure::Failure;
 use crate::plugins;
 
@@ -148,6 +149,9 @@ impl Repository {
                 .entry(name.clone())
                 .or_insert_with(|| value.clone());
         }
+        self.limit_upload = self.limit_upload.or(other.limit_upload);
+        self.limit_download = self.limit_download.or(other.limit_download);
+        self.timeout = self.timeout.or(other.timeout);
     }
 
     fn rebase(&mut self, directory: &Path) {
@@ -172,6 +176,15 @@ impl Repository {
         variables
             .map(|(name, value)| Ok((name.clone(), value.reveal()?)))
             .collect()
+    }
+
+    /// How the storage service is talked to.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            upload: self.limit_upload,
+            download: self.limit_download,
+            timeout: self.timeout,
+        }
     }
 }
 

@@ -149,9 +149,7 @@ fn a_plugin_for_wasi_is_built_or_what_is_missing_is_named() {
     let project = new(&environment, "acme/wasi", "wasi");
     let out = environment.path("out/wasi.wasm");
     let build = plugin_build(&environment, &project, "one");
-    let build = build
-        .args(["--target", "wasm32-wasip2", "--out"])
-        .arg(&out);
+    let build = build.args(["--target", "wasm32-wasip2", "--out"]).arg(&out);
     if !has_target("wasm32-wasip2") {
         environment
             .refused(build, 1)

@@ -1,9 +1,13 @@
 //! What can be said on the command line.
 
 mod authoring;
+mod cat;
 mod conformance;
+mod copy;
+mod key;
 mod plugin;
 mod release;
+mod select;
 mod storage;
 mod trust;
 
@@ -17,14 +21,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
+pub(crate) use self::cat::{CatCommand, IdArgs, MasterkeyArgs, TreeArgs};
 pub(crate) use self::conformance::{
     BackupCall, DetectCall, DirectionArg, FilterCall, HostArgs, PassCall, PluginCall,
     PluginCheckArgs, PluginRunArgs, PluginTestArgs, RestoreCall,
 };
+pub(crate) use self::copy::{CopyArgs, InitArgs, SourceArgs};
+pub(crate) use self::key::{KeyAddArgs, KeyCommand, KeyRemoveArgs};
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 pub(crate) use self::release::{
     ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
 };
+pub(crate) use self::select::FilterArgs;
 pub(crate) use self::storage::{Limits, StorageArgs};
 pub(crate) use self::trust::{
     Consent, GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs, InstallArgs,
@@ -106,7 +114,7 @@ pub(crate) struct Said {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a repository
-    Init,
+    Init(InitArgs),
     /// Back an application up
     Backup(BackupAll),
     /// Restore or migrate an application, or clone it beside the old one
@@ -132,6 +140,14 @@ pub(crate) enum Command {
     Manifest(SnapshotArgs),
     /// Check that the repository is whole
     Check(CheckArgs),
+    /// Copy snapshots from another repository into this one
+    Copy(CopyArgs),
+    /// List, add and remove keys, and change passwords
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Print what lies in the repository
+    #[command(subcommand)]
+    Cat(CatCommand),
     /// Find out which plugin fits a directory, and why
     Detect(DetectArgs),
     /// Write, use, install and publish plugins

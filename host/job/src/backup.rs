@@ -174,6 +174,7 @@ impl ApprovedBackup {
         let options = ArchiveOptions {
             parent: parent.as_ref().map(|(_, snapshot)| snapshot.tree),
             cancel: context.cancel.clone(),
+            ..ArchiveOptions::default()
         };
         let archiver = Archiver::new(repository, options, observer.progress())?;
         let (plugin, roots) = (&planned.plugin.name, planned.roots.clone());
@@ -410,7 +411,11 @@ pub(crate) fn parent(
     if paths.is_empty() {
         return Ok(None);
     }
-    let mut snapshots = repository.snapshots()?;
+    // A backup does not need the damaged ones, and must not wait until they are gone.
+    let (mut snapshots, damaged) = repository.readable_snapshots()?;
+    for error in damaged {
+        tracing::warn!(%error, "a snapshot is passed over");
+    }
     snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname && snapshot.paths == paths);
     Ok(snapshots
         .into_iter()

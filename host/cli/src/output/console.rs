@@ -38,8 +38,9 @@ impl Console {
     }
 
     /// The same, counting something else than files.
-    pub(crate) fn counting(self, unit: &'static str) -> Self {
-        Self { unit, ..self }
+    pub(crate) fn counting(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
     }
 
     fn make(silent: bool, machine: bool) -> Self {

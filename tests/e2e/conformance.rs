@@ -76,9 +76,21 @@ const FILTERS: [&str; 4] = [
     "filter.survives",
 ];
 
+/// It plans nothing without a foundation's databases, and has no case yet: what is seen is how it takes trees that are none of its own.
 #[test]
 fn cloudfoundry_keeps_the_contract() {
-    plugin_passes("cloudfoundry", &["process.declared"]);
+    let environment = TestEnvironment::new();
+    let program = environment.copal(["plugin", "test", "--json"]);
+    let outcome = program
+        .arg(plugins::first_party("cloudfoundry"))
+        .within(LONG)
+        .run();
+    let tested = outcome.json();
+    assert_eq!(named(&tested, "failed"), names(&[]), "{tested:#}");
+    let passed = named(&tested, "passed");
+    let seen = names(&["detect.survives", "plan-backup.survives", "findings.form"]);
+    assert!(seen.is_subset(&passed), "{tested:#}");
+    outcome.succeeds();
 }
 
 #[test]

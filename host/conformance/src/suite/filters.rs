@@ -46,10 +46,9 @@ impl Run<'_> {
         let members = direction == Direction::Backup;
         let mut passes = Vec::new();
         for _ in 0..2 {
-            match self.plugin.start_pass(direction, state) {
-                Ok(pass) => passes.push(pass),
-                // Seen before.
-                Err(_) => return false,
+            match self.started(place, direction, state) {
+                Some(pass) => passes.push(pass),
+                None => return false,
             }
         }
         let [one, other] = passes.as_mut_slice() else {

@@ -46,8 +46,6 @@ impl Run<'_> {
             let what = format!("`{config}`");
             ask(self, &rules::CONFIG_SHAPE, &what, config.to_owned());
         }
-        let nested = String::from_utf8(hostile::nested_lists()).unwrap_or_default();
-        ask(self, &rules::CONFIG_SHAPE, "lists in lists", nested);
     }
 
     /// A restore that can be planned, with a key that no plugin has.

@@ -115,8 +115,13 @@ impl Run<'_> {
     /// carry the plan out.
     fn note(&mut self, intent: Intent, sample: &Sample<'_>, planned: Planned) -> bool {
         match planned {
-            Planned::Plan => {
+            Planned::Plan if sample.case.is_some() => {
                 self.planned.insert(word(intent), None);
+                true
+            }
+            // Where a case can't be restored so, an empty tree says little.
+            Planned::Plan => {
+                self.planned.entry(word(intent)).or_insert(None);
                 true
             }
             Planned::None(why) => {

@@ -45,6 +45,7 @@ fn what_a_stream_holds_is_placed_nowhere() {
         .map(|placement| &placement.name)
         .collect();
     assert_eq!(placed, ["home"]);
+    assert_eq!(errors(&plan.findings), [""; 0]);
 }
 
 #[test]

@@ -77,7 +77,10 @@ impl Channel {
                 let Some((number, answer)) = answer(packet) else {
                     break;
                 };
-                let waiting = received.waiting().as_mut().and_then(|waiting| waiting.remove(&number));
+                let waiting = received
+                    .waiting()
+                    .as_mut()
+                    .and_then(|waiting| waiting.remove(&number));
                 if let Some(waiting) = waiting {
                     // Who no longer waits has given it up.
                     waiting.send(answer).ok();
@@ -105,7 +108,10 @@ impl Channel {
             None => return Err(closed()),
         }
         let ask = async {
-            self.packets.send(request.packet(number)).await.map_err(|_| closed())?;
+            self.packets
+                .send(request.packet(number))
+                .await
+                .map_err(|_| closed())?;
             answered.await.map_err(|_| closed())
         };
         tokio::select! {

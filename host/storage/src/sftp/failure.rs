@@ -91,9 +91,7 @@ impl Error {
         let source = Box::new(self);
         match code {
             Some(NO_SUCH_FILE) => object_store::Error::NotFound { path, source },
-            Some(PERMISSION_DENIED) => {
-                object_store::Error::PermissionDenied { path, source }
-            }
+            Some(PERMISSION_DENIED) => object_store::Error::PermissionDenied { path, source },
             _ => object_store::Error::Generic {
                 store: "SFTP",
                 source,

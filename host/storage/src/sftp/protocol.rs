@@ -117,7 +117,10 @@ impl Request {
 /// What a server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    Status { code: u32, message: String },
+    Status {
+        code: u32,
+        message: String,
+    },
     Handle(Bytes),
     Data(Bytes),
     /// Names are taken as UTF-8, since no object has any other.
@@ -220,7 +223,10 @@ mod tests {
 
     #[test]
     fn a_request_is_laid_out_as_the_draft_says() {
-        let request = Request::new(OPEN).text("a").number(FOR_READING).no_attributes();
+        let request = Request::new(OPEN)
+            .text("a")
+            .number(FOR_READING)
+            .no_attributes();
         let packet = request.packet(7);
         let expected = b"\0\0\0\x12\x03\0\0\0\x07\0\0\0\x01a\0\0\0\x01\0\0\0\0";
         assert_eq!(&packet[..], expected);
@@ -241,11 +247,27 @@ mod tests {
             message: "no".to_owned(),
         };
         for (packet, number, expected) in [
-            (&name[..], 9, Answer::Names(vec![("a".to_owned(), attributes)])),
+            (
+                &name[..],
+                9,
+                Answer::Names(vec![("a".to_owned(), attributes)]),
+            ),
             (&status[..], 1, failed),
-            (b"\x66\0\0\0\x02\0\0\0\x02\xff\x80", 2, Answer::Handle(Bytes::from_static(b"\xff\x80"))),
-            (b"\x67\0\0\0\x03\0\0\0\x01d", 3, Answer::Data(Bytes::from_static(b"d"))),
-            (b"\xc9\0\0\0\x04more", 4, Answer::Extended(Bytes::from_static(b"more"))),
+            (
+                b"\x66\0\0\0\x02\0\0\0\x02\xff\x80",
+                2,
+                Answer::Handle(Bytes::from_static(b"\xff\x80")),
+            ),
+            (
+                b"\x67\0\0\0\x03\0\0\0\x01d",
+                3,
+                Answer::Data(Bytes::from_static(b"d")),
+            ),
+            (
+                b"\xc9\0\0\0\x04more",
+                4,
+                Answer::Extended(Bytes::from_static(b"more")),
+            ),
         ] {
             let packet = Bytes::from_static(packet);
             assert_eq!(answer(packet.clone()), Some((number, expected)));

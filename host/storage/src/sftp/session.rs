@@ -115,7 +115,8 @@ impl Session {
 
     /// The attributes of what lies at `path`.
     pub(super) async fn stat(&self, path: &str) -> Result<Attributes, Failure> {
-        self.attributes(Request::new(protocol::STAT).text(path)).await
+        self.attributes(Request::new(protocol::STAT).text(path))
+            .await
     }
 
     async fn attributes(&self, request: Request) -> Result<Attributes, Failure> {
@@ -210,7 +211,10 @@ impl Session {
                 if let Some(limit) = limit {
                     limit.take(slice.len()).await;
                 }
-                let write = Request::new(protocol::WRITE).text(handle).offset(offset).text(&slice);
+                let write = Request::new(protocol::WRITE)
+                    .text(handle)
+                    .offset(offset)
+                    .text(&slice);
                 self.channel.perform(write).await
             })
             .buffered(PIPELINE)
@@ -294,7 +298,10 @@ impl Reading {
         loop {
             let from = start + part.len() as u64;
             let length = u32::try_from(end - from).unwrap_or(u32::MAX);
-            let read = Request::new(protocol::READ).text(&self.handle).offset(from).number(length);
+            let read = Request::new(protocol::READ)
+                .text(&self.handle)
+                .offset(from)
+                .number(length);
             let data = match self.session.channel.answer(read).await {
                 Ok(Answer::Data(data)) if data.len() as u64 > end - from => return Err(strange()),
                 Ok(Answer::Data(data)) if !data.is_empty() => data,

@@ -49,9 +49,14 @@ impl B2Account {
         }
     }
 
+    /// The variables that reach this account.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        self.variables.clone()
+    }
+
     /// An environment whose repository is in the account's bucket.
     pub fn environment(&self) -> TestEnvironment {
-        TestEnvironment::new().at("b2://backups/below/a/prefix", self.variables.clone())
+        TestEnvironment::new().at("b2://backups/below/a/prefix", self.variables())
     }
 }
 

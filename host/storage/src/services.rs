@@ -120,7 +120,13 @@ impl Opening<'_> {
                 prefixed(built.map_err(|error| self.settings(&error))?, &prefix)
             }
             Location::WebDav(url) => {
-                let (url, authorization) = basic_authorization(url);
+                let (mut url, authorization) = basic_authorization(url);
+                // Above the store, so that it is made where it is missing.
+                let prefix = Path::from_url_path(url.path()).map_err(|error| Error::Location {
+                    location: self.shown.clone(),
+                    reason: error.to_string(),
+                })?;
+                url.set_path("");
                 let mut transport = self.transport.clone();
                 if let Some(authorization) = authorization {
                     transport
@@ -134,7 +140,7 @@ impl Opening<'_> {
                     .with_http_connector(transport)
                     .with_retry(RETRY);
                 let built = builder.build().map_err(|error| self.settings(&error))?;
-                Arc::new(WebDav::new(built))
+                Arc::new(PrefixStore::new(WebDav::new(built), prefix))
             }
             Location::Sftp(mut place) => {
                 if let Some(command) = self.variable("COPAL_SSH") {

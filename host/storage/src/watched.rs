@@ -43,7 +43,8 @@ fn within<T: Send + 'static>(stream: BoxStream<'static, T>, span: Span) -> BoxSt
         let next = async move { stream.next().await.map(|next| (next, stream)) };
         next.instrument(span.clone())
     });
-    steps.boxed()
+    // Some ask once more after the end.
+    steps.fuse().boxed()
 }
 
 async fn take(limit: Option<&Limit>, bytes: usize) {

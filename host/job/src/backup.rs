@@ -412,13 +412,14 @@ pub(crate) fn parent(
         return Ok(None);
     }
     // A backup does not need the damaged ones, and must not wait until they are gone.
-    let (mut snapshots, damaged) = repository.readable_snapshots()?;
-    for error in damaged {
+    let readable = repository.readable_snapshots()?;
+    for error in readable.damaged {
         tracing::warn!(%error, "a snapshot is passed over");
     }
-    snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname && snapshot.paths == paths);
+    let here = |snapshot: &Snapshot| snapshot.hostname == hostname && snapshot.paths == paths;
+    let snapshots = readable.snapshots.into_iter();
     Ok(snapshots
-        .into_iter()
+        .filter(|(_, snapshot)| here(snapshot))
         .max_by_key(|(_, snapshot)| snapshot.time))
 }
 

@@ -96,11 +96,11 @@ pub fn copy(
     options: &CopyOptions,
     progress: &dyn Progress,
 ) -> Result<CopyReport, Error> {
-    let (present, damaged) = target.readable_snapshots()?;
-    for error in damaged {
+    let present = target.readable_snapshots()?;
+    for error in present.damaged {
         tracing::warn!(%error, "a snapshot of the target is passed over");
     }
-    let present = Present::new(present);
+    let present = Present::new(present.snapshots);
     source.load_index()?;
     target.load_index()?;
     let mut copier = Copier {

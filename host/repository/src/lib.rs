@@ -35,5 +35,5 @@ pub use inspect::Document;
 pub use keys::{KeyChange, KeyInfo, KeyOptions};
 pub use lock::{LockGuard, LockMode};
 pub use password::Password;
-pub use repository::{InitOptions, Repository};
+pub use repository::{InitOptions, ReadableSnapshots, Repository};
 pub use writer::{BlobWriter, Stored, WriteSummary, WriterOptions};

@@ -57,6 +57,15 @@ pub struct InitOptions {
     pub polynomial: Option<Polynomial>,
 }
 
+/// What is left of a repository's snapshots where some are damaged.
+#[derive(Debug, Default)]
+pub struct ReadableSnapshots {
+    /// Those that can be read, oldest first.
+    pub snapshots: Vec<(SnapshotId, Snapshot)>,
+    /// What is wrong with each of the others.
+    pub damaged: Vec<Error>,
+}
+
 impl Default for InitOptions {
     fn default() -> Self {
         Self {
@@ -226,18 +235,18 @@ impl Repository {
     /// # Errors
     /// The store fails, or a snapshot is damaged.
     pub fn snapshots(&self) -> Result<Vec<(SnapshotId, Snapshot)>, Error> {
-        let (snapshots, damaged) = self.readable_snapshots()?;
-        match damaged.into_iter().next() {
+        let readable = self.readable_snapshots()?;
+        match readable.damaged.into_iter().next() {
             Some(damage) => Err(damage),
-            None => Ok(snapshots),
+            None => Ok(readable.snapshots),
         }
     }
 
-    /// As [`Self::snapshots`], without those that are damaged; what is wrong with each of them is told apart.
+    /// As [`Self::snapshots`], without those that are damaged.
     ///
     /// # Errors
     /// The store fails.
-    pub fn readable_snapshots(&self) -> Result<(Vec<(SnapshotId, Snapshot)>, Vec<Error>), Error> {
+    pub fn readable_snapshots(&self) -> Result<ReadableSnapshots, Error> {
         let ids: Vec<_> = self
             .backend()
             .list(FileKind::Snapshot)?
@@ -253,15 +262,16 @@ impl Repository {
                 read => read.map(|snapshot| Ok(Some(snapshot))),
             }
         })?;
-        let (mut snapshots, mut damaged) = (Vec::new(), Vec::new());
+        let mut readable = ReadableSnapshots::default();
         for read in read {
             match read {
-                Ok(snapshot) => snapshots.extend(snapshot),
-                Err(damage) => damaged.push(damage),
+                Ok(snapshot) => readable.snapshots.extend(snapshot),
+                Err(damage) => readable.damaged.push(damage),
             }
         }
+        let snapshots = &mut readable.snapshots;
         snapshots.sort_by_key(|(id, snapshot)| (snapshot.time, *id));
-        Ok((snapshots, damaged))
+        Ok(readable)
     }
 
     pub(crate) fn decode_snapshot(

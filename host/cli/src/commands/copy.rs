@@ -58,8 +58,10 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
 /// The snapshots that are named, or all that fit; and what is wrong with those that can't be read.
 fn choose(source: &Repository, args: &CopyArgs) -> Result<(Vec<Chosen>, Vec<String>), Failure> {
     let filter = args.filter.filter();
-    let (mut all, unreadable) = source.readable_snapshots()?;
-    let mut unreadable: Vec<_> = unreadable.iter().map(ToString::to_string).collect();
+    let readable = source.readable_snapshots()?;
+    let unreadable = readable.damaged.iter();
+    let mut unreadable: Vec<_> = unreadable.map(ToString::to_string).collect();
+    let mut all = readable.snapshots;
     all.retain(|(_, snapshot)| filter.matches(snapshot));
     if args.snapshots.is_empty() {
         return Ok((all, unreadable));

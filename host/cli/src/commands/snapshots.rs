@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use copal_repository::SnapshotId;
 use copal_repository::format::snapshot::Snapshot;
+use copal_repository::{ReadableSnapshots, SnapshotId};
 use serde::Serialize;
 
 use crate::failure::INCOMPLETE;
@@ -18,7 +18,7 @@ struct Row<'a> {
 }
 
 pub(crate) fn run(session: &Session) -> Outcome {
-    let (snapshots, damaged) = session.repository()?.readable_snapshots()?;
+    let ReadableSnapshots { snapshots, damaged } = session.repository()?.readable_snapshots()?;
     let code = match damaged.len() {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(INCOMPLETE),

@@ -86,8 +86,9 @@ fn a_damaged_snapshot_does_not_hide_the_others() {
     // The one under the other's name: authentic, but not what its name says.
     fs::write(&snapshots[0], &whole[1]).unwrap();
     let repository = world.open("r");
-    let (readable, damaged) = repository.readable_snapshots().unwrap();
-    assert_eq!((readable.len(), damaged.len()), (1, 1));
+    let readable = repository.readable_snapshots().unwrap();
+    let damaged = readable.damaged;
+    assert_eq!((readable.snapshots.len(), damaged.len()), (1, 1));
     let name = snapshots[0].file_name().unwrap().to_str().unwrap();
     assert!(damaged[0].to_string().contains(name), "{}", damaged[0]);
     assert_eq!(

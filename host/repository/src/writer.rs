@@ -13,10 +13,10 @@ use zstd::bulk::Compressor;
 
 use crate::backend::FileKind;
 use crate::error::Error;
+use crate::format::Malformed;
 use crate::format::crypto::OVERHEAD;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
 use crate::format::pack::{self, BlobKind, HeaderEntry};
-use crate::format::{Malformed, unpacked};
 use crate::id::{BlobId, PackId};
 use crate::repository::{Repository, lock};
 
@@ -45,7 +45,7 @@ impl Default for WriterOptions {
 const PACK_BLOBS: usize = 100_000;
 
 /// An index file is written when so many blobs wait for one, as in restic, …
-const INDEX_BLOBS: usize = 50_000;
+pub(crate) const INDEX_BLOBS: usize = 50_000;
 
 /// … or when the last is this old, so that an interrupted backup does not lose what it uploaded.
 const INDEX_AGE: Duration = Duration::from_secs(5 * 60);
@@ -172,21 +172,60 @@ impl BlobWriter {
                 stored: 0,
             });
         }
+        self.seal_and_place(kind, id, data)
+    }
+
+    /// Stores a blob once more, although the repository has it: this copy takes the place of one that is about to be removed.
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub(crate) fn store_again(&self, kind: BlobKind, data: &[u8]) -> Result<Stored, Error> {
+        self.shared.check()?;
+        let id = BlobId::of(data);
+        lock(&self.shared.claimed).insert((kind, id));
+        self.seal_and_place(kind, id, data)
+    }
+
+    /// As [`Self::store_again`], with the blob's bytes as they are sealed already. They were proved to be those of `id`.
+    pub(crate) fn store_sealed(
+        &self,
+        kind: BlobKind,
+        id: BlobId,
+        sealed: &[u8],
+        uncompressed_length: Option<u32>,
+    ) -> Result<Stored, Error> {
+        self.shared.check()?;
+        lock(&self.shared.claimed).insert((kind, id));
+        self.place(kind, id, sealed, uncompressed_length)
+    }
+
+    fn seal_and_place(&self, kind: BlobKind, id: BlobId, data: &[u8]) -> Result<Stored, Error> {
         let what = || format!("new {kind} blob {id}");
-        let too_large = || Error::corrupt(what(), "it has 4 GiB or more");
-        u32::try_from(data.len() + OVERHEAD).map_err(|_| too_large())?;
+        u32::try_from(data.len() + OVERHEAD).map_err(|_| too_large(what()))?;
         let mut sealed = Vec::new();
         let uncompressed_length = self
             .seal(data, &mut sealed)
             .map_err(Error::damaged(what()))?;
-        let length = u32::try_from(sealed.len()).map_err(|_| too_large())?;
+        self.place(kind, id, &sealed, uncompressed_length)
+    }
+
+    /// Puts a sealed blob into the pack that is open for its kind, and uploads that once it is full.
+    fn place(
+        &self,
+        kind: BlobKind,
+        id: BlobId,
+        sealed: &[u8],
+        uncompressed_length: Option<u32>,
+    ) -> Result<Stored, Error> {
+        let length =
+            u32::try_from(sealed.len()).map_err(|_| too_large(format!("new {kind} blob {id}")))?;
         let (open, blobs) = match kind {
             BlobKind::Data => (&self.data, &self.summary.data_blobs),
             BlobKind::Tree => (&self.tree, &self.summary.tree_blobs),
         };
         let full = {
             let mut open = lock(open);
-            open.bytes.extend_from_slice(&sealed);
+            open.bytes.extend_from_slice(sealed);
             open.entries.push(HeaderEntry {
                 kind,
                 id,
@@ -203,10 +242,11 @@ impl BlobWriter {
                 mem::replace(&mut *open, next)
             })
         };
+        let plaintext = uncompressed_length.unwrap_or(length.saturating_sub(OVERHEAD as u32));
         blobs.fetch_add(1, Ordering::Relaxed);
         self.summary
             .bytes
-            .fetch_add(data.len() as u64, Ordering::Relaxed);
+            .fetch_add(plaintext.into(), Ordering::Relaxed);
         self.summary
             .packed_bytes
             .fetch_add(length.into(), Ordering::Relaxed);
@@ -265,7 +305,7 @@ impl BlobWriter {
             .seal(&pack::encode_header(&entries), &mut bytes)
             .map_err(Error::damaged("the header of a new pack"))?;
         let header_length = u32::try_from(bytes.len() - start)
-            .map_err(|_| Error::corrupt("the header of a new pack", "it has 4 GiB or more"))?;
+            .map_err(|_| too_large("the header of a new pack".to_owned()))?;
         bytes.extend_from_slice(&header_length.to_le_bytes());
         let mut offset = 0;
         let mut blobs = Vec::with_capacity(entries.len());
@@ -288,7 +328,7 @@ impl BlobWriter {
         let id = PackId::of(&bytes);
         let shared = Arc::clone(&self.shared);
         runtime.spawn(async move {
-            if let Err(error) = shared.upload(PackEntry { id, blobs }, bytes.into()).await {
+            if let Err(error) = shared.upload(PackEntry::new(id, blobs), bytes.into()).await {
                 shared.fail(error);
             }
             drop(slot);
@@ -333,6 +373,11 @@ impl BlobWriter {
             packed_bytes: count(&self.summary.packed_bytes),
         })
     }
+}
+
+/// `what` does not fit the format's numbers.
+fn too_large(what: String) -> Error {
+    Error::corrupt(what, "it has 4 GiB or more")
 }
 
 impl Shared {
@@ -392,19 +437,10 @@ impl Shared {
             return Ok(());
         }
         let file = IndexFile {
-            supersedes: None,
             packs,
+            ..IndexFile::default()
         };
-        let sealed = file
-            .encode()
-            .and_then(|json| {
-                unpacked::seal(self.repository.key(), self.repository.version(), &json)
-            })
-            .map_err(Error::damaged("a new index"))?;
-        self.repository
-            .backend()
-            .write_async(FileKind::Index, sealed.into())
-            .await?;
+        self.repository.write_index(&file).await?;
         for pack in &file.packs {
             self.repository.extend_index(pack);
         }

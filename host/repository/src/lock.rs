@@ -261,7 +261,8 @@ fn age(time: Timestamp) -> i64 {
     Timestamp::now().seconds.saturating_sub(time.seconds)
 }
 
-fn is_stale(file: &LockFile) -> bool {
+/// Whether the process that holds the lock is gone, as restic sees it.
+pub(crate) fn is_stale(file: &LockFile) -> bool {
     if age(file.time) > STALE.as_secs().cast_signed() {
         return true;
     }

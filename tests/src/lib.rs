@@ -12,10 +12,14 @@
 #![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 
 pub mod applications;
+pub mod azure;
+pub mod b2;
 pub mod book;
 pub mod cloudfoundry;
 pub mod environment;
+pub mod fetched;
 pub mod gitlab;
+pub mod google;
 pub mod interoperation;
 pub mod jpom;
 pub mod liquibase;
@@ -29,8 +33,12 @@ pub mod run;
 pub mod rust;
 pub mod s3;
 pub mod sample;
+pub mod server;
+pub mod slow;
+pub mod ssh;
 pub mod tree;
 pub mod vendor;
+pub mod webdav;
 
 pub mod h2;
 

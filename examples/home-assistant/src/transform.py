@@ -51,7 +51,7 @@ class Pass:
             if direction is Direction.BACKUP:
                 return cls(bool(values["history"]), bool(values["own_backups"]), None, backup=True)
             return cls(True, True, values["identity"], backup=False)
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             raise failure(FailureKind.INTERNAL, "state", "the plan's state can't be read") from None
 
     def classify(self, root: str, entries: list[Entry]) -> list[Verdict]:

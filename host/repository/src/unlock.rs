@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::backend::FileKind;
 use crate::error::Error;
 use crate::format::lock::LockFile;
-use crate::format::unpacked;
 use crate::id::LockId;
 use crate::lock::is_stale;
 use crate::repository::Repository;
@@ -43,12 +42,7 @@ impl Repository {
     pub fn unlock(&self, all: bool) -> Result<Unlocked, Error> {
         let mut unlocked = Unlocked::default();
         for (id, _) in self.backend().list(FileKind::Lock)? {
-            let read = self.backend().read(FileKind::Lock, &id).and_then(|sealed| {
-                unpacked::open(self.key(), &sealed)
-                    .and_then(|json| LockFile::decode(&json))
-                    .map_err(Error::damaged(FileKind::Lock.name(&id)))
-            });
-            let (file, problem) = match read {
+            let (file, problem) = match self.read_lock(&id) {
                 Ok(file) => (Some(file), None),
                 Err(error @ Error::Corrupt { .. }) => (None, Some(error.to_string())),
                 // Released since it was listed.

@@ -32,7 +32,7 @@ def read(facts: list[Fact]) -> Facts:
             continue
         try:
             value = json.loads(fact.value)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = ...
         if value is not None and not isinstance(value, kind):
             raise failure(FailureKind.CORRUPT, "facts", f"the snapshot's fact `{fact.name}` is not what a backup notes")

@@ -29,7 +29,7 @@ def parse(content: bytes) -> tuple[dict, str]:
         document = json.loads(content)
         identity = document["data"]["uuid"]
         known = document["version"] == 1 and _HEX.fullmatch(identity) is not None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise failure(

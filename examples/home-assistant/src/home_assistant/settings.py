@@ -53,7 +53,7 @@ def parse(text: str) -> Settings:
     """Reads a configuration, and names the key that does not fit."""
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         raise failure(FailureKind.INVALID_CONFIG, "config", "the configuration is not a JSON object")

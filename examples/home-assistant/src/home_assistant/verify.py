@@ -56,6 +56,6 @@ def _is_json(tree: Tree, path: str) -> bool:
     content = b"".join(tree.read(path, offset, _PIECE) for offset in range(0, entry.size, _PIECE))
     try:
         json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

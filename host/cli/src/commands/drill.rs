@@ -68,8 +68,12 @@ fn rehearse(
     let opened = begun.elapsed();
     let place = &drill.place;
     let plugin = args.plugin.as_deref();
+    let snapshot = job::snapshot(&repository, job, args.snapshot.as_deref())?;
+    if plugin.is_none() {
+        job::require_own_plugin(&repository, &snapshot, job)?;
+    }
     let restore = RestoreJob {
-        snapshot: job::snapshot(&repository, job, args.snapshot.as_deref())?,
+        snapshot,
         repository,
         plugin: plugin
             .map(|plugin| session.plugin(&engine, plugin))
@@ -86,7 +90,7 @@ fn rehearse(
             .collect(),
         rehearsal: true,
         safety: false,
-        allow_revoked: false,
+        allow_revoked: args.allow_revoked,
     };
     let drill = DrillJob {
         name: match job {

@@ -6,6 +6,7 @@ use copal_repository::SnapshotId;
 use copal_repository::format::snapshot::Snapshot;
 use serde::Serialize;
 
+use crate::failure::INCOMPLETE;
 use crate::session::Session;
 use crate::{Outcome, output};
 
@@ -17,14 +18,24 @@ struct Row<'a> {
 }
 
 pub(crate) fn run(session: &Session) -> Outcome {
-    let snapshots = session.repository()?.snapshots()?;
+    let (snapshots, damaged) = session.repository()?.readable_snapshots()?;
+    let code = match damaged.len() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(INCOMPLETE),
+    };
+    for error in damaged {
+        output::complain(&format!(
+            "ERROR: {}\n",
+            output::printable(&error.to_string())
+        ));
+    }
     if session.global.json {
         let rows: Vec<_> = snapshots
             .iter()
             .map(|(id, snapshot)| Row { id, snapshot })
             .collect();
         output::json(&rows)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     let mut table = output::table(&["ID", "Time", "Host", "Tags", "Paths"]);
     for (id, snapshot) in &snapshots {
@@ -46,5 +57,5 @@ pub(crate) fn run(session: &Session) -> Outcome {
         output::table_text(&table),
         snapshots.len()
     ))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

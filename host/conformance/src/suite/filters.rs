@@ -110,10 +110,11 @@ impl Run<'_> {
             }
             Err(Error::Guest(failure)) => {
                 self.checks.held(&rules::FILTER_SURVIVES);
+                self.failure(place, &failure);
                 Some(Err(failure.code))
             }
             Err(error) => {
-                self.broken_pass(place, &error);
+                self.broken_pass(place, &error.into());
                 None
             }
         }

@@ -208,12 +208,13 @@ fn decide(
     repository: &Repository,
 ) -> Result<(Vec<Decided>, usize), Failure> {
     let filter = args.filter.filter();
-    let (mut snapshots, unreadable) = repository.readable_snapshots()?;
-    for error in unreadable {
+    let readable = repository.readable_snapshots()?;
+    for error in readable.damaged {
         tracing::warn!(
             "{error}; no rule was applied to it, and `copal forget` with its whole id gives it up"
         );
     }
+    let mut snapshots = readable.snapshots;
     snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
     let asked = filter.tags.into_iter().flatten();
     let mut safety = 0;

@@ -3,6 +3,7 @@
 mod backup;
 mod cat;
 mod check;
+mod choice;
 mod config;
 mod copy;
 mod detect;

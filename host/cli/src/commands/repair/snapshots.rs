@@ -60,9 +60,11 @@ fn choose(
         return Ok((named, Vec::new()));
     }
     let filter = args.filter.filter();
-    let (mut all, unreadable) = repository.readable_snapshots()?;
+    let readable = repository.readable_snapshots()?;
+    let mut all = readable.snapshots;
     all.retain(|(_, snapshot)| filter.matches(snapshot));
-    Ok((all, unreadable.iter().map(ToString::to_string).collect()))
+    let damaged = readable.damaged.iter();
+    Ok((all, damaged.map(ToString::to_string).collect()))
 }
 
 fn text(repaired: &[RepairedSnapshot], looked: usize, args: &RepairSnapshotsArgs) -> String {

@@ -131,8 +131,8 @@ fn dies_everywhere(options: &PruneOptions) {
         world.is_whole();
         assert_eq!(world.report().hints, [""; 0], "after {last} changes");
     }
-    // The lock, packs, two indexes, and what is removed of both.
-    assert!(deaths > 8, "{deaths} are too few to prove anything");
+    // The lock, at least one pack, two indexes, and what is removed of both.
+    assert!(deaths > 6, "{deaths} are too few to prove anything");
 }
 
 #[test]

@@ -50,8 +50,11 @@ impl Failure {
     pub(crate) fn of_ssh(said: &str) -> Self {
         let has = |text: &str| said.contains(text);
         // The last line says what it came to; those before it may be the server's greeting.
-        let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
-        let last = lines.last().unwrap_or("it ended without a word").to_owned();
+        let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        let last = lines
+            .next_back()
+            .unwrap_or("it ended without a word")
+            .to_owned();
         if has("HOST IDENTIFICATION HAS CHANGED") {
             Self::ChangedHost
         } else if has("Host key verification failed") || has("host key is known for") {

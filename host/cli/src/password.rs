@@ -86,7 +86,7 @@ impl<'a> Places<'a> {
                 Err(std::env::VarError::NotPresent) => {}
             }
         }
-        password(self.from_terminal()?)
+        password(self.asked()?)
     }
 
     /// Where the password stands, if that is said.
@@ -111,7 +111,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    fn from_terminal(&self) -> Result<String, Failure> {
+    fn asked(&self) -> Result<String, Failure> {
         if !std::io::stdin().is_terminal() {
             let message = match self.twice && self.variable.is_none() {
                 true => "no new password is given, and there is no terminal to ask on",

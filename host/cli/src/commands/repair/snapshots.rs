@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use copal_job::{RepairedSnapshot, SnapshotRepairOptions, repair_snapshots};
-use copal_repository::format::snapshot::Snapshot;
-use copal_repository::{LockMode, Repository, SnapshotId};
+use copal_repository::{LockMode, ReadableSnapshots, Repository};
 use serde_json::json;
 
 use super::super::select;
@@ -24,7 +23,8 @@ pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
         (false, true) => LockMode::Exclusive,
         (false, false) => LockMode::Write,
     })?;
-    let (snapshots, unreadable) = choose(&repository, args)?;
+    let ReadableSnapshots { snapshots, damaged } = choose(&repository, args)?;
+    let unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
     let looked = snapshots.len() + unreadable.len();
     let options = SnapshotRepairOptions {
         forget: args.forget,
@@ -54,17 +54,18 @@ pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
 fn choose(
     repository: &Repository,
     args: &RepairSnapshotsArgs,
-) -> Result<(Vec<(SnapshotId, Snapshot)>, Vec<String>), Failure> {
+) -> Result<ReadableSnapshots, Failure> {
     if !args.snapshots.is_empty() {
-        let named = select::several(repository, &args.snapshots, &args.filter)?;
-        return Ok((named, Vec::new()));
+        return Ok(ReadableSnapshots {
+            snapshots: select::several(repository, &args.snapshots, &args.filter)?,
+            damaged: Vec::new(),
+        });
     }
     let filter = args.filter.filter();
-    let readable = repository.readable_snapshots()?;
-    let mut all = readable.snapshots;
+    let mut readable = repository.readable_snapshots()?;
+    let all = &mut readable.snapshots;
     all.retain(|(_, snapshot)| filter.matches(snapshot));
-    let damaged = readable.damaged.iter();
-    Ok((all, damaged.map(ToString::to_string).collect()))
+    Ok(readable)
 }
 
 fn text(repaired: &[RepairedSnapshot], looked: usize, args: &RepairSnapshotsArgs) -> String {

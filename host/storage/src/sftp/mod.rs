@@ -84,16 +84,17 @@ impl Sftp {
         payload: &PutPayload,
         place: impl Fn(Arc<Session>, String) -> F,
     ) -> Result<()> {
-        let name = format!("{TEMPORARY}{:016x}", rand::random::<u64>());
         let parent = location
             .as_ref()
             .rsplit_once('/')
             .map_or("", |(parent, _)| parent);
         let directory = self.below(parent);
-        let temporary = format!("{directory}/{name}");
         let written = self.0.perform(|session| {
-            let (directory, temporary, place) = (&directory, &temporary, &place);
+            let (directory, place) = (&directory, &place);
             async move {
+                // A name of its own for each attempt: what a lost connection left may still be there.
+                let name = format!("{TEMPORARY}{:016x}", rand::random::<u64>());
+                let temporary = &format!("{directory}/{name}");
                 let handle = match session.create(temporary).await {
                     Err(failure) if failure.is_not_found() => {
                         session.make_directories(directory).await?;

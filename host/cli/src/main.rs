@@ -6,7 +6,6 @@ mod bundled;
 mod commands;
 mod config;
 mod failure;
-mod hangup;
 mod output;
 mod password;
 mod plugins;

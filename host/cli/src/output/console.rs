@@ -70,15 +70,11 @@ impl Console {
     }
 
     fn say(&self, text: &str) {
-        self.pause(|| {
+        let line = || {
             // Where the standard error is gone, the work goes on all the same.
             writeln!(std::io::stderr(), "{}", printable(text)).ok();
-        });
-    }
-
-    /// Prints something while the bar is out of the way.
-    pub(crate) fn pause(&self, print: impl FnOnce()) {
-        self.bar.suspend(print);
+        };
+        self.bar.suspend(line);
     }
 }
 
@@ -142,12 +138,6 @@ impl Observer for Console {
 }
 
 impl Progress for Console {
-    fn part(&self, text: &str) {
-        if !self.silent {
-            self.say(text);
-        }
-    }
-
     fn total(&self, _files: u64, bytes: u64) {
         self.bar.inc_length(bytes);
     }

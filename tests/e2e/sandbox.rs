@@ -146,7 +146,7 @@ fn a_plugin_that_misbehaves_while_classifying_is_ended_and_the_application_thawe
             ("huge", "classify", "plugin-contract", "verdict"),
             ("panic", "start", "plugin-trap", "as told"),
             ("flood", "classify", "plugin-contract", "16 MiB"),
-            ("name", "classify", "plugin-contract", "255 bytes"),
+            ("name", "classify", "plugin-contract", "16 MiB"),
             ("log", "classify", "plugin-deadline", "classify"),
         ],
     );
@@ -166,8 +166,30 @@ fn a_plugin_that_misbehaves_while_filtering_is_ended_and_the_application_thawed(
             ("panic", "finish", "plugin-trap", "as told"),
             ("fail", "finish", "plugin-failure", "told to fail"),
             ("flood", "finish", "plugin-contract", "16 MiB"),
-            ("message", "push", "plugin-failure", "xxx"),
         ],
+    );
+}
+
+#[test]
+fn a_filter_that_fails_with_a_gigantic_message_loses_that_file_alone_and_names_it() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::simple(&source);
+    std::fs::write(source.join("large"), sample::noise(5, 3 << 20)).unwrap();
+    let settings = "--set mode=message --set stage=push";
+    let outcome = environment
+        .backup(&plugins::guest("hostile"), &source, settings)
+        .arg("--json")
+        .run()
+        .exits(3);
+    let missing = outcome.json()["missing"].clone();
+    assert_eq!(missing.as_array().map(Vec::len), Some(1), "{missing:.300}");
+    assert_eq!(missing[0]["path"], "data/large");
+    let error = missing[0]["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("xxx") && error.len() < 64 << 10,
+        "{} bytes",
+        error.len()
     );
 }
 

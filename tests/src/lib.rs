@@ -19,7 +19,6 @@ pub mod cloudfoundry;
 pub mod environment;
 pub mod fetched;
 pub mod gitlab;
-pub mod google;
 pub mod interoperation;
 pub mod jpom;
 pub mod liquibase;

@@ -61,7 +61,7 @@ pub(crate) const RCLONE: Provided = Provided {
     package: "rclone",
 };
 
-/// What makes environments of Python, for a stand-in of Google's storage.
+/// What makes environments of Python.
 pub(crate) const PYTHON_VENV: Provided = Provided {
     file: "/usr/lib/python3.11/ensurepip/__main__.py",
     package: "python3-venv",

@@ -14,7 +14,6 @@ use copal_storage::object_store::{Error as StoreError, ObjectStoreExt as _, PutM
 use copal_storage::{Options, Store, open_with};
 use copal_tests::azure::Azurite;
 use copal_tests::b2::B2Account;
-use copal_tests::google::GoogleServer;
 use copal_tests::s3::S3Server;
 use copal_tests::sample;
 use copal_tests::slow::{Line, SlowLine};
@@ -294,17 +293,5 @@ fn clouds_are_object_stores() {
     holds(open("b2://backups/a/b", b2.variables()));
     if let Some(azurite) = Azurite::start(&directory.path().join("azure")) {
         holds(open("az://backups/a/b", azurite.variables()));
-    }
-    if let Some(google) = GoogleServer::start() {
-        // Its `HEAD` and `GET` are Google's; it copies only by the JSON API.
-        let store = open("gs://backups/a/b", google.variables());
-        let name = Path::from("data/aa/x");
-        runtime.block_on(async {
-            store.objects().put(&name, "abc".into()).await.unwrap();
-            let part = store.objects().get_range(&name, 1..2).await.unwrap();
-            assert_eq!(&part[..], b"b");
-            store.objects().delete(&name).await.unwrap();
-            assert!(store.objects().head(&name).await.is_err());
-        });
     }
 }

@@ -40,24 +40,41 @@ impl JsonSchema for Secret {
     }
 }
 
-/// Reads a configuration. Fails with `invalid-config` and names the key that is wrong, but never shows its value, which may be a secret.
+/// Reads a configuration. Fails with `invalid-config` and names the key that is wrong, but never shows its value, which may be a secret; so what a
+/// type's own reading says of it is not shown either.
 pub fn parse<C: DeserializeOwned>(json: &str) -> Result<C, Failure> {
     // By way of a map, because serde would take a list for an object's values in their order.
     let config: Map<String, Value> =
         serde_json::from_str(json).map_err(|_| invalid("is not a JSON object"))?;
     serde_path_to_error::deserialize(Value::Object(config)).map_err(|error| {
-        let reason = error.inner().to_string();
-        let reason = match reason.rsplit_once(", expected ") {
-            Some((_, expected)) if reason.starts_with("invalid ") => {
-                format!("must be {expected}")
-            }
-            _ => reason,
-        };
+        let reason = without_value(&error.inner().to_string());
         match error.path().to_string().as_str() {
             "." => invalid(&format!("does not fit: {reason}")),
             key => invalid(&format!("has a wrong `{key}`: {reason}")),
         }
     })
+}
+
+/// What serde says, without the value that it says it of.
+fn without_value(reason: &str) -> String {
+    let begins = |all: &[&str]| all.iter().any(|begin| reason.starts_with(begin));
+    match reason.rsplit_once(", expected ") {
+        // These name a key alone.
+        _ if begins(&["unknown field `", "missing field `", "duplicate field `"]) => {
+            reason.to_owned()
+        }
+        Some((_, expected))
+            if begins(&[
+                "invalid type: ",
+                "invalid value: ",
+                "invalid length ",
+                "unknown variant `",
+            ]) =>
+        {
+            format!("must be {expected}")
+        }
+        _ => "is not what it must be".to_owned(),
+    }
 }
 
 fn invalid(problem: &str) -> Failure {
@@ -80,6 +97,29 @@ mod tests {
         /// How to stop it.
         stop: Stop,
         keep: Vec<u32>,
+        mode: Mode,
+        port: Port,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Mode {
+        #[default]
+        Slow,
+        Fast,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(try_from = "String")]
+    struct Port(u16);
+
+    impl TryFrom<String> for Port {
+        type Error = String;
+
+        fn try_from(text: String) -> Result<Self, String> {
+            let port = text.parse().map_err(|_| format!("no port: {text}"));
+            port.map(Self)
+        }
     }
 
     #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -116,7 +156,7 @@ mod tests {
         for (json, message) in [
             (
                 r#"{"kep": []}"#,
-                "has a wrong `kep`: unknown field `kep`, expected `stop` or `keep`",
+                "has a wrong `kep`: unknown field `kep`, expected one of `stop`, `keep`, `mode`, `port`",
             ),
             (
                 r#"{"stop": {"unit": 7}}"#,
@@ -126,12 +166,25 @@ mod tests {
                 r#"{"keep": [1, "hush, expected"]}"#,
                 "has a wrong `keep[1]`: must be u32",
             ),
+            (
+                r#"{"mode": "hush"}"#,
+                "has a wrong `mode`: must be `slow` or `fast`",
+            ),
+            (
+                r#"{"mode": "hush`, expected `hush"}"#,
+                "has a wrong `mode`: must be `slow` or `fast`",
+            ),
+            (
+                r#"{"port": "hush"}"#,
+                "has a wrong `port`: is not what it must be",
+            ),
             ("[]", "is not a JSON object"),
             ("{", "is not a JSON object"),
         ] {
             let failure = parse::<Config>(json).unwrap_err();
             assert_eq!(failure.code, "sdk.config.invalid");
             assert_eq!(failure.message, format!("the configuration {message}"));
+            assert!(!failure.message.contains("hush"));
         }
     }
 

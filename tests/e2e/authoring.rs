@@ -149,9 +149,7 @@ fn a_plugin_for_wasi_is_built_or_what_is_missing_is_named() {
     let project = new(&environment, "acme/wasi", "wasi");
     let out = environment.path("out/wasi.wasm");
     let build = plugin_build(&environment, &project, "one");
-    let build = build
-        .args(["--json", "--target", "wasm32-wasip2", "--out"])
-        .arg(&out);
+    let build = build.args(["--target", "wasm32-wasip2", "--out"]).arg(&out);
     if !has_target("wasm32-wasip2") {
         environment
             .refused(build, 1)
@@ -159,7 +157,7 @@ fn a_plugin_for_wasi_is_built_or_what_is_missing_is_named() {
             .says("rustup target add wasm32-wasip2");
         return;
     }
-    let built = build.run().succeeds().json();
+    let built = build.arg("--json").run().succeeds().json();
     let imports = built["imports"].as_array().unwrap();
     let wasi = |import: &serde_json::Value| import.as_str().unwrap().starts_with("wasi:");
     assert!(imports.iter().any(wasi), "{imports:?}");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use copal_tests::restic::Restic;
-use copal_tests::{Program, TestEnvironment, plugins, sample, tree};
+use copal_tests::{Program, TestEnvironment, plugins, sample, tree, vendor};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -298,9 +298,10 @@ fn a_job_that_goes_elsewhere_now_does_not_take_up_an_earlier_migration() {
     let hostile = plugins::guest("hostile");
     let job = |to: &Path| {
         let config = format!(
-            "[jobs.app]\nplugin = {:?}\nroots = {{ data = {:?} }}\n[jobs.app.migrate]\nroots = {{ data = {to:?} }}\n\
+            "[jobs.app]\nplugin = {:?}\ndigest = \"{}\"\nroots = {{ data = {:?} }}\n[jobs.app.migrate]\nroots = {{ data = {to:?} }}\n\
              config = {{ mode = \"slow\", stage = \"classify\", at = \"a.txt\" }}\n",
             hostile,
+            vendor::sha256(&std::fs::read(&hostile).unwrap()),
             environment.path("source"),
         );
         let config = environment.write("copal.toml", config);

@@ -267,7 +267,8 @@ fn a_replayed_release_and_a_replayed_document_are_refused() {
     acme.document("", &["key"]);
     let add = environment.copal(["trust", "add"]);
     add.arg(acme.path("publisher.json")).run().succeeds();
-    refused("publisher-replayed");
+    // A release may bring it along, since it is known, and the newest counts.
+    refused("plugin-downgrade");
     let replayed = environment.copal(["trust", "add"]).arg(&new);
     environment.refused(replayed, 1).is("publisher-replayed");
 }
@@ -374,8 +375,9 @@ fn what_expired_is_not_installed_but_goes_on_restoring() {
     environment.backup(NAME, &source, "").run().succeeds();
     let target = environment.path("target");
     environment.restore(&target, "").run().succeeds();
+    // The document that the release brings is in time, and the newest that is known counts.
     let again = environment.copal(["plugin", "install"]).arg(&release);
-    environment.refused(again, 1);
+    environment.refused(again, 1).is("publisher-expired");
 }
 
 #[test]
@@ -422,7 +424,7 @@ fn a_threshold_and_a_rotation_of_keys_hold() {
         &["key", "second"],
     );
     let program = environment.copal(["plugin", "install"]).arg(stolen);
-    environment.refused(program, 1);
+    environment.refused(program, 1).is("key-revoked");
     let next = acme.pack(
         &vendor::component(NAME, "2.0.0", &[]),
         "next",
@@ -547,4 +549,344 @@ fn a_registry_carries_releases_by_tag_and_by_digest() {
     let program = program.args(["--fingerprint", &acme.fingerprint()]);
     program.run().succeeds();
     assert_eq!(installed(&other).as_deref(), Some("1.0.0"));
+}
+
+/// Trusts a vendor by its fingerprint.
+fn trust(environment: &TestEnvironment, vendor: &Vendor<'_>) {
+    let add = environment.copal(["trust", "add"]);
+    add.arg(vendor.path("publisher.json"))
+        .args(["--fingerprint", &vendor.fingerprint()])
+        .run()
+        .succeeds();
+}
+
+#[test]
+fn a_backup_outlives_a_publisher_document_with_a_long_history() {
+    let environment = TestEnvironment::with_repository();
+    let source = source(&environment);
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", &[]);
+    install(&environment, &acme, &release).run().succeeds();
+    for _ in 0..40 {
+        acme.document("", &["key"]);
+    }
+    let add = environment.copal(["trust", "add"]);
+    add.arg(acme.path("publisher.json")).run().succeeds();
+    environment.backup(NAME, &source, "").run().succeeds();
+    let list = environment.copal(["ls", "latest", ".copal/release"]);
+    let files = list.run().succeeds().text();
+    assert!(
+        files.contains("publisher.json") && !files.contains("publisher.1.json"),
+        "{files}"
+    );
+    let target = environment.path("target");
+    environment.restore(&target, "").run().succeeds();
+    environment.restore(&target, "--safety").run().succeeds();
+    environment.copal(["rollback", "--yes"]).run().succeeds();
+}
+
+#[test]
+fn a_revocation_counts_although_the_release_that_brought_it_is_refused() {
+    let environment = TestEnvironment::with_repository();
+    let source = source(&environment);
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", &[]);
+    install(&environment, &acme, &release).run().succeeds();
+    environment.backup(NAME, &source, "").run().succeeds();
+    // Where the release lies, its publisher's newest document lies too.
+    let path = release.to_str().unwrap().to_owned();
+    acme.document(&format!("--revoke-release {path} --reason leaks"), &["key"]);
+    for entry in std::fs::read_dir(acme.path("")).unwrap() {
+        let entry = entry.unwrap();
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("publisher.")
+        {
+            std::fs::copy(entry.path(), release.join(entry.file_name())).unwrap();
+        }
+    }
+    let update = environment.copal(["plugin", "update"]);
+    environment.refused(update, 1).is("plugin-revoked");
+    let backup = environment.backup(NAME, &source, "");
+    environment
+        .refused(backup, 1)
+        .is("plugin-revoked")
+        .says("leaks");
+    let verify = environment.copal(["plugin", "list", "--json"]).run();
+    let list = verify.succeeds().json();
+    let mut rows = list.as_array().unwrap().iter();
+    let row = rows.find(|row| row["name"] == NAME).unwrap();
+    assert_eq!(row["revoked"], "leaks");
+    // A drill is told of the way out, and has it.
+    let drill = || environment.copal(["drill", "--snapshot", "latest"]);
+    environment
+        .refused(drill(), 1)
+        .is("plugin-revoked")
+        .says("--allow-revoked");
+    let drilled = drill().arg("--allow-revoked").run().succeeds();
+    assert!(
+        drilled.stderr.contains("it is used all the same"),
+        "{}",
+        drilled.stderr
+    );
+}
+
+#[test]
+fn a_release_by_a_key_that_was_replaced_is_told_from_theft() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::new(&environment, "acme");
+    let old = acme.release("1.0.0", &[]);
+    acme.key("second");
+    let second = acme.path("second.pub");
+    acme.document(&format!("--key {}", second.display()), &["key", "second"]);
+    // Signed by the old key, and brought with the newest document and its history.
+    let component = vendor::component(NAME, "1.1.0", &[]);
+    let late = acme.pack(&component, "late", &["key"]);
+    let unknown = environment.copal(["plugin", "install"]).arg(&late);
+    not_installed(&environment, unknown).is("key-retired");
+    trust(&environment, &acme);
+    for release in [&old, &late] {
+        let known = environment.copal(["plugin", "install"]).arg(release);
+        not_installed(&environment, known).is("key-retired");
+    }
+}
+
+#[test]
+fn an_old_archive_is_installed_by_those_who_know_a_newer_document() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", &[]);
+    acme.document("", &["key"]);
+    trust(&environment, &acme);
+    install(&environment, &acme, &release).run().succeeds();
+    // A fingerprint that is given is compared, also where the publisher is known.
+    let wrong = || ["--fingerprint".to_owned(), "0".repeat(64)];
+    let again = environment.copal(["plugin", "install"]).arg(&release);
+    environment
+        .refused(again.args(wrong()), 1)
+        .is("publisher-fingerprint");
+    let add = environment.copal(["trust", "add"]);
+    let add = add.arg(acme.path("publisher.json")).args(wrong());
+    environment.refused(add, 1).is("publisher-fingerprint");
+}
+
+#[test]
+fn a_component_must_go_on_saying_what_it_said_when_it_was_installed() {
+    let environment = TestEnvironment::with_repository();
+    let source = source(&environment);
+    let component = environment.write("mine.wasm", vendor::component(NAME, "0.1.0", CONTAINERS));
+    let hash = {
+        let lines = "grant run:docker start *\ngrant run:docker stop *\n";
+        vendor::sha256(lines.as_bytes())
+    };
+    let install = environment.copal(["plugin", "install", "--allow-unsigned"]);
+    install
+        .arg(&component)
+        .args(["--approve", &hash])
+        .run()
+        .succeeds();
+    // As if it had said less then: what it may ask for now nobody approved.
+    let lock = environment.path("home/.local/share/copal/plugins.lock");
+    let text = std::fs::read_to_string(&lock).unwrap();
+    let less = text
+        .replace(
+            "[\"grant run:docker start *\", \"grant run:docker stop *\"]",
+            "[\"grant run:docker start *\"]",
+        )
+        .replace(&hash, &vendor::sha256(b"grant run:docker start *\n"));
+    assert_ne!(less, text);
+    std::fs::write(&lock, less).unwrap();
+    for program in [
+        backup(&environment, &source),
+        environment.copal(["plugin", "info", NAME]),
+        environment.copal(["grants", "allow", NAME, GRANTS[0]]),
+    ] {
+        environment
+            .refused(program, 1)
+            .is("plugin-statement-differs")
+            .says("run:docker stop *");
+    }
+}
+
+#[test]
+fn a_name_never_becomes_a_file_that_happens_to_be_called_so() {
+    let environment = TestEnvironment::with_repository();
+    let source = source(&environment);
+    let component = vendor::component("evil/notebook", "1.0.0", &[]);
+    environment.write(NAME, &component);
+    environment.write("notebook", &component);
+    for name in [NAME, "notebook"] {
+        let backup = environment.backup(name, &source, "");
+        environment.refused(backup, 1).is("unknown-plugin");
+        let text = format!("[jobs.mine]\nplugin = \"{name}\"\nroots = {{ files = \"source\" }}\n");
+        environment.write("copal.toml", text);
+        let job = environment.copal(["backup", "--job", "mine", "--yes"]);
+        environment.refused(job, 1).is("unknown-plugin");
+        let path = format!("./{name}");
+        environment.backup(&path, &source, "").run().succeeds();
+        // A job says which file it means, whether it grants anything or not, and a check says so too.
+        let text = format!("[jobs.mine]\nplugin = \"{path}\"\nroots = {{ files = \"source\" }}\n");
+        environment.write("copal.toml", text);
+        let job = environment.copal(["backup", "--job", "mine", "--yes"]);
+        environment.refused(job, 1).is("plugin-unpinned");
+        let check = environment.copal(["config", "check"]).run().exits(1);
+        let said = format!("{}{}", check.text(), check.stderr);
+        assert!(said.contains("no `digest`"), "{said}");
+    }
+}
+
+#[test]
+fn a_job_restores_by_its_own_plugin_and_no_other() {
+    let environment = TestEnvironment::with_repository();
+    source(&environment);
+    let first = vendor::component("mine/notebook", "1.0.0", &[]);
+    let second = vendor::component("mine/notebook", "1.0.1", &[]);
+    for (name, bytes) in [("first.wasm", &first), ("second.wasm", &second)] {
+        environment.write(name, bytes);
+    }
+    let job = |plugin: &str| {
+        let text = format!(
+            "[jobs.mine]\n{plugin}\nroots = {{ files = \"source\" }}\n\
+             [jobs.mine.restore]\nroots = {{ files = \"target\" }}\n[jobs.mine.drill]\n"
+        );
+        environment.write("copal.toml", text);
+    };
+    let pinned = |file: &str, bytes: &[u8]| {
+        format!(
+            "plugin = \"{file}\"\ndigest = \"{}\"",
+            vendor::sha256(bytes)
+        )
+    };
+    let restore = || environment.copal(["restore", "--job", "mine", "--yes"]);
+    let drill = || environment.copal(["drill", "mine"]);
+    job(&pinned("first.wasm", &first));
+    let backup = environment.copal(["backup", "--job", "mine", "--yes"]);
+    backup.run().succeeds();
+    restore().run().succeeds();
+    // As if somebody else had put a snapshot of the job into the repository.
+    for (plugin, kind) in [
+        (pinned("second.wasm", &second), "plugin-swapped"),
+        ("plugin = \"files\"".to_owned(), "plugin-other"),
+        ("plugin = \"first.wasm\"".to_owned(), "plugin-unpinned"),
+    ] {
+        job(&plugin);
+        environment.refused(restore(), 1).is(kind);
+        environment.refused(drill(), 1).is(kind);
+    }
+    job(&pinned("second.wasm", &second));
+    let said = restore().args(["--plugin", "second.wasm"]);
+    said.run().succeeds();
+}
+
+#[test]
+fn grants_are_checked_before_any_of_them_counts() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", CONTAINERS);
+    install(&environment, &acme, &release).run().succeeds();
+    let grants = |command: &str, grants: &[&str]| {
+        let program = environment.copal(["grants", command, NAME]);
+        program.args(grants)
+    };
+    environment
+        .refused(grants("allow", &[GRANTS[0], "run:rm -rf /"]), 1)
+        .is("approval")
+        .says("run:rm -rf /");
+    environment
+        .refused(grants("revoke", &[GRANTS[0]]), 1)
+        .is("approval");
+    grants("allow", &GRANTS).run().succeeds();
+    environment
+        .refused(grants("revoke", &[GRANTS[0], "run:docker stop other"]), 1)
+        .is("approval");
+    let list = environment.copal(["grants", "list"]).run().succeeds();
+    assert!(list.text().contains(GRANTS[0]), "{}", list.text());
+}
+
+#[test]
+fn nobody_is_asked_about_a_list_that_is_not_shown() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", CONTAINERS);
+    trust(&environment, &acme);
+    // `script` gives it a terminal.
+    let line = format!(
+        "script -qec '{} -q plugin install {}' /dev/null",
+        copal_tests::environment::copal_binary().display(),
+        release.display()
+    );
+    let program = environment.copal([""]).through_shell(&line);
+    let outcome = program.input("n\n").run();
+    let shown = outcome.text();
+    assert!(
+        shown.contains("Install it with these capabilities?"),
+        "{shown}"
+    );
+    assert!(shown.contains("run:docker stop *"), "{shown}");
+    assert_eq!(installed(&environment), None);
+}
+
+#[test]
+fn a_release_is_verified_against_what_is_known_here() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", &[]);
+    let here = || {
+        let verify = environment.copal(["plugin", "verify", "--json"]);
+        verify.arg(&release).run().succeeds().json()
+    };
+    assert_eq!(here()["signed"], 1);
+    assert_eq!(here()["here"]["known"], serde_json::Value::Null);
+    trust(&environment, &acme);
+    assert_eq!(here()["here"]["known"], 1);
+    let path = release.to_str().unwrap().to_owned();
+    acme.document(&format!("--revoke-release {path} --reason leaks"), &["key"]);
+    trust(&environment, &acme);
+    assert_eq!(here()["here"]["revoked"], "leaks");
+    let verify = environment.copal(["plugin", "verify"]).arg(&release);
+    let text = verify.run().succeeds().text();
+    assert!(text.contains("REVOKED, as is known here: leaks"), "{text}");
+}
+
+#[test]
+fn no_version_of_a_document_is_lost_or_built_upon_before_it_is_signed() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::new(&environment, "acme");
+    let file = acme.path("publisher.json");
+    let next = || environment.copal(["plugin", "publisher"]).arg(&file);
+    next().run().succeeds();
+    let unsigned = std::fs::read(&file).unwrap();
+    environment.refused(next(), 1).is("plugin-unsigned");
+    assert_eq!(std::fs::read(&file).unwrap(), unsigned);
+    // A version that was kept stays what it is.
+    acme.sign(&file, "key");
+    std::fs::write(acme.path("publisher.2.json"), "another").unwrap();
+    environment.refused(next(), 1).is("publisher");
+    assert_eq!(std::fs::read(&file).unwrap(), unsigned);
+    assert_eq!(
+        std::fs::read(acme.path("publisher.2.json")).unwrap(),
+        b"another"
+    );
+}
+
+#[test]
+fn what_comes_with_copal_works_beside_a_trust_folder_that_can_not_be_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let environment = TestEnvironment::with_repository();
+    let source = source(&environment);
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", &[]);
+    install(&environment, &acme, &release).run().succeeds();
+    let folder = environment.path("home/.local/share/copal");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o775)).unwrap();
+    environment.backup("files", &source, "").run().succeeds();
+    environment.copal(["snapshots"]).run().succeeds();
+    environment.copal(["resume"]).run().succeeds();
+    let target = environment.path("target");
+    environment.restore(&target, "").run().succeeds();
+    let detect = environment.copal(["detect"]).arg(&source);
+    detect.run().succeeds();
+    let backup = environment.backup(NAME, &source, "");
+    environment.refused(backup, 1).is("trust-exposed");
 }

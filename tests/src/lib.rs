@@ -12,9 +12,12 @@
 #![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 
 pub mod applications;
+pub mod azure;
+pub mod b2;
 pub mod book;
 pub mod cloudfoundry;
 pub mod environment;
+pub mod fetched;
 pub mod gitlab;
 pub mod interoperation;
 pub mod jpom;
@@ -29,8 +32,12 @@ pub mod run;
 pub mod rust;
 pub mod s3;
 pub mod sample;
+pub mod server;
+pub mod slow;
+pub mod ssh;
 pub mod tree;
 pub mod vendor;
+pub mod webdav;
 
 pub mod h2;
 

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use crate::TestEnvironment;
 use crate::postgres::Database;
-use crate::programs;
 use crate::run::Program;
+use crate::{fetched, programs};
 
 /// The release that the tests are written for.
 const PACKAGE: &str = "liquibase@4.28.1";
@@ -91,53 +91,15 @@ impl Liquibase {
     }
 }
 
-/// Fetches the package into Cargo's target directory, where it stays.
+/// Fetches the package.
 fn fetch() -> Result<PathBuf, String> {
-    let executable = std::env::current_exe().map_err(|e| e.to_string())?;
-    // A test lies in `deps` of a profile's folder in Cargo's target directory.
-    let parent = executable
-        .ancestors()
-        .nth(3)
-        .ok_or("a test lies in Cargo's target directory")?;
-    let folder = parent.join(PACKAGE.replace('@', "-"));
-    let home = folder.join(HOME);
-    if folder.join(OLD_H2).is_file() {
-        return Ok(home);
-    }
-    // Into a folder of its own, which is then renamed: another test program may fetch it at the same time.
-    let new = tempfile::tempdir_in(parent)
-        .map_err(|e| format!("can't write to {}: {e}", parent.display()))?;
-    let npm = programs::find("npm").ok_or("npm is not installed (Debian package npm)")?;
-    let packed = run(
-        Command::new(npm).args(["pack", "--silent", PACKAGE]),
-        new.path(),
-    )?;
-    run(
-        Command::new("tar").args(["-xzf", packed.trim(), HOME, OLD_H2]),
-        new.path(),
-    )?;
-    std::fs::remove_file(new.path().join(packed.trim())).map_err(|e| e.to_string())?;
-    let new = new.keep();
-    if std::fs::rename(&new, &folder).is_err() {
-        std::fs::remove_dir_all(&new).map_err(|e| e.to_string())?;
-    }
-    if home.is_dir() {
-        Ok(home)
-    } else {
-        Err(format!("npm's package {PACKAGE} holds no {HOME}"))
-    }
-}
-
-/// With everything that this process has in its environment: npm's settings lie there.
-fn run(command: &mut Command, folder: &Path) -> Result<String, String> {
-    let failed = |why: String| format!("can't fetch {PACKAGE} with npm: {why}");
-    let output = command
-        .current_dir(folder)
-        .output()
-        .map_err(|e| failed(e.to_string()))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()))
-    }
+    let folder = fetched::folder(&PACKAGE.replace('@', "-"), |folder| {
+        let npm = programs::find("npm").ok_or("npm is not installed (Debian package npm)")?;
+        let pack = ["pack", "--silent", PACKAGE];
+        let packed = fetched::run(PACKAGE, Command::new(npm).args(pack), folder)?;
+        let unpack = ["-xzf", packed.trim(), HOME, OLD_H2];
+        fetched::run(PACKAGE, Command::new("tar").args(unpack), folder)?;
+        std::fs::remove_file(folder.join(packed.trim())).map_err(|e| e.to_string())
+    })?;
+    Ok(folder.join(HOME))
 }

@@ -1,7 +1,6 @@
 //! Real PostgreSQL servers, each in a temporary directory of its own.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::programs::{self, SYSTEM_PATH};
 use crate::run::{Outcome, Program, Running};
+use crate::server::free_port;
 
 /// Where Debian puts the programs of PostgreSQL 15.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
@@ -296,9 +296,4 @@ fn as_postgres(program: &str) -> Program {
         .env("PATH", SYSTEM_PATH)
         .env("LANG", "C.UTF-8")
         .current_dir(Path::new("/"))
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -1,7 +1,7 @@
 //! A real OCI registry on loopback: Debian's docker-registry.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::programs;
 use crate::run::{Program, Running};
+use crate::server::free_port;
 
 /// The one user of a registry that asks who is there.
 pub const USER: &str = "copal-tests";
@@ -160,9 +161,4 @@ impl Answer {
 
 fn serve(program: &Path, config: &Path) -> Running {
     Program::new(program).arg("serve").arg(config).start()
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

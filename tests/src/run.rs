@@ -245,6 +245,11 @@ impl Running {
         kill_process(self.pid(), signal).expect("the program still runs");
     }
 
+    /// Whether the program has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// The program's process id.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -43,7 +43,31 @@ pub(crate) const POSTGRESQL: Provided = Provided {
     package: "postgresql-15",
 };
 
-/// npm, which brings Liquibase.
+/// OpenSSH's server, with SFTP.
+pub(crate) const SSHD: Provided = Provided {
+    file: "/usr/sbin/sshd",
+    package: "openssh-server",
+};
+
+/// OpenSSH's client.
+pub(crate) const SSH: Provided = Provided {
+    file: "/usr/bin/ssh",
+    package: "openssh-client",
+};
+
+/// rclone, a server of WebDAV.
+pub(crate) const RCLONE: Provided = Provided {
+    file: "/usr/bin/rclone",
+    package: "rclone",
+};
+
+/// What makes environments of Python.
+pub(crate) const PYTHON_VENV: Provided = Provided {
+    file: "/usr/lib/python3.11/ensurepip/__main__.py",
+    package: "python3-venv",
+};
+
+/// npm, which brings Liquibase and Azurite.
 pub(crate) const NPM: Provided = Provided {
     file: "/usr/bin/npm",
     package: "npm",

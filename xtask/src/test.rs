@@ -6,7 +6,10 @@ use anyhow::Result;
 
 use crate::{
     command,
-    debian::{self, DOCKER_REGISTRY, H2, JAVA, MINISIGN, NPM, POSTGRESQL, RESTIC},
+    debian::{
+        self, DOCKER_REGISTRY, H2, JAVA, MINISIGN, NPM, POSTGRESQL, PYTHON_VENV, RCLONE, RESTIC,
+        SSH, SSHD,
+    },
     examples, plugins, workspace,
 };
 
@@ -28,7 +31,19 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
 
 /// Installs missing programs; where that can't be, the tests that need them say so and are skipped, but fail where `CI` is set.
 fn programs() -> Result<()> {
-    let programs = [RESTIC, MINISIGN, JAVA, H2, POSTGRESQL, NPM, DOCKER_REGISTRY];
+    let programs = [
+        RESTIC,
+        MINISIGN,
+        JAVA,
+        H2,
+        POSTGRESQL,
+        NPM,
+        DOCKER_REGISTRY,
+        SSH,
+        SSHD,
+        RCLONE,
+        PYTHON_VENV,
+    ];
     let Err(reason) = debian::provide(&programs) else {
         return Ok(());
     };

@@ -4,12 +4,10 @@ Verdicts and filters follow from the plan's state, the entry and its bytes alone
 nothing goes through a `set`, whose order may differ from one build to the next.
 """
 
-import json
-
 from wit_world.exports.transform import Change, Direction, Member, Verdict, Verdict_Change, Verdict_Keep, Verdict_Skip
 from wit_world.imports.types import Entry, FailureKind, Finding, Kind
 
-from home_assistant import files, identity, trees
+from home_assistant import files, identity, json_text, trees
 from home_assistant.failures import failure
 
 _FILTERED = Change(name=None, mode=None, owner=None, modified=None, filter=True)
@@ -47,7 +45,7 @@ class Pass:
     @classmethod
     def start(cls, direction: Direction, state: bytes) -> "Pass":
         try:
-            values = json.loads(state)
+            values = json_text.parse(state)
             if direction is Direction.BACKUP:
                 return cls(bool(values["history"]), bool(values["own_backups"]), None, backup=True)
             return cls(True, True, values["identity"], backup=False)

@@ -12,6 +12,8 @@ import transform
 
 SAMPLE = Path(__file__).parent.parent / "sample"
 NOW = Timestamp(1_767_225_600, 0)
+# JSON that is valid and too deep to be read.
+DEEP = "[" * 60_000 + "]" * 60_000
 CONTAINER = ("docker", "inspect", "-f", "{{{{.State.Running}}}}", "hass")
 
 

@@ -8,7 +8,7 @@ from wit_world.imports.types import FailureKind
 
 from plugin import App
 from transform import Pass
-from tests.support import CONTAINER, NOW, MemoryTree, answering, codes, passed
+from tests.support import CONTAINER, DEEP, NOW, MemoryTree, answering, codes, passed
 
 JOURNAL = "home-assistant_v2.db-wal"
 
@@ -89,11 +89,12 @@ class Backup(unittest.TestCase):
         self.assertEqual(codes(plan(running, history=False).findings)["running"], "warning")
 
     def test_what_is_missing_or_broken_is_told(self):
-        tree = MemoryTree.sample(**{".HA_VERSION": None, "home-assistant_v2.db": None, ".storage/core.uuid": b"{"})
-        self.assertEqual(
-            codes(plan(tree).findings),
-            {"version.unknown": "warning", "history.elsewhere": "warning", "identity.unreadable": "warning", "closed": "info", "secrets": "info"},
-        )
+        for identity in (b"{", DEEP.encode()):
+            tree = MemoryTree.sample(**{".HA_VERSION": None, "home-assistant_v2.db": None, ".storage/core.uuid": identity})
+            self.assertEqual(
+                codes(plan(tree).findings),
+                {"version.unknown": "warning", "history.elsewhere": "warning", "identity.unreadable": "warning", "closed": "info", "secrets": "info"},
+            )
 
     def test_another_directory_is_no_home_assistant(self):
         with self.assertRaises(Err) as raised:
@@ -106,14 +107,14 @@ class Backup(unittest.TestCase):
                 plan(MemoryTree.sample(), **config)
             self.assertEqual(raised.exception.value.kind, FailureKind.INVALID_CONFIG)
             self.assertIn(f"`{key}`", raised.exception.value.message)
-        for text in ("null", "[]", "7", "{", ""):
+        for text in ("null", "[]", "7", "{", "", DEEP):
             with self.assertRaises(Err) as raised:
                 App().plan_backup([MemoryTree.sample()], BackupRequest(text, NOW))
             self.assertEqual(raised.exception.value.kind, FailureKind.INVALID_CONFIG)
 
     def test_a_state_that_is_damaged_is_refused(self):
         for direction in Direction:
-            for state in (b"", b"{", b"null", b"7", b"[]", b"{}", b"\xff"):
+            for state in (b"", b"{", b"null", b"7", b"[]", b"{}", b"\xff", DEEP.encode()):
                 with self.assertRaises(Err):
                     Pass.start(direction, state)
 

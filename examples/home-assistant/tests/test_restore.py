@@ -9,7 +9,7 @@ from wit_world.imports.types import Intent
 
 from home_assistant import version
 from plugin import App
-from tests.support import CONTAINER, NOW, MemoryTree, answering, codes, passed
+from tests.support import CONTAINER, DEEP, NOW, MemoryTree, answering, codes, passed
 
 ID = "5f0c3a7e9b1d4c2f8a6e0d3b7c1f9e24"
 OTHER = "00000000000040008000000000000000"
@@ -96,7 +96,7 @@ class Restore(unittest.TestCase):
         self.assertIn("history.kept", codes(result.findings))
 
     def test_facts_that_are_damaged_are_refused_and_missing_ones_are_not(self):
-        for name, value in (("version", "7"), ("instanceId", "[]"), ("history", '"x"'), ("version", "{")):
+        for name, value in (("version", "7"), ("instanceId", "[]"), ("history", '"x"'), ("version", "{"), ("version", DEEP)):
             with self.assertRaises(Err):
                 plan(noted=[Fact(name, value)])
         self.assertIn("version.unknown", codes(plan(noted=[Fact("other", "1")]).findings))
@@ -116,6 +116,7 @@ class Verify(unittest.TestCase):
             ({".HA_VERSION": b"2025.1.0"}, "verify.version"),
             ({".storage/auth": None}, "verify.registry"),
             ({".storage/core.entity_registry": b"{"}, "verify.registry"),
+            ({".storage/core.entity_registry": DEEP.encode()}, "verify.registry"),
             ({".storage/core.uuid": uuid_file(OTHER)}, "verify.identity"),
             ({"home-assistant_v2.db": None}, "verify.database"),
             ({"home-assistant_v2.db": database[:512]}, "verify.database"),

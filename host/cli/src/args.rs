@@ -1,8 +1,11 @@
 //! What can be said on the command line.
 
 mod authoring;
+mod cat;
 mod conformance;
+mod copy;
 mod find;
+mod key;
 mod look;
 mod mount;
 mod plugin;
@@ -10,6 +13,7 @@ mod release;
 mod restore;
 mod select;
 mod stats;
+mod storage;
 mod trust;
 
 use std::path::PathBuf;
@@ -22,11 +26,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::authoring::{PluginBuildArgs, PluginNewArgs, PluginRenewArgs};
+pub(crate) use self::cat::{CatCommand, IdArgs, MasterkeyArgs, TreeArgs};
 pub(crate) use self::conformance::{
     BackupCall, DetectCall, DirectionArg, FilterCall, HostArgs, PassCall, PluginCall,
     PluginCheckArgs, PluginRunArgs, PluginTestArgs, RestoreCall,
 };
+pub(crate) use self::copy::{CopyArgs, InitArgs, SourceArgs};
 pub(crate) use self::find::FindArgs;
+pub(crate) use self::key::{KeyAddArgs, KeyCommand, KeyRemoveArgs};
 pub(crate) use self::look::{ArchiveArg, DiffArgs, DumpArgs, LsArgs};
 pub(crate) use self::mount::MountArgs;
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
@@ -36,6 +43,7 @@ pub(crate) use self::release::{
 pub(crate) use self::restore::{ChoiceArgs, RestoreArgs};
 pub(crate) use self::select::{FilterArgs, GroupByArg, SnapshotsArgs};
 pub(crate) use self::stats::StatsArgs;
+pub(crate) use self::storage::{Limits, StorageArgs};
 pub(crate) use self::trust::{
     Consent, GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs, InstallArgs,
     PluginNameArgs, PublisherNameArgs, TrustAddArgs, TrustCommand, UpdateArgs,
@@ -54,7 +62,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The repository: a path, or a URL with s3://, gs://, az://, http(s):// (WebDAV) or memory:
+    /// The repository: a path, or a URL with s3://, b2://, gs://, az://, sftp://, http(s):// (WebDAV) or memory:
     #[arg(
         short,
         long,
@@ -75,6 +83,8 @@ pub(crate) struct Global {
         value_name = "COMMAND"
     )]
     pub(crate) password_command: Option<String>,
+    #[command(flatten)]
+    pub(crate) storage: StorageArgs,
     /// The file of the jobs; without it copal.toml here, in ~/.config/copal or in /etc/copal
     #[arg(long, global = true, env = "COPAL_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -114,7 +124,7 @@ pub(crate) struct Said {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a repository
-    Init,
+    Init(InitArgs),
     /// Back an application up
     Backup(BackupAll),
     /// Restore or migrate an application, or clone it beside the old one
@@ -148,6 +158,14 @@ pub(crate) enum Command {
     Manifest(SnapshotArgs),
     /// Check that the repository is whole
     Check(CheckArgs),
+    /// Copy snapshots from another repository into this one
+    Copy(CopyArgs),
+    /// List, add and remove keys, and change passwords
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Print what lies in the repository
+    #[command(subcommand)]
+    Cat(CatCommand),
     /// Find out which plugin fits a directory, and why
     Detect(DetectArgs),
     /// Write, use, install and publish plugins
@@ -250,6 +268,9 @@ pub(crate) struct MigrateArgs {
     /// Begin again, whatever an earlier migration left undone; its snapshots stay
     #[arg(long)]
     pub(crate) restart: bool,
+    /// Finish with a plugin that its publisher took back after the source was read
+    #[arg(long, requires = "resume")]
+    pub(crate) allow_revoked: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -282,6 +303,9 @@ pub(crate) struct DrillArgs {
     /// Use this plugin instead of the one inside the snapshot
     #[arg(long, value_name = "PLUGIN")]
     pub(crate) plugin: Option<String>,
+    /// Rehearse even with a plugin that its publisher took back
+    #[arg(long)]
+    pub(crate) allow_revoked: bool,
     /// Leave the scratch place for a look; `copal resume` removes it
     #[arg(long)]
     pub(crate) keep: bool,

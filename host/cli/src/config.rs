@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(crate) use self::format::SCHEMA;
 pub(crate) use self::problem::{Level, Problem};
-pub(crate) use self::reference::Reference;
+pub(crate) use self::reference::{Reference, Text};
 pub(crate) use self::types::{Drill, Hooks, Job, Place, Repository, Restore};
 
 use self::document::Document;

@@ -1,61 +1,140 @@
-//! Where the repository's password comes from.
+//! Where the passwords of repositories come from.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 
 use copal_repository::Password;
 
-use crate::args::Global;
+use crate::args::{Global, KeyAddArgs, SourceArgs};
 use crate::config::Reference;
 use crate::failure::Failure;
 
 const PROBLEM: &str = "password";
 
-/// The password from a file or a command, the environment or the terminal, in this order. A job's `own` goes before what only the
-/// environment says. `twice` asks again on the terminal, for a new repository.
-pub(crate) fn read(
-    global: &Global,
-    own: Option<&Reference>,
+/// Where a password may come from.
+pub(crate) struct Places<'a> {
+    file: Option<&'a Path>,
+    command: Option<&'a str>,
+    /// The variable that may hold the password itself.
+    variable: Option<&'static str>,
+    /// What the options begin with that name the file and the command.
+    option: &'static str,
+    /// What the terminal asks for.
+    prompt: &'static str,
+    /// Whether the terminal asks again, since nothing else would show a slip.
     twice: bool,
-) -> Result<Password, Failure> {
-    if let Some(place) = place(global, own)? {
-        let text = place.read();
-        let text = text.map_err(|e| Failure::usage(PROBLEM, format!("no password: {e}")))?;
-        return password(match place {
-            Reference::Env(_) => text,
-            Reference::File(_) | Reference::Command(_) => first_line(&text),
-        });
-    }
-    password(match std::env::var("COPAL_PASSWORD") {
-        Ok(password) => password,
-        Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(Failure::usage(PROBLEM, "COPAL_PASSWORD is not valid UTF-8"));
-        }
-        Err(std::env::VarError::NotPresent) => from_terminal(twice)?,
-    })
 }
 
-/// Where the password stands, if that is said.
-fn place(global: &Global, own: Option<&Reference>) -> Result<Option<Reference>, Failure> {
-    if let Some(own) = own.filter(|_| !global.said.password) {
-        return Ok(Some(own.clone()));
+impl<'a> Places<'a> {
+    /// Of the password that opens the repository, or is to open a new one.
+    pub(crate) fn of_repository(global: &'a Global, new: bool) -> Self {
+        Self {
+            file: global.password_file.as_deref(),
+            command: global.password_command.as_deref(),
+            variable: Some("COPAL_PASSWORD"),
+            option: "--password",
+            prompt: "Password of the repository",
+            twice: new,
+        }
     }
-    match (&global.password_file, &global.password_command) {
-        (Some(_), Some(_)) => {
-            let message = "both a password file and a password command are given";
-            Err(Failure::usage(PROBLEM, message)
-                .advise("Give one of --password-file and --password-command."))
+
+    /// Of the password that opens the repository to take from.
+    pub(crate) fn of_source(source: &'a SourceArgs) -> Self {
+        Self {
+            file: source.from_password_file.as_deref(),
+            command: source.from_password_command.as_deref(),
+            variable: Some("COPAL_FROM_PASSWORD"),
+            option: "--from-password",
+            prompt: "Password of the repository to copy from",
+            twice: false,
         }
-        (Some(path), None) => Ok(Some(Reference::File(path.clone()))),
-        (None, Some(command)) => {
-            let words = shlex::split(command).ok_or_else(|| {
-                Failure::usage(
-                    PROBLEM,
-                    "the password command has a quote that is not closed",
-                )
-            })?;
-            Ok(Some(Reference::Command(words)))
+    }
+
+    /// Of a new key's password.
+    pub(crate) fn of_key(key: &'a KeyAddArgs) -> Self {
+        Self {
+            file: key.new_password_file.as_deref(),
+            command: key.new_password_command.as_deref(),
+            variable: None,
+            option: "--new-password",
+            prompt: "New password",
+            twice: true,
         }
-        (None, None) => Ok(None),
+    }
+
+    /// The password from `own`, a file or a command, the environment or the terminal, in this order.
+    pub(crate) fn read(&self, own: Option<&Reference>) -> Result<Password, Failure> {
+        let place = match own {
+            Some(own) => Some(own.clone()),
+            None => self.place()?,
+        };
+        if let Some(place) = place {
+            let text = place.read();
+            let text = text.map_err(|e| Failure::usage(PROBLEM, format!("no password: {e}")))?;
+            return password(match place {
+                Reference::Env(_) => text,
+                Reference::File(_) | Reference::Command(_) => first_line(&text),
+            });
+        }
+        if let Some(variable) = self.variable {
+            match std::env::var(variable) {
+                Ok(text) => return password(text),
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    let message = format!("{variable} is not valid UTF-8");
+                    return Err(Failure::usage(PROBLEM, message));
+                }
+                Err(std::env::VarError::NotPresent) => {}
+            }
+        }
+        password(self.asked()?)
+    }
+
+    /// Where the password stands, if that is said.
+    fn place(&self) -> Result<Option<Reference>, Failure> {
+        match (self.file, self.command) {
+            (Some(_), Some(_)) => {
+                let message = "both a password file and a password command are given";
+                let advice = format!("Give one of {0}-file and {0}-command.", self.option);
+                Err(Failure::usage(PROBLEM, message).advise(advice))
+            }
+            (Some(path), None) => Ok(Some(Reference::File(path.to_owned()))),
+            (None, Some(command)) => {
+                let words = shlex::split(command).ok_or_else(|| {
+                    Failure::usage(
+                        PROBLEM,
+                        "the password command has a quote that is not closed",
+                    )
+                })?;
+                Ok(Some(Reference::Command(words)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn asked(&self) -> Result<String, Failure> {
+        if !std::io::stdin().is_terminal() {
+            let message = match self.twice && self.variable.is_none() {
+                true => "no new password is given, and there is no terminal to ask on",
+                false => "no password is given, and there is no terminal to ask on",
+            };
+            let give = format!("give {0}-file or {0}-command.", self.option);
+            let advice = match self.variable {
+                Some(variable) => format!("Set {variable}, or {give}"),
+                None => give.replacen("give", "Give", 1),
+            };
+            return Err(Failure::usage(PROBLEM, message).advise(advice));
+        }
+        let ask = |prompt: &str| -> Result<String, Failure> {
+            let mut stderr = std::io::stderr();
+            write!(stderr, "{prompt}: ")?;
+            stderr.flush()?;
+            Ok(rpassword::read_password()?)
+        };
+        let password = ask(self.prompt)?;
+        if self.twice && ask("The same again")? != password {
+            return Err(Failure::usage(PROBLEM, "the two passwords differ"));
+        }
+        Ok(password)
     }
 }
 
@@ -66,25 +145,6 @@ fn password(text: String) -> Result<Password, Failure> {
         );
     }
     Ok(Password::new(text))
-}
-
-fn from_terminal(twice: bool) -> Result<String, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let message = "no password is given, and there is no terminal to ask on";
-        let advice = "Set COPAL_PASSWORD, or give --password-file or --password-command.";
-        return Err(Failure::usage(PROBLEM, message).advise(advice));
-    }
-    let ask = |prompt: &str| -> Result<String, Failure> {
-        let mut stderr = std::io::stderr();
-        write!(stderr, "{prompt}: ")?;
-        stderr.flush()?;
-        Ok(rpassword::read_password()?)
-    };
-    let password = ask("Password of the repository")?;
-    if twice && ask("The same again")? != password {
-        return Err(Failure::usage(PROBLEM, "the two passwords differ"));
-    }
-    Ok(password)
 }
 
 /// As restic reads it: without blanks around it.

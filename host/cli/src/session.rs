@@ -12,11 +12,12 @@ use copal_storage::Store;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::Global;
+use crate::args::{Global, SourceArgs};
 use crate::authority::Keeper;
-use crate::config::{Config, Job, Reference, Repository as Repo};
+use crate::config::{Config, Job, Reference, Repository as Repo, Text};
 use crate::failure::Failure;
-use crate::{password, plugins};
+use crate::password::Places;
+use crate::plugins;
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -35,7 +36,7 @@ impl Session {
             .build()?;
         let cancel = Arc::new(AtomicBool::new(false));
         let data = folder("COPAL_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
-        let trust = copal_trust::Store::open(&data)?;
+        let trust = copal_trust::Store::new(&data);
         let context = Context {
             authority: Arc::new(Keeper(trust.clone())),
             runtime: runtime.handle().clone(),
@@ -120,22 +121,40 @@ impl Session {
     /// Opens the repository of a job, where there is one.
     pub(crate) fn repository_of(&self, job: Option<&Job>) -> Result<Repository, Failure> {
         let store = self.store(job)?;
-        let password = password::read(&self.global, own_password(job), false)?;
+        let password = Places::of_repository(&self.global, false).read(self.own_password(job))?;
+        let handle = self.context.runtime.clone();
+        Ok(Repository::open(store, handle, &password)?)
+    }
+
+    /// Opens the repository that something is taken from.
+    pub(crate) fn source(&self, source: &SourceArgs) -> Result<Repository, Failure> {
+        let job = source.from_job.as_deref();
+        let job = job.map(|name| self.config()?.job(name)).transpose()?;
+        let own = job.as_ref().map(|job| &job.repository);
+        let url = match own {
+            Some(own) => own.url.as_ref().map(Text::reveal).transpose()?,
+            None => source.from_repo.clone(),
+        };
+        let store = self.open(url, own, || match &job {
+            Some(job) => format!("Give the job `{}` a `repository`.", job.name),
+            None => {
+                "Give --from-repo URL or --from-job JOB, or set COPAL_FROM_REPOSITORY.".to_owned()
+            }
+        })?;
+        let password = own.and_then(|own| own.password.as_ref());
+        let password = Places::of_source(source).read(password)?;
         let handle = self.context.runtime.clone();
         Ok(Repository::open(store, handle, &password)?)
     }
 
     /// Creates the repository.
-    pub(crate) fn init(&self) -> Result<Repository, Failure> {
+    pub(crate) fn init(&self, options: &InitOptions) -> Result<Repository, Failure> {
         let job = self.job()?;
         let store = self.store(job.as_ref())?;
-        let password = password::read(&self.global, own_password(job.as_ref()), true)?;
-        Ok(Repository::init(
-            store,
-            self.context.runtime.clone(),
-            &password,
-            &InitOptions::default(),
-        )?)
+        let own = self.own_password(job.as_ref());
+        let password = Places::of_repository(&self.global, true).read(own)?;
+        let handle = self.context.runtime.clone();
+        Ok(Repository::init(store, handle, &password, options)?)
     }
 
     /// Where the repository is: the command line goes before the job, and the job before the environment.
@@ -145,21 +164,36 @@ impl Session {
             Some(url) if !self.global.said.repository => Some(url.reveal()?),
             _ => self.global.repo.clone(),
         };
-        let url = url.filter(|url| !url.is_empty()).ok_or_else(|| {
-            let advice = match job {
+        self.open(url, own, || {
+            match job {
                 Some(_) => "Give the job a `repository`, or give -r URL.",
                 None => "Give -r URL, or set COPAL_REPOSITORY.",
-            };
-            Failure::usage("usage", "no repository is named").advise(advice)
-        })?;
+            }
+            .to_owned()
+        })
+    }
+
+    /// Opens the place at `url`, with the credentials and limits that a job's own repository has.
+    fn open(
+        &self,
+        url: Option<String>,
+        own: Option<&Repo>,
+        advice: impl FnOnce() -> String,
+    ) -> Result<Store, Failure> {
+        let unnamed = || Failure::usage("usage", "no repository is named").advise(advice());
+        let url = url.filter(|url| !url.is_empty()).ok_or_else(unnamed)?;
         let variables = own.map(Repo::variables).transpose()?.unwrap_or_default();
-        let store = copal_storage::open_with(&url, &variables);
+        let limits = own.map(Repo::limits).unwrap_or_default();
+        let options = self.global.storage.options(limits, variables);
+        let store = copal_storage::open_with(&url, &options);
         Ok(store.map_err(copal_repository::Error::from)?)
     }
-}
 
-fn own_password(job: Option<&Job>) -> Option<&Reference> {
-    job.and_then(|job| job.repository.password.as_ref())
+    /// A job's password, which goes before what only the environment says.
+    fn own_password<'a>(&self, job: Option<&'a Job>) -> Option<&'a Reference> {
+        let own = job.and_then(|job| job.repository.password.as_ref());
+        own.filter(|_| !self.global.said.password)
+    }
 }
 
 /// A folder of Copal's own: from its variable, else within the user's.

@@ -13,6 +13,7 @@ mod golden;
 mod load;
 mod manifest;
 mod probe;
+mod restore;
 mod run;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ use serde_json::Value;
 pub use self::golden::{Difference, Results};
 use self::manifest::Manifest;
 use self::probe::CaseProbe;
-pub(crate) use self::run::{refused, stream_names};
+pub(crate) use self::restore::stream_names;
+pub(crate) use self::run::refused;
 use crate::error::Error;
 use crate::memory::MemoryTree;
 use crate::recording::CommandCall;

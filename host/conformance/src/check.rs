@@ -63,6 +63,9 @@ static SCHEMA: Rule = Rule {
     demand: "`config-schema` is a JSON Schema (draft 2020-12) of an object, and refuses keys that it does not name.",
 };
 
+/// The world that whatever can be loaded implements.
+pub const WORLD: &str = "copal:plugin/plugin";
+
 /// What a component is.
 #[derive(Serialize)]
 pub struct Inspection {
@@ -131,7 +134,7 @@ pub fn check(engine: &Engine, bytes: &[u8]) -> Inspection {
         Ok(plugin) => {
             checks.rule(&LOADS, bytes.len() <= MAX_COMPONENT, String::new);
             inspection.contract = contract(&plugin);
-            inspection.world = Some("copal:plugin/plugin");
+            inspection.world = Some(WORLD);
             inspection.imports = plugin.imports().to_vec();
             ask(&plugin, &mut inspection, &mut checks);
             inspection.plugin = Some(plugin);
@@ -243,8 +246,8 @@ fn roots(description: &Description, checks: &mut Collector) {
     }
 }
 
-/// The contract of the interfaces that the component exports.
-fn contract(plugin: &Plugin) -> Option<String> {
+/// The contract of the interfaces that the component exports, such as `copal:plugin@0.1.0`.
+pub fn contract(plugin: &Plugin) -> Option<String> {
     plugin.exports().iter().find_map(|export| {
         let (interface, version) = export.split_once('@')?;
         let (package, name) = interface.split_once('/')?;

@@ -19,6 +19,14 @@ pub enum Error {
         /// What it answered.
         failure: Failure,
     },
+    /// The plugin gave two entries of a directory the same name.
+    #[error(
+        "the plugin's `pass.classify` broke the contract: two entries are to be named `{path}`"
+    )]
+    Clash {
+        /// The path that both would have.
+        path: String,
+    },
     /// A tree can't be looked through.
     #[error("can't look through the tree: {0}")]
     Tree(#[from] Failure),
@@ -80,6 +88,7 @@ impl Error {
         match self {
             Self::Plugin(error) => error.kind(),
             Self::Failed { .. } => "plugin-failure",
+            Self::Clash { .. } => "plugin-contract",
             Self::Tree(_) => "tree",
             Self::File { .. } => "file",
             Self::Unfit { .. } => "unfit",
@@ -103,15 +112,16 @@ impl Error {
             Self::Recording(_)
             | Self::File { .. }
             | Self::Unfit { .. }
-            | Self::Case { .. } => None,
+            | Self::Case { .. }
+            | Self::Clash { .. } => None,
         }
     }
 }
 
 /// What a plugin's error says in one line, for reports: with the function of the contract and, where the plugin itself failed, its code.
-pub(crate) fn told(error: &copal_sandbox::Error) -> String {
+pub(crate) fn told(error: &Error) -> String {
     match error {
-        copal_sandbox::Error::Guest(failure) => {
+        Error::Plugin(copal_sandbox::Error::Guest(failure)) => {
             format!("it failed with `{}`: {}", failure.code, failure.message)
         }
         error => error.to_string(),

@@ -177,6 +177,17 @@ fn odd() -> Vec<Entry> {
     all
 }
 
+/// JSON that is valid and deeper than any parser that calls itself can follow.
+pub(crate) fn nested_lists() -> Vec<u8> {
+    const DEPTH: usize = 60_000;
+    ["[".repeat(DEPTH), "]".repeat(DEPTH)].concat().into_bytes()
+}
+
+/// The beginning of JSON, or of YAML in its flow style, as deep.
+fn nested_objects() -> Vec<u8> {
+    "{\"a\":".repeat(20_000).into_bytes()
+}
+
 /// Trees in which something else lies at `path` than the plugin looks for, each with what was done.
 pub(crate) fn mangled<'a>(
     tree: &'a MemoryTree,
@@ -221,8 +232,13 @@ pub(crate) fn mangled<'a>(
             put(Kind::File, &Noise::new(11).bytes(5_000)),
         ),
         (
-            "a file of opening brackets",
+            "brackets and quotes that nothing closes",
             put(Kind::File, "{[(<\"'".repeat(2_000).as_bytes()),
+        ),
+        ("lists in lists", put(Kind::File, &nested_lists())),
+        (
+            "objects in objects that nothing closes",
+            put(Kind::File, &nested_objects()),
         ),
         ("an empty directory", put(Kind::Directory, b"")),
         ("a symlink to itself", looped()),
@@ -257,6 +273,8 @@ pub(crate) fn contents(content: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("bytes without sense", noise.bytes(70_000)),
         ("zeros", vec![0; 70_000]),
         ("quotes", vec![b'\''; 10_000]),
+        ("lists in lists", nested_lists()),
+        ("objects in objects that nothing closes", nested_objects()),
         ("one long line", vec![b'x'; 2 << 20]),
         ("text", "not what it should be\n".repeat(500).into_bytes()),
         (

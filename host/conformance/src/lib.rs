@@ -22,6 +22,7 @@
 
 mod case;
 mod check;
+mod declared;
 mod error;
 mod filter;
 mod hostile;
@@ -36,7 +37,8 @@ mod view;
 mod walk;
 
 pub use case::{Case, Difference, Results};
-pub use check::{Inspection, check};
+pub use check::{Inspection, WORLD, check, contract};
+pub use declared::check_looked_at;
 pub use error::Error;
 pub use filter::{filter, piece};
 pub use memory::{EPOCH, MemoryTree};

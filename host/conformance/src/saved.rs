@@ -41,7 +41,7 @@ pub(crate) fn save(
     let mut altered = BTreeMap::new();
     for decided in walk(&mut pass, tree)? {
         if let Some(path) = decided.clash() {
-            return Err(contract(format!("two entries are to be named `{path}`")).into());
+            return Err(Error::Clash { path });
         }
         for (left_out, _) in decided
             .entries
@@ -123,13 +123,6 @@ pub fn stream_entry(name: &str) -> Entry {
     Entry {
         mode: 0o600,
         ..entry(name, Kind::File)
-    }
-}
-
-fn contract(rule: String) -> copal_sandbox::Error {
-    copal_sandbox::Error::Contract {
-        call: "pass.classify",
-        rule,
     }
 }
 

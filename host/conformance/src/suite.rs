@@ -1,6 +1,8 @@
 //! The conformance suite: whether a plugin keeps the contract, whatever it is handed.
 
 mod filters;
+mod findings;
+mod odd;
 mod passes;
 mod plans;
 mod restores;
@@ -46,9 +48,9 @@ impl<'a> Suite<'a> {
             checks: Collector::new(rules::ALL),
             planned: BTreeMap::new(),
             unplanned: None,
+            unknown: Asked::default(),
         };
         let cases: Vec<Sample<'_>> = self.cases.iter().map(Sample::of_case).collect();
-        run.configuration(cases.first());
         for sample in &cases {
             run.sample(sample);
             run.mangled(sample);
@@ -68,10 +70,20 @@ struct Run<'a> {
     plugin: &'a Plugin,
     description: &'a Description,
     checks: Collector,
-    /// For each intent, whether a restore was planned with it; else why not.
-    planned: BTreeMap<String, Result<bool, String>>,
+    /// For each intent that a case was restored with, why no plan would be carried out; nothing once there was one.
+    planned: BTreeMap<&'static str, Option<String>>,
     /// Why a backup was not planned, the first time.
     unplanned: Option<String>,
+    /// What was asked with a configuration that has an unknown key.
+    unknown: Asked,
+}
+
+/// What was asked once, with a configuration that it takes and then with one that it must not take.
+#[derive(Debug, Default)]
+struct Asked {
+    plan_backup: bool,
+    plan_restore: bool,
+    verify: bool,
 }
 
 impl Run<'_> {
@@ -87,8 +99,15 @@ impl Run<'_> {
         };
         for rule in rules::ALL {
             let reason = match rule.name.split_once('.') {
+                Some((_, "intents")) => {
+                    "no case has its backup restored: add one with a table `[restore]`".to_owned()
+                }
                 Some(("filter", _)) => format!("no file or stream was filtered: {case}"),
                 Some(("detect", _)) => format!("nothing was detected: {case}"),
+                Some(("process", _)) => {
+                    format!("neither `detect` nor `verify` ran a command: {case}")
+                }
+                Some(("findings", _)) => "the plugin reported nothing".to_owned(),
                 _ => no_plan.clone(),
             };
             self.checks.skipped(rule, reason);
@@ -118,6 +137,7 @@ impl Run<'_> {
             }
             Err(Error::Guest(failure)) => {
                 self.checks.held(rule);
+                self.failure(place, &failure);
                 Err(Some(failure))
             }
             Err(error) => {

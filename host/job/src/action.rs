@@ -92,15 +92,16 @@ impl Hands<'_> {
     }
 
     fn copy(&self, copy: &CopyEntry) -> Result<(), ActionError> {
-        let (from_dir, from) = self.places.resolve(&copy.from, false)?;
-        let (to_dir, to) = self.places.resolve(&copy.to, true)?;
-        if copy.from.base == copy.to.base && to.starts_with(&from) {
+        let within = Path::new(&copy.to.path).starts_with(&copy.from.path);
+        if copy.from.base == copy.to.base && within {
             let source = io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "it can't be copied into itself",
             );
             return Err(file("copy", &copy.from)(source));
         }
+        let (from_dir, from) = self.places.resolve(&copy.from, false)?;
+        let (to_dir, to) = self.places.resolve(&copy.to, true)?;
         absent(&to_dir, &to).map_err(file("copy to", &copy.to))?;
         copy_entry(&from_dir, &from, &to_dir, &to).map_err(file("copy", &copy.from))
     }
@@ -266,9 +267,6 @@ fn absent(dir: &Dir, path: &Path) -> io::Result<()> {
 
 /// Writes a file beside the old one, with the old one's owner, then renames it over the old one.
 pub(crate) fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        dir.create_dir_all(parent)?;
-    }
     // A symlink is replaced, and its own mode says nothing.
     let old = dir.symlink_metadata(path).ok().filter(|old| old.is_file());
     let mode = mode
@@ -309,9 +307,6 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 pub(crate) fn copy_entry(from_dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
-    if let Some(parent) = to.parent() {
-        to_dir.create_dir_all(parent)?;
-    }
     let metadata = from_dir.symlink_metadata(from)?;
     if metadata.is_dir() {
         to_dir.create_dir(to)?;

@@ -77,8 +77,8 @@ impl BackupJob {
     pub fn plan(mut self, context: &Context) -> Result<PlannedBackup, Error> {
         let description = self.plugin.describe()?;
         let plugin = PluginIdentity::new(&self.plugin, description);
-        let admission = context.admit(&plugin, Release::default(), Use::Backup)?;
-        self.grants.extend(admission.grants);
+        let release = context.admit(&plugin, Release::default(), Use::Backup)?;
+        self.grants.extend(context.allowed(&self.plugin)?);
         let schema = Schema::parse(&description.config_schema)?;
         let settings = schema.settings(&self.settings)?;
         let roots = roots::sources(&self.roots, description)?;
@@ -119,7 +119,7 @@ impl BackupJob {
             grants: needs.list(&probe)?,
             plan,
             time,
-            release: admission.release,
+            release,
             job: self,
         })
     }
@@ -174,6 +174,7 @@ impl ApprovedBackup {
         let options = ArchiveOptions {
             parent: parent.as_ref().map(|(_, snapshot)| snapshot.tree),
             cancel: context.cancel.clone(),
+            ..ArchiveOptions::default()
         };
         let archiver = Archiver::new(repository, options, observer.progress())?;
         let (plugin, roots) = (&planned.plugin.name, planned.roots.clone());
@@ -410,10 +411,15 @@ pub(crate) fn parent(
     if paths.is_empty() {
         return Ok(None);
     }
-    let mut snapshots = repository.snapshots()?;
-    snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname && snapshot.paths == paths);
+    // A backup does not need the damaged ones, and must not wait until they are gone.
+    let readable = repository.readable_snapshots()?;
+    for error in readable.damaged {
+        tracing::warn!(%error, "a snapshot is passed over");
+    }
+    let here = |snapshot: &Snapshot| snapshot.hostname == hostname && snapshot.paths == paths;
+    let snapshots = readable.snapshots.into_iter();
     Ok(snapshots
-        .into_iter()
+        .filter(|(_, snapshot)| here(snapshot))
         .max_by_key(|(_, snapshot)| snapshot.time))
 }
 

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::{Identity, TreeId};
+use copal_sandbox::{Grant, Plugin};
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::authority::{Admission, Authority, Release, Use};
+use crate::authority::{Authority, Release, Use};
 use crate::error::Error;
 use crate::manifest::PluginIdentity;
 
@@ -37,10 +38,15 @@ impl Context {
         plugin: &PluginIdentity,
         release: Release,
         to: Use,
-    ) -> Result<Admission, Error> {
+    ) -> Result<Release, Error> {
         self.authority
             .admit(plugin, release, to)
             .map_err(Error::Unadmitted)
+    }
+
+    /// What the operator allowed a plugin for good.
+    pub(crate) fn allowed(&self, plugin: &Plugin) -> Result<Vec<Grant>, Error> {
+        self.authority.allowed(plugin).map_err(Error::Unadmitted)
     }
 
     /// A snapshot taken here and now, of this tree; its paths, tags and parent are the job's to fill.

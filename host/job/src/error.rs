@@ -205,6 +205,7 @@ impl Error {
                 ErrorKind::AlreadyInitialized => "already-initialized",
                 ErrorKind::WrongPassword => "wrong-password",
                 ErrorKind::Locked => "locked",
+                ErrorKind::KeyInUse => "key-in-use",
                 ErrorKind::Corrupt => "corrupt",
                 ErrorKind::Unsupported => "unsupported",
                 ErrorKind::NotFound => "not-found",

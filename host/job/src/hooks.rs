@@ -106,9 +106,10 @@ mod tests {
     use std::path::Path;
 
     use copal_repository::Identity;
+    use copal_sandbox::{Grant, Plugin};
 
     use super::*;
-    use crate::authority::{Admission, Authority, Refusal, Release, Use};
+    use crate::authority::{Authority, Refusal, Release, Use};
     use crate::manifest::PluginIdentity;
 
     /// Hooks have no plugin to ask about.
@@ -116,7 +117,11 @@ mod tests {
     struct Nobody;
 
     impl Authority for Nobody {
-        fn admit(&self, _: &PluginIdentity, _: Release, _: Use) -> Result<Admission, Refusal> {
+        fn admit(&self, _: &PluginIdentity, _: Release, _: Use) -> Result<Release, Refusal> {
+            unreachable!("a hook asked about a plugin")
+        }
+
+        fn allowed(&self, _: &Plugin) -> Result<Vec<Grant>, Refusal> {
             unreachable!("a hook asked about a plugin")
         }
     }

@@ -34,7 +34,7 @@ mod snapshot_tree;
 mod steps;
 
 pub use action::ActionError;
-pub use authority::{Admission, Authority, RELEASE_PATH, Refusal, Release, Use};
+pub use authority::{Authority, RELEASE_PATH, Refusal, Release, Use};
 pub use backup::{ApprovedBackup, BackupJob, BackupOutcome, INCOMPLETE_TAG, PlannedBackup};
 pub use context::Context;
 pub use detect::detect;

@@ -223,6 +223,20 @@ impl Manifest {
         Ok(bytes)
     }
 
+    /// Refuses a component that calls itself something else than the manifest does: what is known of that name would be taken for its own.
+    pub(crate) fn confirm(&self, found: &PluginIdentity) -> Result<(), Error> {
+        if *found == self.plugin {
+            return Ok(());
+        }
+        Err(Error::Snapshot {
+            what: "plugin",
+            problem: format!(
+                "it says that it is {} {}, and the manifest names {} {}",
+                found.name, found.version, self.plugin.name, self.plugin.version
+            ),
+        })
+    }
+
     /// The facts as the contract hands them to the plugin.
     pub(crate) fn contract_facts(&self) -> Vec<Fact> {
         let facts = self.facts.iter();

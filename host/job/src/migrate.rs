@@ -46,6 +46,8 @@ pub struct MigrationJob {
     pub feeds: Vec<OperatorFeed>,
     /// What the operator allows at the target.
     pub grants: Grants,
+    /// Whether the target is filled although the plugin's publisher took the plugin back since the source was read.
+    pub allow_revoked: bool,
 }
 
 /// What becomes of an earlier migration of the same name that has not reached its end.
@@ -190,7 +192,7 @@ impl MigrationJob {
             grants: self.grants.clone(),
             rehearsal: false,
             safety,
-            allow_revoked: false,
+            allow_revoked: self.allow_revoked,
             extent: Extent::default(),
         })
     }
@@ -217,9 +219,9 @@ impl MigrationJob {
     fn preview(&self, backup: &PlannedBackup, context: &Context) -> Result<RestorePreview, Error> {
         let plugin = &self.backup.plugin;
         let release = backup.release.clone();
-        let admission = context.admit(&backup.plugin, release, Use::Restore)?;
+        context.admit(&backup.plugin, release, Use::Restore)?;
         let mut grants = self.grants.clone();
-        grants.extend(admission.grants);
+        grants.extend(context.allowed(plugin)?);
         let mut held = Vec::new();
         let mut streams = Vec::new();
         for source in &backup.plan.sources {

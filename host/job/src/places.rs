@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use cap_std::fs::Dir;
 use copal_sandbox::name;
 use copal_sandbox::placeholder::{self, InvalidPlaceholder, Placeholder};
 use copal_sandbox::types::{Base, Location};
+use rustix::fs::{Mode, OFlags, openat};
 
 use crate::process::descriptors;
 
@@ -44,6 +46,11 @@ pub enum PlaceError {
     /// A path of the plugin that can't be one.
     #[error("the path `{0}` can't be used: {1}")]
     Path(String, String),
+    /// What is on the way is a symlink.
+    #[error(
+        "`{0}` is a symlink, and a step works on nothing behind one; put the folder itself there, or give it as a root of its own"
+    )]
+    Symlink(PathBuf),
     /// The directory can't be opened.
     #[error("can't open {0}: {1}")]
     Open(PathBuf, #[source] std::io::Error),
@@ -86,9 +93,10 @@ impl Places {
         expanded.map_err(|problem| PlaceError::Placeholder(text.to_owned(), problem))
     }
 
-    /// Opens the base of a location as a directory out of which no path leads, and gives the path within it.
+    /// Opens the folder that a location lies in, and gives its name there. No symlink is followed on the way from the base: grants are compared with the
+    /// path as it is written, so it must lead where it says.
     ///
-    /// With `create`, an absent root is made first.
+    /// With `create`, absent folders are made, and an absent root too.
     pub(crate) fn resolve(
         &self,
         location: &Location,
@@ -102,7 +110,7 @@ impl Places {
             std::fs::create_dir_all(base)
                 .map_err(|source| PlaceError::Open(base.to_owned(), source))?;
         }
-        let dir = Dir::open_ambient_dir(base, ambient_authority())
+        let mut dir = Dir::open_ambient_dir(base, ambient_authority())
             .map_err(|source| PlaceError::Open(base.to_owned(), source))?;
         let raw = name::unescape(&location.path)
             .map_err(|problem| PlaceError::Path(location.path.clone(), problem.to_string()))?;
@@ -110,14 +118,37 @@ impl Places {
         let plain = path
             .components()
             .all(|part| matches!(part, std::path::Component::Normal(_)));
-        if !plain || raw.is_empty() {
+        let (true, Some(name)) = (plain, path.file_name()) else {
             return Err(PlaceError::Path(
                 location.path.clone(),
                 "it must name something beneath its base".into(),
             ));
+        };
+        let mut at = base.to_owned();
+        for folder in path.parent().into_iter().flatten() {
+            at.push(folder);
+            dir = enter(&dir, folder, create).map_err(|source| {
+                match dir.symlink_metadata(folder).is_ok_and(|it| it.is_symlink()) {
+                    true => PlaceError::Symlink(at.clone()),
+                    false => PlaceError::Open(at.clone(), source),
+                }
+            })?;
         }
-        Ok((dir, path))
+        Ok((dir, name.into()))
     }
+}
+
+/// Opens a folder of a folder that is no symlink; with `create`, makes it where it is absent.
+fn enter(dir: &Dir, name: &OsStr, create: bool) -> io::Result<Dir> {
+    if create
+        && let Err(error) = dir.create_dir(name)
+        && error.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(error);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(dir, name, flags, Mode::empty())?;
+    Ok(Dir::from_std_file(folder.into()))
 }
 
 #[cfg(test)]

@@ -165,9 +165,9 @@ impl RollbackJob {
         roots::check_spare(&all, location, &context.state, "a rollback removes")?;
         let release = Release::read(&self.repository, &snapshot.tree)?;
         // What was there before comes back, whatever is thought of the plugin since.
-        let admission = context.admit(&manifest.plugin, release, Use::RestoreRevoked)?;
-        self.grants.extend(admission.grants);
+        let release = context.admit(&manifest.plugin, release, Use::RestoreRevoked)?;
         let plugin = engine.load(&manifest.plugin(&self.repository, &snapshot.tree)?)?;
+        self.grants.extend(context.allowed(&plugin)?);
         let (recipe, config) = match safety.recipe() {
             Some(recipe) => (recipe, manifest.config),
             None => self.plan_again(&manifest, &safety, &plugin, engine, context)?,
@@ -197,7 +197,7 @@ impl RollbackJob {
             intent: safety.intent,
             looked_at: safety.looked_at,
             plugin,
-            release: admission.release,
+            release,
             job: self,
             _lock: Some(lock),
         })

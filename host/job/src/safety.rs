@@ -135,6 +135,7 @@ pub(crate) fn take(
     let options = ArchiveOptions {
         parent: parent.as_ref().map(|(_, snapshot)| snapshot.tree),
         cancel: context.cancel.clone(),
+        ..ArchiveOptions::default()
     };
     let mut archiver = Archiver::new(repository, options, observer.progress())?;
     for root in &present {

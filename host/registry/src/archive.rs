@@ -8,7 +8,7 @@ use copal_trust::{Bundle, COMPONENT};
 use tar::{Archive, EntryType, Header};
 
 use crate::Error;
-use crate::folder::{failed, read_file, save};
+use crate::folder::{Links, failed, read_file, save};
 use crate::gather::Gathered;
 
 /// Bytes of an archive: the largest component, the documents, and what tar adds.
@@ -18,7 +18,7 @@ pub(crate) fn max_size() -> usize {
 
 /// Reads the archive at a path of this machine.
 pub(crate) fn load(path: &Path, place: &str) -> Result<Bundle, Error> {
-    let bytes = read_file(path, place, "the archive", max_size())?;
+    let bytes = read_file(path, Links::Follow, place, "the archive", max_size())?;
     read(&bytes, place)
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn save_at(
     let archive = write(bundle).map_err(|source| failed(place, "make", "the archive", source))?;
     match path.symlink_metadata() {
         Ok(_) => {
-            let same = || read_file(path, place, "the archive", max_size());
+            let same = || read_file(path, Links::Follow, place, "the archive", max_size());
             if !replace && same()? != archive {
                 return Err(Error::Occupied {
                     place: place.to_owned(),

@@ -229,7 +229,7 @@ impl Error {
                 "Check the address, and whether the server wants you to log in."
             }
             Self::Denied { place, .. } if place.starts_with("oci:") => {
-                "Set COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD, or run `docker login`."
+                "Set COPAL_REGISTRY_HOST to the registry (HOST or HOST:PORT), and COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD; or run `docker login`."
             }
             Self::Denied { place, .. } if place.starts_with("http") => {
                 "Where the server wants a name and a password, give them in the address: https://NAME:PASSWORD@HOST/…"
@@ -238,7 +238,7 @@ impl Error {
                 "Check the credentials (AWS_…, GOOGLE_… or AZURE_…) and whether they may read there."
             }
             Self::Credentials { .. } => {
-                "Set COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD, which go before docker's configuration."
+                "Set COPAL_REGISTRY_HOST to the registry (HOST or HOST:PORT), and COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD, which go before docker's configuration there."
             }
             Self::Digest { .. } => {
                 "Do not use it. Try again from another network, and tell the registry's operator."

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use copal_trust::{Bundle, COMPONENT, STATEMENT};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::Error;
 use crate::gather::{Gathered, difference};
@@ -22,7 +24,7 @@ pub(crate) fn read(folder: &Path, place: &str, item: &Item) -> Result<Bundle, Er
             continue;
         };
         if let Some(limit) = gathered.limit(name) {
-            let bytes = read_file(&folder.join(name), place, name, limit)?;
+            let bytes = read_file(&folder.join(name), Links::Refuse, place, name, limit)?;
             gathered.add(name, bytes)?;
         }
     }
@@ -33,7 +35,10 @@ pub(crate) fn read(folder: &Path, place: &str, item: &Item) -> Result<Bundle, Er
 pub(crate) fn component(path: &Path, place: &str) -> Result<Bundle, Error> {
     let mut gathered = Gathered::new(place);
     let limit = gathered.limit(COMPONENT).unwrap_or_default();
-    gathered.add(COMPONENT, read_file(path, place, "it", limit)?)?;
+    gathered.add(
+        COMPONENT,
+        read_file(path, Links::Follow, place, "it", limit)?,
+    )?;
     gathered.finish()
 }
 
@@ -87,16 +92,35 @@ pub(crate) fn statement_last(bundle: &Bundle) -> impl Iterator<Item = (&str, &By
     others.chain(bundle.get(STATEMENT).map(|bytes| (STATEMENT, bytes)))
 }
 
-/// Reads a file of at most `limit` bytes.
+/// What becomes of a symbolic link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// The operator named it.
+    Follow,
+    /// Whoever made the release named it, and could have any file of the operator's published.
+    Refuse,
+}
+
+/// Reads a plain file of at most `limit` bytes.
 pub(crate) fn read_file(
     path: &Path,
+    links: Links,
     place: &str,
     name: &str,
     limit: usize,
 ) -> Result<Bytes, Error> {
     let failed = |source| failed(place, "read", name, source);
-    // Looked at before it is opened: opening a pipe waits for its other end.
-    let size = match path.metadata() {
+    // Not to wait at a pipe for its other end.
+    let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    if links == Links::Refuse {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP) => return Err(failed(io::Error::other("it is a symbolic link"))),
+        Err(error) => return Err(failed(error.into())),
+    };
+    let size = match file.metadata() {
         Ok(metadata) if metadata.is_file() => metadata.len(),
         Ok(_) => return Err(failed(io::Error::other("it is no plain file"))),
         Err(error) => return Err(failed(error)),
@@ -110,8 +134,8 @@ pub(crate) fn read_file(
         return Err(too_large());
     }
     let mut bytes = Vec::with_capacity(size as usize);
-    File::open(path)
-        .and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes))
+    file.take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() > limit {
         return Err(too_large());
@@ -219,6 +243,20 @@ mod tests {
             "here: can't read release.json: it is no plain file"
         );
         fs::remove_dir(scratch.path().join(STATEMENT)).unwrap();
+        let secret = scratch.path().join("secret");
+        fs::write(&secret, "secret").unwrap();
+        std::os::unix::fs::symlink(&secret, scratch.path().join(STATEMENT)).unwrap();
+        let error = read(scratch.path(), "here", &Item::Release).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "here: can't read release.json: it is a symbolic link"
+        );
+        fs::remove_file(scratch.path().join(STATEMENT)).unwrap();
+        // One that the operator names is what it leads to.
+        let link = scratch.path().join("link.wasm");
+        std::os::unix::fs::symlink(&secret, &link).unwrap();
+        let bundle = component(&link, "here").unwrap();
+        assert_eq!(bundle.get(COMPONENT).unwrap(), "secret");
         let file = File::create(scratch.path().join(COMPONENT)).unwrap();
         file.set_len(1 << 40).unwrap();
         let error = read(scratch.path(), "here", &Item::Release).unwrap_err();

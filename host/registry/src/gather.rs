@@ -1,19 +1,15 @@
 //! Collecting a release's files from anywhere.
 
 use bytes::Bytes;
-use copal_trust::{Bundle, COMPONENT};
+use copal_trust::{Bundle, BundleError};
 
 use crate::Error;
-
-/// Bytes of all documents of one release together: hundreds of versions of an ordinary one.
-const MAX_DOCUMENTS: usize = 32 << 20;
 
 /// What came of a release so far.
 #[derive(Debug)]
 pub(crate) struct Gathered {
     place: String,
     bundle: Bundle,
-    documents: usize,
 }
 
 impl Gathered {
@@ -22,39 +18,35 @@ impl Gathered {
         Self {
             place: place.to_owned(),
             bundle: Bundle::default(),
-            documents: 0,
         }
     }
 
     /// How many bytes a file of this name may still have; none where no release has such a file.
     pub(crate) fn limit(&self, name: &str) -> Option<usize> {
-        let limit = Bundle::limit(name)?;
-        Some(match name {
-            COMPONENT => limit,
-            _ => limit.min(MAX_DOCUMENTS - self.documents),
-        })
+        self.bundle.room(name)
     }
 
     /// Adds a file of a release.
     ///
     /// # Errors
-    /// It is too large, or there already.
+    /// It is too large, or there already, or no file of a release.
     pub(crate) fn add(&mut self, name: &str, bytes: Bytes) -> Result<(), Error> {
         let limit = self.limit(name).unwrap_or_default();
-        let size = bytes.len();
-        if self.bundle.get(name).is_some() {
-            return Err(Error::Twice {
-                place: self.place.clone(),
-                file: name.to_owned(),
-            });
-        }
-        if size > limit || self.bundle.insert(name, bytes).is_err() {
-            return Err(self.too_large(name, limit));
-        }
-        if name != COMPONENT {
-            self.documents += size;
-        }
-        Ok(())
+        self.bundle
+            .insert(name, bytes)
+            .map_err(|error| match error {
+                BundleError::Twice(file) => Error::Twice {
+                    place: self.place.clone(),
+                    file,
+                },
+                BundleError::Size { .. } | BundleError::Documents { .. } => {
+                    self.too_large(name, limit)
+                }
+                BundleError::Name(_) => Error::Registry {
+                    place: self.place.clone(),
+                    reason: error.to_string(),
+                },
+            })
     }
 
     /// A file that came already.
@@ -122,7 +114,7 @@ pub(crate) fn without_gap(bundle: &Bundle) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use copal_trust::STATEMENT;
+    use copal_trust::{COMPONENT, STATEMENT};
 
     use super::*;
 

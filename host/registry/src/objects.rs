@@ -212,8 +212,11 @@ mod tests {
     fn a_release_goes_through_s3() {
         let scratch = tempfile::tempdir().unwrap();
         let server = S3Server::start(scratch.path());
-        let store =
-            copal_storage::open_with("s3://backups/plugins/notebook", &server.variables()).unwrap();
+        let options = copal_storage::Options {
+            variables: server.variables(),
+            ..copal_storage::Options::default()
+        };
+        let store = copal_storage::open_with("s3://backups/plugins/notebook", &options).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(goes_round(&store, &Item::Release));
     }

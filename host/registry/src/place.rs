@@ -221,7 +221,7 @@ fn registry(rest: &str) -> Result<Place, String> {
         .ok_or("it names no host and repository")?;
     if host.contains('@') {
         return Err(
-            "credentials belong into COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD".into(),
+            "credentials belong into COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD, beside COPAL_REGISTRY_HOST".into(),
         );
     }
     let url = Url::parse(&format!("https://{host}/")).map_err(|error| error.to_string())?;

@@ -44,6 +44,8 @@ impl Web {
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .timeout(WHOLE)
+            // An address may be secret by its query, and where it leads to need not know it.
+            .referer(false)
             .redirect(Policy::custom(redirect))
             .build();
         let place = place.to_owned();

@@ -22,6 +22,10 @@ struct Contents {
     manifests: BTreeMap<String, Vec<u8>>,
     blobs: BTreeMap<String, Vec<u8>>,
     upload: Vec<u8>,
+    /// Whether it gives out its token for a name and a password alone.
+    private: bool,
+    /// What requests for a token brought with them.
+    asked: Vec<Option<String>>,
     /// Answers that go before the proper ones, by the end of a path.
     instead: BTreeMap<&'static str, Vec<u8>>,
 }
@@ -85,6 +89,11 @@ fn answer(request: &Request, contents: &mut Contents) -> Vec<u8> {
         return answer.clone();
     }
     if path == "/token" {
+        let brought = request.header("authorization").map(ToOwned::to_owned);
+        contents.asked.push(brought.clone());
+        if contents.private && brought.is_none() {
+            return ok(json!({"token": "of-nobody"}).to_string().as_bytes());
+        }
         return ok(json!({"access_token": TOKEN}).to_string().as_bytes());
     }
     if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
@@ -202,6 +211,79 @@ async fn another_statement_is_replaced_only_when_asked_for() {
     assert_eq!(error.kind(), "occupied", "{error}");
     registry.push(&second, true).await.unwrap();
     assert_eq!(registry.pull().await.unwrap(), second);
+}
+
+#[tokio::test]
+async fn a_statement_that_can_not_be_had_now_is_not_replaced() {
+    let registry = Registry::start();
+    let (first, second) = (release("1"), release("2"));
+    let component = registry.push(&first, false).await.unwrap();
+    let mut statement = String::new();
+    registry.change(|contents| {
+        let about = |manifest: &Vec<u8>| {
+            let manifest: Value = serde_json::from_slice(manifest).unwrap();
+            manifest["subject"]["digest"] == component.as_str()
+        };
+        let mut manifests = contents.manifests.iter();
+        let (digest, _) = manifests.find(|(_, manifest)| about(manifest)).unwrap();
+        statement.clone_from(digest);
+    });
+    registry.misbehave(statement.leak(), answer_with("503 Busy", b""));
+    let error = registry.push(&second, true).await.unwrap_err();
+    assert_eq!(error.kind(), "answer", "{error}");
+    registry.change(|contents| contents.instead.clear());
+    assert_eq!(registry.pull().await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn credentials_are_told_to_the_registry_that_they_are_for_and_only_where_it_insists() {
+    let registry = Registry::start();
+    registry.push(&release("{}"), false).await.unwrap();
+    let host = registry.address.split('/').nth(2).unwrap();
+    // me:s3cret
+    let basic = Some("Basic bWU6czNjcmV0".to_owned());
+    for (private, own, expected, asked) in [
+        (false, host, "done", vec![None]),
+        (true, host, "done", vec![None, basic]),
+        (true, "other.example", "denied", vec![None, None]),
+    ] {
+        registry.change(|contents| {
+            contents.private = private;
+            contents.asked.clear();
+        });
+        // The environment of a process is its own: another run of these tests, of the part below alone.
+        let outcome = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "part_that_runs_in_an_environment_of_its_own"])
+            .args(["--ignored", "--nocapture"])
+            .env_remove("DOCKER_CONFIG")
+            .env("HOME", "/nonexistent")
+            .env("COPAL_TEST_REGISTRY", &registry.address)
+            .env("COPAL_REGISTRY_HOST", own)
+            .env("COPAL_REGISTRY_USER", "me")
+            .env("COPAL_REGISTRY_PASSWORD", "s3cret")
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&outcome.stdout);
+        assert!(
+            output.contains(&format!("outcome: {expected}\n")),
+            "{expected}: {output}"
+        );
+        registry.change(|contents| assert_eq!(contents.asked, asked, "{own}"));
+    }
+}
+
+#[tokio::test]
+#[ignore = "is run by another test"]
+#[allow(clippy::print_stdout, reason = "the other test reads it")]
+async fn part_that_runs_in_an_environment_of_its_own() {
+    let Ok(address) = std::env::var("COPAL_TEST_REGISTRY") else {
+        return;
+    };
+    let outcome = match fetch(&Source::parse(&address).unwrap()).await {
+        Ok(_) => "done",
+        Err(error) => error.kind(),
+    };
+    println!("outcome: {outcome}");
 }
 
 #[tokio::test]

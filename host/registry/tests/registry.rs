@@ -459,6 +459,22 @@ fn a_guarded_registry_lets_in_whom_the_environment_or_docker_names() {
         (
             "done",
             vec![
+                ("COPAL_REGISTRY_HOST", registry.host()),
+                ("COPAL_REGISTRY_USER", USER),
+                ("COPAL_REGISTRY_PASSWORD", PASSWORD),
+            ],
+        ),
+        (
+            "credentials",
+            vec![
+                ("COPAL_REGISTRY_USER", USER),
+                ("COPAL_REGISTRY_PASSWORD", PASSWORD),
+            ],
+        ),
+        (
+            "denied",
+            vec![
+                ("COPAL_REGISTRY_HOST", "registry.example.org"),
                 ("COPAL_REGISTRY_USER", USER),
                 ("COPAL_REGISTRY_PASSWORD", PASSWORD),
             ],
@@ -468,6 +484,7 @@ fn a_guarded_registry_lets_in_whom_the_environment_or_docker_names() {
         (
             "denied",
             vec![
+                ("COPAL_REGISTRY_HOST", registry.host()),
                 ("COPAL_REGISTRY_USER", USER),
                 ("COPAL_REGISTRY_PASSWORD", "wrong"),
             ],

@@ -152,6 +152,23 @@ async fn credentials_do_not_follow_a_server_to_another_one() {
 }
 
 #[tokio::test]
+async fn a_secret_query_does_not_follow_a_server_to_another_one() {
+    let other = Server::start(Answers::from([("/x.wasm".to_owned(), ok(b"component"))]));
+    let head = format!("302 Found\r\nLocation: {}/x.wasm", other.address);
+    let server = Server::start(Answers::from([(
+        "/x.wasm?s3cret".to_owned(),
+        answer_with(&head, b""),
+    )]));
+    server.fetch("/x.wasm?s3cret").await.unwrap();
+    let heard = other.heard.lock().unwrap();
+    let head = heard[0].to_ascii_lowercase();
+    assert!(
+        !head.contains("s3cret") && !head.contains("referer"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_not_the_file_is_told_apart() {
     let page = b"<html>Log in";
     let html = "200 OK\r\nContent-Type: text/html; charset=utf-8";

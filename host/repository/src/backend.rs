@@ -258,6 +258,32 @@ impl Backend {
         Ok(files)
     }
 
+    /// The one file of a kind whose id begins with `text`.
+    pub(crate) fn find(&self, kind: FileKind, text: &str) -> Result<[u8; 32], Error> {
+        let prefix = text.to_ascii_lowercase();
+        let mut matching = self.list(kind)?;
+        matching.retain(|(id, _)| !prefix.is_empty() && hex(id).starts_with(prefix.as_bytes()));
+        let word = kind.word();
+        match (matching.pop(), matching.len()) {
+            (Some((id, _)), 0) => Ok(id),
+            (None, _) => {
+                let advice = match kind {
+                    FileKind::Snapshot => ": `copal snapshots` lists them",
+                    FileKind::Key => ": `copal key list` lists them",
+                    _ => "",
+                };
+                let text = text.escape_debug();
+                Err(Error::NotFound(format!(
+                    "no {word}'s id begins with `{text}`{advice}"
+                )))
+            }
+            (Some(_), more) => Err(Error::NotFound(format!(
+                "the ids of {} {word} files begin with `{text}`: write more of its digits",
+                more + 1
+            ))),
+        }
+    }
+
     /// Reads and proves many files, several at a time, and decodes each. The order is that of `ids`.
     pub(crate) fn read_all<T: Send>(
         &self,

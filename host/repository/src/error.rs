@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::format::Malformed;
+use crate::id::KeyId;
 
 /// What kind of failure an [`Error`] is, for exit codes and scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +17,8 @@ pub enum ErrorKind {
     WrongPassword,
     /// Someone else holds a lock that excludes this, or the own lock lapsed.
     Locked,
+    /// The key can't be removed, because it is the one in use.
+    KeyInUse,
     /// Something stored is damaged or missing.
     Corrupt,
     /// The repository asks for something that this version cannot do.
@@ -78,6 +81,15 @@ pub enum Error {
         /// Where the repository is.
         location: String,
     },
+    /// The key can't be removed, because it is the one in use.
+    #[error(
+        "key {id} is the one that opened the repository now, so it stays: open the repository with another key's password to remove it, \
+         or change its password with `copal key passwd`"
+    )]
+    KeyInUse {
+        /// The key.
+        id: KeyId,
+    },
     /// Something stored is damaged or missing.
     #[error("{what} is damaged: {reason}")]
     Corrupt {
@@ -119,6 +131,7 @@ impl Error {
             Self::AlreadyInitialized { .. } => ErrorKind::AlreadyInitialized,
             Self::WrongPassword { .. } => ErrorKind::WrongPassword,
             Self::Locked { .. } | Self::LockLapsed { .. } => ErrorKind::Locked,
+            Self::KeyInUse { .. } => ErrorKind::KeyInUse,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::NotFound(_) => ErrorKind::NotFound,

@@ -1,6 +1,6 @@
 //! Locks as restic keeps them: files that say who works on the repository, refreshed while it does.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -11,6 +11,7 @@ use crate::format::lock::LockFile;
 use crate::format::{Timestamp, unpacked};
 use crate::id::LockId;
 use crate::identity::Identity;
+use crate::parallel;
 use crate::repository::{Repository, lock};
 
 /// What a lock is for.
@@ -32,6 +33,9 @@ const LAPSED: Duration = Duration::from_secs(25 * 60);
 
 const REFRESH: Duration = Duration::from_secs(5 * 60);
 
+/// The same where no lock file can be removed, so that fewer of them pile up.
+const REFRESH_KEPT: Duration = Duration::from_secs(15 * 60);
+
 /// How long leaving the repository may take.
 const RELEASE: Duration = Duration::from_secs(10);
 
@@ -41,10 +45,13 @@ const RELEASE: Duration = Duration::from_secs(10);
 pub struct LockGuard {
     repository: Repository,
     mode: LockMode,
-    /// The lock file that stands for this lock now. Nothing if there is none.
-    current: Arc<Mutex<Option<Current>>>,
+    holding: Arc<Holding>,
     refresher: Option<JoinHandle<()>>,
 }
+
+/// The lock file that stands for a lock now. Nothing if there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Holding(Mutex<Option<Current>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Current {
@@ -62,31 +69,24 @@ impl Current {
     }
 }
 
-impl LockGuard {
-    /// Proves that the lock has excluded others until now. Without a lock file ([`LockMode::Read`]) there is nothing to prove.
-    ///
-    /// # Errors
-    /// [`Error::LockLapsed`] if its file is gone or was not refreshed for so long that others may take it for stale; or the
-    /// store fails.
-    pub fn check(&self) -> Result<(), Error> {
+impl Holding {
+    /// Proves that the lock has excluded others until now.
+    async fn check(&self, repository: &Repository) -> Result<(), Error> {
         let lapsed = || Error::LockLapsed {
-            location: self.repository.location().to_owned(),
+            location: repository.location().to_owned(),
         };
         loop {
-            let Some(current) = *lock(&self.current) else {
+            let Some(current) = *lock(&self.0) else {
                 return Ok(());
             };
             if age(current.written) > LAPSED.as_secs().cast_signed() {
                 return Err(lapsed());
             }
-            match self
-                .repository
-                .backend()
-                .read(FileKind::Lock, &current.id.0)
-            {
+            let backend = repository.backend();
+            match backend.read_async(FileKind::Lock, &current.id.0).await {
                 // Refreshed meanwhile, perhaps.
                 Err(Error::Storage(error)) if error.is_not_found() => {
-                    let now = *lock(&self.current);
+                    let now = *lock(&self.0);
                     if now.is_none_or(|now| now.id == current.id) {
                         return Err(lapsed());
                     }
@@ -98,6 +98,16 @@ impl LockGuard {
 }
 
 impl LockGuard {
+    /// Proves that the lock has excluded others until now. Without a lock file ([`LockMode::Read`]) there is nothing to prove.
+    ///
+    /// # Errors
+    /// [`Error::LockLapsed`] if its file is gone or was not refreshed for so long that others may take it for stale; or the
+    /// store fails.
+    pub fn check(&self) -> Result<(), Error> {
+        let check = self.holding.check(&self.repository);
+        self.repository.runtime().block_on(check)
+    }
+
     /// As [`Self::check`], for what nobody else may do meanwhile.
     pub(crate) fn check_exclusive(&self) -> Result<(), Error> {
         match self.mode {
@@ -124,20 +134,25 @@ impl Repository {
                 return Ok(LockGuard {
                     repository: self.clone(),
                     mode,
-                    current: Arc::default(),
+                    holding: Arc::default(),
                     refresher: None,
                 });
             }
             written => written?,
         };
-        let current = Arc::new(Mutex::new(Some(Current::new(written))));
+        let holding = Arc::new(Holding(Mutex::new(Some(Current::new(written)))));
+        {
+            let mut locks = lock(self.locks());
+            locks.retain(|other| other.strong_count() > 0);
+            locks.push(Arc::downgrade(&holding));
+        }
         let refresher =
             self.runtime()
-                .spawn(refresh(self.clone(), exclusive, Arc::clone(&current)));
+                .spawn(refresh(self.clone(), exclusive, Arc::clone(&holding)));
         let guard = LockGuard {
             repository: self.clone(),
             mode,
-            current,
+            holding,
             refresher: Some(refresher),
         };
         // Two that lock at the same time both write first and look then, so at least one sees the other.
@@ -145,18 +160,34 @@ impl Repository {
         Ok(guard)
     }
 
+    /// Proves that the locks which this process holds by this repository have excluded others until now.
+    pub(crate) async fn check_own_locks(&self) -> Result<(), Error> {
+        let locks: Vec<_> = lock(self.locks())
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for holding in locks {
+            holding.check(self).await?;
+        }
+        Ok(())
+    }
+
+    fn read_lock(&self, id: &[u8; 32]) -> Result<LockFile, Error> {
+        let sealed = self.backend().read(FileKind::Lock, id)?;
+        unpacked::open(self.key(), &sealed)
+            .and_then(|json| LockFile::decode(&json))
+            .map_err(Error::damaged(FileKind::Lock.name(id)))
+    }
+
     /// Fails if someone else's lock excludes this one. Removes locks whose process is gone, if the store lets it.
     fn check_locks(&self, exclusive: bool, own: Option<LockId>) -> Result<(), Error> {
-        for (id, _) in self.backend().list(FileKind::Lock)? {
-            if own.is_some_and(|own| own.0 == id) {
-                continue;
-            }
-            let read = self.backend().read(FileKind::Lock, &id).and_then(|sealed| {
-                unpacked::open(self.key(), &sealed)
-                    .and_then(|json| LockFile::decode(&json))
-                    .map_err(Error::damaged(FileKind::Lock.name(&id)))
-            });
-            match read {
+        let mut ids = self.backend().list(FileKind::Lock)?;
+        ids.retain(|(id, _)| own.is_none_or(|own| own.0 != *id));
+        // Where none can be removed there may be many.
+        let files = parallel::map(&ids, |(id, _)| Ok::<_, Error>((*id, self.read_lock(id))))?;
+        let mut removing = true;
+        for (id, file) in files {
+            match file {
                 // Released since it was listed.
                 Err(Error::Storage(error)) if error.is_not_found() => {}
                 // A lock that is being written on a store without atomic writes, or left half-written by a crash.
@@ -165,8 +196,9 @@ impl Repository {
                 }
                 Err(error) => return Err(error),
                 Ok(file) if is_stale(&file) => {
-                    let removed = self.backend().remove(FileKind::Lock, &id);
-                    tracing::info!(holder = %describe(&file), ?removed, "a stale lock is passed over");
+                    // A store that keeps one keeps all.
+                    removing = removing && self.backend().remove(FileKind::Lock, &id).is_ok();
+                    tracing::info!(holder = %describe(&file), removed = removing, "a stale lock is passed over");
                 }
                 Ok(file) if exclusive || file.exclusive => {
                     return Err(Error::Locked {
@@ -208,19 +240,23 @@ impl Repository {
     }
 }
 
-async fn refresh(repository: Repository, exclusive: bool, current: Arc<Mutex<Option<Current>>>) {
+async fn refresh(repository: Repository, exclusive: bool, holding: Arc<Holding>) {
+    let mut pause = REFRESH;
     loop {
-        tokio::time::sleep(REFRESH).await;
+        tokio::time::sleep(pause).await;
+        pause = REFRESH;
         match repository.write_lock(exclusive).await {
             Ok(new) => {
-                let old = lock(&current).replace(Current::new(new));
+                let old = lock(&holding.0).replace(Current::new(new));
                 if let Some(old) = old
                     && let Err(error) = repository
                         .backend()
                         .remove_async(FileKind::Lock, &old.id.0)
                         .await
                 {
-                    tracing::warn!(%error, "the lock's previous file stays until it is stale");
+                    // What stays in the end is told once, when the lock is given up.
+                    tracing::info!(%error, "the lock's previous file stays until it is stale");
+                    pause = REFRESH_KEPT;
                 }
             }
             Err(error) => tracing::warn!(%error, "the lock could not be refreshed"),
@@ -233,7 +269,7 @@ impl Drop for LockGuard {
         if let Some(refresher) = self.refresher.take() {
             refresher.abort();
         }
-        let Some(Current { id, .. }) = lock(&self.current).take() else {
+        let Some(Current { id, .. }) = lock(&self.holding.0).take() else {
             return;
         };
         let (done, wait) = mpsc::channel();
@@ -248,10 +284,12 @@ impl Drop for LockGuard {
         });
         match wait.recv_timeout(RELEASE) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the lock stays until it is stale"),
-            Err(_) => {
-                tracing::warn!("the lock may stay until it is stale: the store does not answer")
-            }
+            Ok(Err(error)) => tracing::warn!(
+                "the lock could not be removed ({error}); it stays, and for half an hour it keeps off what must be alone, such as a prune"
+            ),
+            Err(_) => tracing::warn!(
+                "the lock may not be removed, since the store does not answer; if it stays, it keeps off for half an hour what must be alone"
+            ),
         }
     }
 }

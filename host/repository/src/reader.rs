@@ -18,6 +18,14 @@ use crate::repository::Repository;
 /// A blob larger than this is not believed. restic's chunks have at most 8 MiB, and a tree of a million files some 400.
 const LIMIT: u32 = 1 << 30;
 
+/// A blob whose id is proved.
+pub(crate) struct Proved {
+    pub(crate) id: BlobId,
+    pub(crate) plaintext: Vec<u8>,
+    /// The same compressed by zstd, if it is stored so.
+    pub(crate) compressed: Option<Vec<u8>>,
+}
+
 thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
@@ -57,27 +65,41 @@ impl Repository {
         location: &Location,
         id: &BlobId,
     ) -> Result<Bytes, Error> {
-        let plaintext = self
-            .key()
+        Ok(self.prove_blob(sealed, location, id)?.plaintext.into())
+    }
+
+    /// As [`Self::decode_blob`], with the compressed bytes besides.
+    pub(crate) fn prove_blob(
+        &self,
+        sealed: &[u8],
+        location: &Location,
+        id: &BlobId,
+    ) -> Result<Proved, Error> {
+        self.key()
             .open(sealed)
-            .and_then(|opened| match location.uncompressed_length {
-                Some(length) => decompress(&opened, length),
-                None => Ok(opened),
+            .and_then(|opened| {
+                Ok(match location.uncompressed_length {
+                    Some(length) => (decompress(&opened, length)?, Some(opened)),
+                    None => (opened, None),
+                })
             })
-            .and_then(|plaintext| {
+            .and_then(|(plaintext, compressed)| {
                 if BlobId::of(&plaintext) != *id {
                     Err(Malformed("its contents do not fit its id".into()))
                 } else if plaintext.len() as u64 != u64::from(location.plaintext_length()) {
                     Err(Malformed("the index gives it another length".into()))
                 } else {
-                    Ok(plaintext)
+                    Ok(Proved {
+                        id: *id,
+                        plaintext,
+                        compressed,
+                    })
                 }
             })
             .map_err(Error::damaged(format!(
                 "blob {id} in pack {}",
                 location.pack
-            )))?;
-        Ok(plaintext.into())
+            )))
     }
 
     /// The blob's plaintext, its id proved.

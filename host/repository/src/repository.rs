@@ -1,7 +1,7 @@
 //! An open repository.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use copal_storage::Store;
 use tokio::runtime::Handle;
@@ -12,21 +12,20 @@ use crate::error::Error;
 use crate::format::config::Config;
 use crate::format::crypto::{Key, Secrets};
 use crate::format::index::IndexFile;
-use crate::format::key::{KeyFile, ScryptCost};
+use crate::format::key::ScryptCost;
 use crate::format::pack::BlobKind;
 use crate::format::polynomial::Polynomial;
 use crate::format::snapshot::Snapshot;
 use crate::format::unpacked;
-use crate::id::{BlobId, IndexId, RepositoryId, SnapshotId};
+use crate::id::{BlobId, IndexId, KeyId, RepositoryId, SnapshotId};
 use crate::identity::Identity;
 use crate::index::{Index, Location};
+use crate::lock::Holding;
 use crate::password::Password;
+use crate::{keys, parallel};
 
 /// The newest version of the format, which new repositories get.
 const VERSION: u32 = 2;
-
-/// Key files that are tried with a password, as many as restic tries.
-const MAX_KEYS: usize = 20;
 
 /// An open repository. Cheap to clone; all clones share the index.
 ///
@@ -37,12 +36,16 @@ pub struct Repository(Arc<Inner>);
 struct Inner {
     backend: Backend,
     key: Key,
+    /// The key file that the password opened.
+    key_id: Mutex<KeyId>,
     config: Config,
     chunker: Chunker,
     /// Nothing until someone asks for a blob.
     index: RwLock<Option<Index>>,
     /// Held while the index is being loaded.
     loading: Mutex<()>,
+    /// The locks that this process holds by this repository.
+    locks: Mutex<Vec<Weak<Holding>>>,
 }
 
 /// How a repository is initialised.
@@ -50,12 +53,24 @@ struct Inner {
 pub struct InitOptions {
     /// What trying a password costs.
     pub scrypt: ScryptCost,
+    /// Where files are to be cut: as in another repository, so that what is copied from there is known here. Drawn at random without.
+    pub polynomial: Option<Polynomial>,
+}
+
+/// What is left of a repository's snapshots where some are damaged.
+#[derive(Debug, Default)]
+pub struct ReadableSnapshots {
+    /// Those that can be read, oldest first.
+    pub snapshots: Vec<(SnapshotId, Snapshot)>,
+    /// What is wrong with each of the others.
+    pub damaged: Vec<Error>,
 }
 
 impl Default for InitOptions {
     fn default() -> Self {
         Self {
             scrypt: ScryptCost::DEFAULT,
+            polynomial: None,
         }
     }
 }
@@ -95,58 +110,49 @@ impl Repository {
             Err(Error::Storage(error)) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
-        // Keys without a config are what an interrupted run left, or a repository that lost its config.
         if !backend.list(FileKind::Key)?.is_empty() {
-            return Err(Error::AlreadyInitialized {
-                location: location(),
-            });
+            return Err(without_config(&location()));
         }
         backend.create_directories()?;
-        let internal = Error::damaged("the new key");
-        let secrets = Secrets::random();
-        let identity = Identity::of_this_process();
-        let file = KeyFile::seal(
-            &secrets,
-            password.as_bytes(),
-            options.scrypt,
-            identity.username,
-            identity.hostname,
-        )
-        .and_then(|file| file.encode())
-        .map_err(internal)?;
-        backend.write(FileKind::Key, file)?;
+        let key = Key::new(&Secrets::random()).map_err(Error::damaged("the new key"))?;
+        let Identity {
+            username, hostname, ..
+        } = Identity::of_this_process();
+        let key_id = keys::write(&backend, &key, password, options.scrypt, username, hostname)?;
         let config = Config {
             version: VERSION,
             id: RepositoryId(rand::random()),
-            chunker_polynomial: Polynomial::random(),
+            chunker_polynomial: options.polynomial.unwrap_or_else(Polynomial::random),
         };
         let mut sealed = Vec::new();
-        let key = Key::new(&secrets).map_err(Error::damaged("the new key"))?;
         config
             .encode()
             .and_then(|json| key.seal(&json, &mut sealed))
             .map_err(Error::damaged("the new config"))?;
         // The config goes last: it is what makes the place a repository.
         backend.write_config(sealed)?;
-        Ok(Self::assemble(backend, key, config))
+        Ok(Self::assemble(backend, key, key_id, config))
     }
 
     /// Opens the repository in `store`.
     ///
     /// # Errors
-    /// There is none, no key opens with `password`, or its version is unknown.
+    /// There is none, no key opens with `password`, its config is damaged, or its version is unknown.
     pub fn open(store: Store, runtime: Handle, password: &Password) -> Result<Self, Error> {
         let backend = Backend::new(store, runtime);
         let location = || backend.location().to_owned();
         let sealed = match backend.read_config() {
             Err(Error::Storage(error)) if error.is_not_found() => {
-                return Err(Error::NoRepository {
-                    location: location(),
+                return Err(match backend.list(FileKind::Key)?.is_empty() {
+                    true => Error::NoRepository {
+                        location: location(),
+                    },
+                    false => without_config(&location()),
                 });
             }
             config => config?,
         };
-        let key = find_key(&backend, password)?;
+        let (key_id, key) = keys::find(&backend, password)?;
         let config = key
             .open(&sealed)
             .and_then(|json| Config::decode(&json))
@@ -161,18 +167,20 @@ impl Repository {
                 config.version
             )));
         }
-        Ok(Self::assemble(backend, key, config))
+        Ok(Self::assemble(backend, key, key_id, config))
     }
 
-    fn assemble(backend: Backend, key: Key, config: Config) -> Self {
+    fn assemble(backend: Backend, key: Key, key_id: KeyId, config: Config) -> Self {
         let chunker = Chunker::new(config.chunker_polynomial);
         Self(Arc::new(Inner {
             backend,
             key,
+            key_id: Mutex::new(key_id),
             config,
             chunker,
             index: RwLock::new(None),
             loading: Mutex::new(()),
+            locks: Mutex::default(),
         }))
     }
 
@@ -182,6 +190,14 @@ impl Repository {
 
     pub(crate) fn key(&self) -> &Key {
         &self.0.key
+    }
+
+    pub(crate) fn key_id(&self) -> &Mutex<KeyId> {
+        &self.0.key_id
+    }
+
+    pub(crate) fn locks(&self) -> &Mutex<Vec<Weak<Holding>>> {
+        &self.0.locks
     }
 
     /// The version of the format: 1 or 2.
@@ -199,6 +215,11 @@ impl Repository {
         self.0.backend.location()
     }
 
+    /// What decides where it cuts files.
+    pub fn polynomial(&self) -> Polynomial {
+        self.0.config.chunker_polynomial
+    }
+
     /// How it cuts files into chunks.
     pub fn chunker(&self) -> &Chunker {
         &self.0.chunker
@@ -214,19 +235,43 @@ impl Repository {
     /// # Errors
     /// The store fails, or a snapshot is damaged.
     pub fn snapshots(&self) -> Result<Vec<(SnapshotId, Snapshot)>, Error> {
+        let readable = self.readable_snapshots()?;
+        match readable.damaged.into_iter().next() {
+            Some(damage) => Err(damage),
+            None => Ok(readable.snapshots),
+        }
+    }
+
+    /// As [`Self::snapshots`], without those that are damaged.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn readable_snapshots(&self) -> Result<ReadableSnapshots, Error> {
         let ids: Vec<_> = self
             .backend()
             .list(FileKind::Snapshot)?
             .into_iter()
             .map(|(id, _)| id)
             .collect();
-        let mut snapshots = self
-            .backend()
-            .read_all(FileKind::Snapshot, &ids, |id, sealed| {
-                self.decode_snapshot(id, sealed)
-            })?;
+        let read = parallel::map(&ids, |id| {
+            let sealed = self.backend().read(FileKind::Snapshot, id);
+            match sealed.and_then(|sealed| self.decode_snapshot(id, &sealed)) {
+                Err(damage @ Error::Corrupt { .. }) => Ok(Err(damage)),
+                // Forgotten since it was listed.
+                Err(Error::Storage(error)) if error.is_not_found() => Ok(Ok(None)),
+                read => read.map(|snapshot| Ok(Some(snapshot))),
+            }
+        })?;
+        let mut readable = ReadableSnapshots::default();
+        for read in read {
+            match read {
+                Ok(snapshot) => readable.snapshots.extend(snapshot),
+                Err(damage) => readable.damaged.push(damage),
+            }
+        }
+        let snapshots = &mut readable.snapshots;
         snapshots.sort_by_key(|(id, snapshot)| (snapshot.time, *id));
-        Ok(snapshots)
+        Ok(readable)
     }
 
     pub(crate) fn decode_snapshot(
@@ -254,27 +299,8 @@ impl Repository {
             };
             return self.snapshots()?.pop().ok_or_else(empty);
         }
-        let prefix = text.to_ascii_lowercase();
-        let mut matching: Vec<_> = self
-            .backend()
-            .list(FileKind::Snapshot)?
-            .into_iter()
-            .map(|(id, _)| id)
-            .filter(|id| !prefix.is_empty() && SnapshotId(*id).hex().starts_with(prefix.as_bytes()))
-            .collect();
-        match (matching.pop(), matching.len()) {
-            (Some(id), 0) => {
-                self.decode_snapshot(&id, &self.backend().read(FileKind::Snapshot, &id)?)
-            }
-            (None, _) => Err(Error::NotFound(format!(
-                "no snapshot's id begins with `{}`: `copal snapshots` lists them",
-                text.escape_debug()
-            ))),
-            (Some(_), more) => Err(Error::NotFound(format!(
-                "the ids of {} snapshots begin with `{text}`: write more of its digits",
-                more + 1
-            ))),
-        }
+        let id = self.backend().find(FileKind::Snapshot, text)?;
+        self.decode_snapshot(&id, &self.backend().read(FileKind::Snapshot, &id)?)
     }
 
     /// Stores a snapshot. What it refers to must have been stored before, by a writer that was finished.
@@ -392,34 +418,10 @@ impl Repository {
     }
 }
 
-/// The first key that opens with the password.
-fn find_key(backend: &Backend, password: &Password) -> Result<Key, Error> {
-    let mut failure = None;
-    for (id, _) in backend.list(FileKind::Key)?.into_iter().take(MAX_KEYS) {
-        let opened = backend.read(FileKind::Key, &id).and_then(|bytes| {
-            KeyFile::decode(&bytes)
-                .and_then(|file| file.open(password.as_bytes()))
-                .and_then(|secrets| secrets.map(|secrets| Key::new(&secrets)).transpose())
-                .map_err(Error::damaged(FileKind::Key.name(&id)))
-        });
-        match opened {
-            Ok(Some(key)) => return Ok(key),
-            Ok(None) => {
-                failure = Some(Error::WrongPassword {
-                    location: backend.location().to_owned(),
-                })
-            }
-            // One damaged key does not keep the others from opening.
-            Err(error) => {
-                tracing::warn!(%error, "a key is passed over");
-                failure.get_or_insert(error);
-            }
-        }
-    }
-    Err(failure.unwrap_or_else(|| {
-        Error::corrupt(
-            format!("the repository at {}", backend.location()),
-            "it has no keys, so nothing can open it",
-        )
-    }))
+/// Keys without a config are what an interrupted `init` left, or a repository that lost its config.
+fn without_config(location: &str) -> Error {
+    Error::corrupt(
+        format!("the repository at {location}"),
+        "it has keys and no file `config`; if `copal init` was cut off there, remove its folder `keys` and begin again, else the file was lost",
+    )
 }

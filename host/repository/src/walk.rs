@@ -225,15 +225,23 @@ pub(crate) fn decode(
     location: &Location,
     id: &BlobId,
 ) -> Result<Bytes, Error> {
+    repository.decode_blob(stored(bytes, run, location)?, location, id)
+}
+
+/// The stored bytes of a blob out of those of the run that holds it.
+pub(crate) fn stored<'a>(
+    bytes: &'a [u8],
+    run: &Run,
+    location: &Location,
+) -> Result<&'a [u8], Error> {
     let start = u64::from(location.offset) - run.range.start;
     let stored = usize::try_from(start)
         .ok()
         .and_then(|start| bytes.get(start..)?.get(..location.length as usize));
-    match stored {
-        Some(stored) => repository.decode_blob(stored, location, id),
-        None => Err(Error::corrupt(
+    stored.ok_or_else(|| {
+        Error::corrupt(
             format!("pack {}", run.pack),
             "it is shorter than the index says",
-        )),
-    }
+        )
+    })
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::format::index::{BlobEntry, IndexFile, PackEntry};
 use crate::format::pack::{self, BlobKind, HeaderEntry};
 use crate::format::{Malformed, unpacked};
 use crate::id::{BlobId, PackId};
+use crate::reader::Proved;
 use crate::repository::{Repository, lock};
 
 /// How blobs are written.
@@ -29,6 +30,8 @@ pub struct WriterOptions {
     pub pack_size: usize,
     /// Packs uploaded at the same time. Memory is some `pack_size` times this and two.
     pub uploads: u32,
+    /// An index file is written once the last is this old, so that a backup that is killed does not lose what it uploaded before.
+    pub index_age: Duration,
 }
 
 impl Default for WriterOptions {
@@ -37,6 +40,7 @@ impl Default for WriterOptions {
             compression_level: 3,
             pack_size: 16 << 20,
             uploads: 4,
+            index_age: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -44,11 +48,11 @@ impl Default for WriterOptions {
 /// A pack is uploaded, however small, once it has this many blobs: restic refuses headers over 16 MiB.
 const PACK_BLOBS: usize = 100_000;
 
-/// An index file is written when so many blobs wait for one, as in restic, …
+/// An index file is written when so many blobs wait for one, as in restic.
 const INDEX_BLOBS: usize = 50_000;
 
-/// … or when the last is this old, so that an interrupted backup does not lose what it uploaded.
-const INDEX_AGE: Duration = Duration::from_secs(5 * 60);
+/// How long a writer that is given up waits for the uploads that have begun, and then for its last index file.
+const GIVING_UP: Duration = Duration::from_secs(10);
 
 /// What became of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +65,18 @@ pub struct Stored {
     pub stored: u32,
 }
 
+impl Stored {
+    fn known(id: BlobId) -> Self {
+        Self {
+            id,
+            new: false,
+            stored: 0,
+        }
+    }
+}
+
 /// What a writer wrote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct WriteSummary {
     /// New data blobs.
     pub data_blobs: u64,
@@ -74,10 +88,19 @@ pub struct WriteSummary {
     pub packed_bytes: u64,
 }
 
+impl std::ops::AddAssign for WriteSummary {
+    fn add_assign(&mut self, other: Self) {
+        self.data_blobs += other.data_blobs;
+        self.tree_blobs += other.tree_blobs;
+        self.bytes += other.bytes;
+        self.packed_bytes += other.packed_bytes;
+    }
+}
+
 /// Stores blobs. Shared by threads.
 ///
-/// Nothing counts as stored before [`Self::finish`]: a writer that is dropped before uploads nothing more, and what it
-/// uploaded is found again by the next one where an index already names it.
+/// Not all is stored before [`Self::finish`]: a writer that is dropped before uploads nothing more. What it had uploaded is not in vain: it
+/// still writes an index file, so that the next writer finds it.
 #[derive(Debug)]
 pub struct BlobWriter {
     shared: Arc<Shared>,
@@ -108,6 +131,7 @@ struct Shared {
     repository: Repository,
     /// A permit for each upload at a time.
     slots: Arc<Semaphore>,
+    index_age: Duration,
     /// Blobs under way: in no index file yet, but on the way to a pack that will be.
     claimed: Mutex<HashSet<(BlobKind, BlobId)>>,
     unindexed: Mutex<Unindexed>,
@@ -141,6 +165,7 @@ impl Repository {
             shared: Arc::new(Shared {
                 repository: self.clone(),
                 slots: Arc::new(Semaphore::new(options.uploads.max(1) as usize)),
+                index_age: options.index_age,
                 claimed: Mutex::default(),
                 unindexed: Mutex::new(Unindexed {
                     packs: Vec::new(),
@@ -166,27 +191,60 @@ impl BlobWriter {
         self.shared.check()?;
         let id = BlobId::of(data);
         if !self.shared.claim(kind, id)? {
-            return Ok(Stored {
-                id,
-                new: false,
-                stored: 0,
-            });
+            return Ok(Stored::known(id));
         }
+        self.seal_and_place(kind, id, data)
+    }
+
+    /// As [`Self::store`], for a blob out of a repository. Where it is compressed there, that is not done again.
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub(crate) fn carry(&self, kind: BlobKind, blob: &Proved) -> Result<Stored, Error> {
+        self.shared.check()?;
+        if !self.shared.claim(kind, blob.id)? {
+            return Ok(Stored::known(blob.id));
+        }
+        let compressed = blob.compressed.as_ref();
+        let Some(compressed) = compressed.filter(|_| self.shared.repository.version() >= 2) else {
+            return self.seal_and_place(kind, blob.id, &blob.plaintext);
+        };
+        let what = || format!("new {kind} blob {}", blob.id);
+        let mut sealed = Vec::new();
+        let key = self.shared.repository.key();
+        key.seal(compressed, &mut sealed)
+            .map_err(Error::damaged(what()))?;
+        let plaintext = u32::try_from(blob.plaintext.len()).map_err(|_| too_large(what()))?;
+        self.place(kind, blob.id, &sealed, Some(plaintext))
+    }
+
+    fn seal_and_place(&self, kind: BlobKind, id: BlobId, data: &[u8]) -> Result<Stored, Error> {
         let what = || format!("new {kind} blob {id}");
-        let too_large = || Error::corrupt(what(), "it has 4 GiB or more");
-        u32::try_from(data.len() + OVERHEAD).map_err(|_| too_large())?;
+        u32::try_from(data.len() + OVERHEAD).map_err(|_| too_large(what()))?;
         let mut sealed = Vec::new();
         let uncompressed_length = self
             .seal(data, &mut sealed)
             .map_err(Error::damaged(what()))?;
-        let length = u32::try_from(sealed.len()).map_err(|_| too_large())?;
+        self.place(kind, id, &sealed, uncompressed_length)
+    }
+
+    /// Puts a sealed blob into the pack that is open for its kind, and uploads that once it is full.
+    fn place(
+        &self,
+        kind: BlobKind,
+        id: BlobId,
+        sealed: &[u8],
+        uncompressed_length: Option<u32>,
+    ) -> Result<Stored, Error> {
+        let length =
+            u32::try_from(sealed.len()).map_err(|_| too_large(format!("new {kind} blob {id}")))?;
         let (open, blobs) = match kind {
             BlobKind::Data => (&self.data, &self.summary.data_blobs),
             BlobKind::Tree => (&self.tree, &self.summary.tree_blobs),
         };
         let full = {
             let mut open = lock(open);
-            open.bytes.extend_from_slice(&sealed);
+            open.bytes.extend_from_slice(sealed);
             open.entries.push(HeaderEntry {
                 kind,
                 id,
@@ -203,10 +261,11 @@ impl BlobWriter {
                 mem::replace(&mut *open, next)
             })
         };
+        let plaintext = uncompressed_length.unwrap_or(length.saturating_sub(OVERHEAD as u32));
         blobs.fetch_add(1, Ordering::Relaxed);
         self.summary
             .bytes
-            .fetch_add(data.len() as u64, Ordering::Relaxed);
+            .fetch_add(plaintext.into(), Ordering::Relaxed);
         self.summary
             .packed_bytes
             .fetch_add(length.into(), Ordering::Relaxed);
@@ -265,7 +324,7 @@ impl BlobWriter {
             .seal(&pack::encode_header(&entries), &mut bytes)
             .map_err(Error::damaged("the header of a new pack"))?;
         let header_length = u32::try_from(bytes.len() - start)
-            .map_err(|_| Error::corrupt("the header of a new pack", "it has 4 GiB or more"))?;
+            .map_err(|_| too_large("the header of a new pack".to_owned()))?;
         bytes.extend_from_slice(&header_length.to_le_bytes());
         let mut offset = 0;
         let mut blobs = Vec::with_capacity(entries.len());
@@ -325,14 +384,58 @@ impl BlobWriter {
                 ));
             }
         }
+        Ok(self.summary())
+    }
+
+    /// What has been written so far.
+    pub fn summary(&self) -> WriteSummary {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Ok(WriteSummary {
+        WriteSummary {
             data_blobs: count(&self.summary.data_blobs),
             tree_blobs: count(&self.summary.tree_blobs),
             bytes: count(&self.summary.bytes),
             packed_bytes: count(&self.summary.packed_bytes),
-        })
+        }
     }
+
+    /// Whether the repository has the blob, or this writer is about to give it one.
+    pub(crate) fn knows(&self, kind: BlobKind, id: &BlobId) -> Result<bool, Error> {
+        let claimed = lock(&self.shared.claimed);
+        Ok(claimed.contains(&(kind, *id)) || self.shared.repository.has(kind, id)?)
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let uploads = self.options.uploads.max(1);
+        let idle = shared.slots.available_permits() == uploads as usize;
+        if (idle && lock(&shared.unindexed).packs.is_empty()) || std::thread::panicking() {
+            return;
+        }
+        let (done, wait) = mpsc::channel();
+        self.shared.repository.runtime().spawn(async move {
+            let slots = shared.slots.acquire_many(uploads);
+            // Those that take longer are not waited for.
+            let _ = tokio::time::timeout(GIVING_UP, slots).await;
+            let packs = mem::take(&mut lock(&shared.unindexed).packs);
+            let _ = done.send(shared.write_index(packs).await);
+        });
+        match wait.recv_timeout(GIVING_UP * 2) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("what was uploaded until now has to be uploaded again ({error})")
+            }
+            Err(_) => tracing::warn!(
+                "what was uploaded until now may have to be uploaded again: the store does not answer"
+            ),
+        }
+    }
+}
+
+/// `what` does not fit the format's numbers.
+fn too_large(what: String) -> Error {
+    Error::corrupt(what, "it has 4 GiB or more")
 }
 
 impl Shared {
@@ -375,7 +478,7 @@ impl Shared {
             let mut unindexed = lock(&self.unindexed);
             unindexed.blobs += pack.blobs.len();
             unindexed.packs.push(pack);
-            let due = unindexed.blobs >= INDEX_BLOBS || unindexed.since.elapsed() >= INDEX_AGE;
+            let due = unindexed.blobs >= INDEX_BLOBS || unindexed.since.elapsed() >= self.index_age;
             due.then(|| {
                 unindexed.blobs = 0;
                 unindexed.since = Instant::now();
@@ -391,6 +494,8 @@ impl Shared {
         if packs.is_empty() {
             return Ok(());
         }
+        // Had a lock lapsed, someone might have removed the packs meanwhile, since no index names them.
+        self.repository.check_own_locks().await?;
         let file = IndexFile {
             supersedes: None,
             packs,

@@ -20,6 +20,7 @@ const CHEAP: InitOptions = InitOptions {
         r: 8,
         p: 1,
     },
+    polynomial: None,
 };
 
 fn store(directory: &Path) -> Store {
@@ -252,7 +253,7 @@ fn a_failing_store_fails_the_backup_and_no_index_names_what_is_missing() {
 }
 
 #[test]
-fn what_a_dropped_writer_uploaded_is_stored_anew_by_the_next() {
+fn what_a_dropped_writer_uploaded_is_found_by_the_next() {
     let runtime = Runtime::new().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let repository = init(directory.path(), &runtime);
@@ -268,7 +269,10 @@ fn what_a_dropped_writer_uploaded_is_stored_anew_by_the_next() {
         writer.store(BlobKind::Data, blob).unwrap();
     }
     drop(writer);
-    save(&repository, &[b"first".to_vec()]);
+    let other = open(directory.path(), &runtime);
+    let stored = |blob: &[u8]| other.has(BlobKind::Data, &copal_repository::BlobId::of(blob));
+    assert!(stored(b"first").unwrap() && stored(b"other").unwrap());
+    save(&other, &[b"first".to_vec()]);
     assert_eq!(checked(directory.path(), &runtime).errors, [""; 0]);
 }
 

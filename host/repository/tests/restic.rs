@@ -59,6 +59,7 @@ fn init(directory: &Path, runtime: &Runtime) -> Repository {
             r: 8,
             p: 1,
         },
+        polynomial: None,
     };
     Repository::init(
         store,

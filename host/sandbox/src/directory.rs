@@ -52,7 +52,11 @@ impl Directory {
         let bytes = match path {
             "" => b".".to_vec(),
             path => name::unescape(path).map_err(|misspelt| {
-                Failure::new(FailureKind::Denied, "tree.path", misspelt.to_string())
+                Failure::new(
+                    FailureKind::Denied,
+                    "copal.path.misspelt",
+                    misspelt.to_string(),
+                )
             })?,
         };
         Ok(self.dir.as_ref().map(|dir| (dir, bytes)))
@@ -151,7 +155,7 @@ impl Tree for Directory {
                 let message = format!("`{}` holds more than {MAX_LIST} entries", self.shown(path));
                 return Err(Failure::new(
                     FailureKind::Unavailable,
-                    "tree.too-many",
+                    "copal.tree.too-many",
                     message,
                 ));
             }
@@ -194,7 +198,7 @@ impl Tree for Directory {
             let message = format!("`{}` is not a file", self.shown(path));
             return Err(Failure::new(
                 FailureKind::Missing,
-                "tree.not-a-file",
+                "copal.path.not-a-file",
                 message,
             ));
         }
@@ -230,18 +234,18 @@ fn failure(root: &str, path: &str, error: io::Error) -> Failure {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Failure::new(
             FailureKind::Missing,
-            "tree.missing",
+            "copal.path.missing",
             format!("there is no `{shown}`"),
         ),
         // cap-std's own refusal: the system did not answer it.
         ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Failure::new(
             FailureKind::Denied,
-            "tree.outside",
+            "copal.path.outside",
             format!("`{shown}` leads out of the root `{root}`"),
         ),
         _ => Failure::new(
             FailureKind::Unavailable,
-            "tree.unreadable",
+            "copal.path.unreadable",
             format!("`{shown}` can't be read: {error}"),
         ),
     }

@@ -22,11 +22,11 @@ const MAX_STACK: usize = 1 << 20;
 pub struct EngineOptions {
     /// A directory of this user alone, where compiled code is kept; made where absent. Without one each load compiles.
     pub cache: Option<PathBuf>,
-    /// Bytes of memory that one instance may have: 512 MiB by default.
+    /// Bytes of memory that one instance may have, with what the host takes for its globals and functions: 512 MiB by default.
     pub memory_limit: usize,
     /// How long one call may compute: 60 s by default. Time that the host takes for it is not counted.
     pub call_deadline: Duration,
-    /// How long the host may read and probe for one call: an hour by default.
+    /// How long the host may read and probe for one call: an hour by default. A probe that is running then is ended.
     pub look_deadline: Duration,
 }
 

@@ -24,6 +24,7 @@
 mod address;
 mod command;
 mod need;
+mod overlap;
 mod word;
 
 use std::fmt;
@@ -150,6 +151,13 @@ impl CapabilityPattern {
     /// The grant that covers the same; none where a setting decides.
     pub fn grant(&self) -> Option<Grant> {
         self.to_string().parse().ok()
+    }
+}
+
+impl CapabilityPattern {
+    /// Whether there is anything that both cover, under some settings: a grant without that allows nothing of this.
+    pub fn overlaps(&self, grant: &Grant) -> bool {
+        self.0.overlaps(&grant.0)
     }
 }
 

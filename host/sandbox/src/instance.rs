@@ -1,8 +1,9 @@
 //! One instance of a plugin in a store of its own, and what its traps mean.
 
+use std::io;
 use std::sync::Arc;
 
-use wasmtime::{Store, Trap};
+use wasmtime::{OutOfMemory, Store, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::Error;
@@ -27,15 +28,24 @@ impl Instance {
         probing: Option<Probing>,
         call: &'static str,
     ) -> Result<Self, Error> {
-        let mut store = State::store(plugin.engine(), Log::new(plugin.label()), probing);
+        let limit = plugin.engine().options().memory_limit;
+        let overhead = plugin.overhead();
+        if overhead > limit {
+            return Err(Error::Memory { call, limit });
+        }
+        let log = Log::new(plugin.label());
+        let mut store = State::store(plugin.engine(), overhead, log, probing);
         State::begin(&mut store);
         match plugin.prepared().instantiate(&mut store) {
             Ok(exports) => Ok(Self { store, exports }),
-            Err(error) => Err(explain(&mut store, call, error)),
+            Err(error) => Err(ended(&mut store, call, &error).unwrap_or_else(|| {
+                let cause = error.root_cause();
+                Error::Incompatible(format!("it can't be instantiated: {cause}"))
+            })),
         }
     }
 
-    /// Bytes that all of its memories have.
+    /// Bytes that all of its memories have, and what the host takes for it beside them.
     pub(crate) fn memory(&self) -> usize {
         self.store.data().memory.used
     }
@@ -47,8 +57,12 @@ impl Instance {
         function: impl FnOnce(&bindings::Plugin, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
         State::begin(&mut self.store);
-        function(&self.exports, &mut self.store)
-            .map_err(|error| explain(&mut self.store, call, error))
+        function(&self.exports, &mut self.store).map_err(|error| {
+            ended(&mut self.store, call, &error).unwrap_or_else(|| Error::Contract {
+                call,
+                rule: passed(&error),
+            })
+        })
     }
 }
 
@@ -64,25 +78,30 @@ pub(crate) fn hand_over(
         .collect()
 }
 
-/// Says what ended a call. The one place that knows of wasmtime's errors.
-fn explain(store: &mut Store<State>, call: &'static str, error: wasmtime::Error) -> Error {
+/// Says what ended a call, where it is not how the plugin and the host understood each other. The one place, with [`passed`], that knows of wasmtime's
+/// errors.
+fn ended(store: &mut Store<State>, call: &'static str, error: &wasmtime::Error) -> Option<Error> {
     let state = store.data();
     if let Some(error) = error.downcast_ref::<Error>() {
-        return error.clone();
+        return Some(error.clone());
     }
     if error.is::<Expired>() {
         let clock = &state.clock;
-        return if clock.is_host_worn_out() {
+        return Some(if clock.host_left().is_none() {
             let limit = clock.host_limit;
             Error::Looking { call, limit }
         } else {
             let limit = clock.limit;
             Error::Deadline { call, limit }
-        };
+        });
     }
     if state.memory.refused {
         let limit = state.memory.limit;
-        return Error::Memory { call, limit };
+        return Some(Error::Memory { call, limit });
+    }
+    let cause = error.root_cause();
+    if cause.is::<io::Error>() || cause.is::<OutOfMemory>() {
+        return Some(Error::Host(format!("in the plugin's `{call}`: {cause}")));
     }
     let end = if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap {
@@ -90,19 +109,26 @@ fn explain(store: &mut Store<State>, call: &'static str, error: wasmtime::Error)
             Trap::UnreachableCodeReached => "it gave up (`unreachable`)".to_owned(),
             trap => trap.to_string(),
         }
-    } else if let Some(I32Exit(code)) = error.downcast_ref() {
-        format!("it ended itself with exit code {code}")
     } else {
-        let rule = format!(
-            "what it passed to the host can't be taken: {} (at most {} MiB may be passed at once)",
-            error.root_cause(),
-            MAX_PASSED >> 20
-        );
-        return Error::Contract { call, rule };
+        let I32Exit(code) = error.downcast_ref()?;
+        format!("it ended itself with exit code {code}")
     };
     let message = match state.log.last_words() {
         Some(words) => format!("{words} ({end})"),
         None => end,
     };
-    Error::Trap { call, message }
+    Some(Error::Trap { call, message })
+}
+
+/// What is wrong with what a plugin passed to the host: text that is none, a handle that it does not have, or too much.
+fn passed(error: &wasmtime::Error) -> String {
+    let cause = error.root_cause().to_string();
+    // wasmtime keeps the type of this error to itself.
+    if cause.contains("fuel allocated for hostcalls") {
+        let limit = MAX_PASSED >> 20;
+        return format!(
+            "it passed too much to the host; at most {limit} MiB may be passed at once"
+        );
+    }
+    format!("what it passed to the host can't be taken: {cause}")
 }

@@ -21,6 +21,7 @@ mod convert;
 mod directory;
 mod engine;
 mod error;
+mod extent;
 pub mod grants;
 mod host;
 mod instance;

@@ -22,7 +22,7 @@ use crate::types::{
     BackupPlan, BackupRequest, Description, Detection, Direction, Failure, Finding, RestorePlan,
     RestoreRequest, VerifyRequest,
 };
-use crate::{Engine, Error, needs, validate};
+use crate::{Engine, Error, extent, needs, validate};
 
 /// Bytes of a component. The largest that was seen, made from Python, has 18 MiB.
 pub const MAX_COMPONENT: usize = 128 << 20;
@@ -46,6 +46,8 @@ struct Loaded {
     imports: Vec<String>,
     exports: Vec<String>,
     prepared: PluginPre<State>,
+    /// Bytes that each instance takes of the host beside its memories.
+    overhead: usize,
     description: OnceLock<(Description, Declared)>,
 }
 
@@ -54,7 +56,7 @@ struct Loaded {
 pub struct Described {
     /// The answer.
     pub description: Description,
-    /// Bytes of memory that the instance had at the end.
+    /// Bytes of memory that the instance had at the end, with what the host takes for its globals and functions.
     pub memory: usize,
     /// How long it took to instantiate the component and to get the answer.
     pub time: Duration,
@@ -65,6 +67,9 @@ impl Plugin {
         check_preamble(bytes)?;
         let component = Component::from_binary(engine.wasmtime(), bytes)
             .map_err(|error| Error::Invalid(format!("{error:#}")))?;
+        let overhead =
+            extent::overhead(bytes).map_err(|error| Error::Invalid(error.to_string()))?;
+        let overhead = usize::try_from(overhead).unwrap_or(usize::MAX);
         let kind = component.component_type();
         let imports = kind.imports(engine.wasmtime());
         let imports: Vec<String> = imports.map(|(name, _)| name.to_owned()).collect();
@@ -83,6 +88,7 @@ impl Plugin {
             imports,
             exports,
             prepared,
+            overhead,
             description: OnceLock::new(),
         })))
     }
@@ -259,6 +265,10 @@ impl Plugin {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn overhead(&self) -> usize {
+        self.0.overhead
     }
 
     pub(crate) fn prepared(&self) -> &PluginPre<State> {

@@ -7,6 +7,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::engine::{Engine, TICK};
+use crate::extent::MAX_INSTANCES;
 use crate::host::log::Log;
 use crate::host::process::Probing;
 use crate::host::wasi;
@@ -31,21 +32,28 @@ pub(crate) struct State {
     pub(crate) probing: Option<Probing>,
     /// Made when first asked for: most plugins import no WASI.
     wasi: Option<WasiCtx>,
+    pub(crate) wasi_clock: wasi::Monotonic,
 }
 
 impl State {
-    /// A store in which one instance of a plugin may run.
-    pub(crate) fn store(engine: &Engine, log: Log, probing: Option<Probing>) -> Store<Self> {
+    /// A store in which one instance of a plugin may run, which takes `overhead` bytes beside its memories.
+    pub(crate) fn store(
+        engine: &Engine,
+        overhead: usize,
+        log: Log,
+        probing: Option<Probing>,
+    ) -> Store<Self> {
         let options = engine.options();
         let mut handles = ResourceTable::new();
         handles.set_max_capacity(MAX_HANDLES);
         let state = Self {
             handles,
-            memory: Memory::new(options.memory_limit),
+            memory: Memory::new(options.memory_limit, overhead),
             clock: Clock::new(options.call_deadline, options.look_deadline),
             log,
             probing,
             wasi: None,
+            wasi_clock: wasi::Monotonic::default(),
         };
         let mut store = Store::new(engine.wasmtime(), state);
         store.limiter(|state| &mut state.memory);
@@ -67,12 +75,23 @@ impl State {
         let ticks = ticks(state.clock.limit);
         store.set_epoch_deadline(ticks);
     }
+
+    /// Does something for the guest at the host's expense; the call ends where that took longer than the host works for one.
+    pub(crate) fn at_host_expense<T>(&mut self, work: impl FnOnce() -> T) -> wasmtime::Result<T> {
+        let done = self.clock.pause(work);
+        match self.clock.host_left() {
+            Some(_) => Ok(done),
+            None => Err(Expired.into()),
+        }
+    }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: self.wasi.get_or_insert_with(|| wasi::context(&self.log)),
+            ctx: self
+                .wasi
+                .get_or_insert_with(|| wasi::context(&self.log, self.wasi_clock.clone())),
             table: &mut self.handles,
         }
     }
@@ -112,20 +131,19 @@ impl Clock {
 
     /// What the guest may still use; none where its time is over, or the host's for it.
     pub(crate) fn left(&self) -> Option<Duration> {
-        if self.is_host_worn_out() {
-            return None;
-        }
+        self.host_left()?;
         let used = self.began.elapsed().saturating_sub(self.in_host);
         self.limit.checked_sub(used).filter(|left| !left.is_zero())
     }
 
-    /// Whether the host has worked for this call for as long as it may.
-    pub(crate) fn is_host_worn_out(&self) -> bool {
-        self.in_host > self.host_limit
+    /// For how long the host may still work for this call; none where it may not.
+    pub(crate) fn host_left(&self) -> Option<Duration> {
+        self.host_limit
+            .checked_sub(self.in_host)
+            .filter(|left| !left.is_zero())
     }
 
-    /// Does something for the guest at the host's expense.
-    pub(crate) fn pause<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    fn pause<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let done = work();
         self.in_host += began.elapsed();
@@ -142,11 +160,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    fn new(limit: usize) -> Self {
+    fn new(limit: usize, used: usize) -> Self {
         Self {
             limit,
             refused: false,
-            used: 0,
+            used,
             table_elements: 0,
         }
     }
@@ -191,7 +209,7 @@ impl ResourceLimiter for Memory {
     }
 
     fn instances(&self) -> usize {
-        1_000
+        MAX_INSTANCES
     }
 
     fn tables(&self) -> usize {

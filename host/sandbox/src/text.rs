@@ -21,6 +21,11 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     cleaned
 }
 
+/// Text that was made clean on one line, with its line breaks and tabs as `\n` and `\t`: what follows a break can't pass for a line of somebody else.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\t', "\\t")
+}
+
 /// Characters that make a terminal show text in another order than it is.
 fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

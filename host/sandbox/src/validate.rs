@@ -31,6 +31,9 @@ const MAX_CAPABILITIES: usize = 200;
 /// Bytes of the pattern of one capability.
 const MAX_PATTERN: usize = 4 << 10;
 
+/// Bytes of a plugin's version.
+const MAX_VERSION: usize = 64;
+
 /// Bytes of one text for people.
 const MAX_TEXT: usize = 16 << 10;
 
@@ -159,8 +162,13 @@ pub(crate) fn description(mut description: Description) -> Rule<Description> {
         format!("{capabilities} capabilities, at most {MAX_CAPABILITIES} are allowed")
     })?;
     few("applications", &description.applications)?;
+    few("intents", &description.intents)?;
     for root in &mut description.roots {
         identifier("root", &root.name)?;
+        few("conflicts", &root.conflicts)?;
+        root.conflicts
+            .iter()
+            .try_for_each(|other| identifier("root", other))?;
         text(&mut root.description)?;
     }
     unique(
@@ -180,9 +188,13 @@ pub(crate) fn description(mut description: Description) -> Rule<Description> {
     for application in &mut description.applications {
         texts([&mut application.name, &mut application.versions].into_iter())?;
     }
-    texts([&mut description.version, &mut description.summary].into_iter())?;
-    rule(!description.version.is_empty(), || {
-        "its version is empty".to_owned()
+    text(&mut description.summary)?;
+    rule(description.version.len() <= MAX_VERSION, || {
+        format!("its version has more than {MAX_VERSION} bytes")
+    })?;
+    semver::Version::parse(&description.version).map_err(|error| {
+        let version = clean(&description.version, MAX_VERSION);
+        format!("its version {version:?} is not a semantic one: {error}")
     })?;
     rule(!description.intents.is_empty(), || {
         "it names no intent".to_owned()

@@ -1,5 +1,7 @@
 //! What can go wrong with a storage service, in words for people.
 
+use crate::diagnosis::{Diagnosis, causes, times};
+
 /// A failure of a storage service, or of the address that should lead to one. It names the address, never credentials.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -7,7 +9,7 @@ pub enum Error {
     /// The address is not one that Copal understands.
     #[error(
         "`{location}` is not a place for a repository: {reason}; write a path, `s3://BUCKET/PREFIX`, \
-         `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, or `https://HOST/PATH` (WebDAV)"
+         `b2://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `sftp://USER@HOST/PATH`, or `https://HOST/PATH` (WebDAV)"
     )]
     Location {
         /// The address without credentials.
@@ -17,16 +19,26 @@ pub enum Error {
     },
     /// No service reads a variable of this name.
     #[error(
-        "no storage service reads `{0}`; they read `AWS_…`, `GOOGLE_…` and `AZURE_…`, spelled as in their own tools"
+        "no storage service reads `{0}`; they read `AWS_…`, `B2_…`, `GOOGLE_…` and `AZURE_…`, spelled as in their own tools, and `COPAL_SSH`"
     )]
     Variable(String),
     /// The service cannot be used with the settings and credentials given.
-    #[error("{location} cannot be opened: {}; set {needs}", first_line(source))]
+    #[error("{location} cannot be opened: {reason}; set {needs}")]
     Settings {
         /// The address without credentials.
         location: String,
-        /// The environment variables that this service reads.
+        /// What is wrong.
+        reason: String,
+        /// What this service reads.
         needs: &'static str,
+    },
+    /// The place as a whole cannot be used: it is not there, does not let anybody in, cannot be reached or cannot be trusted.
+    #[error("{location} {problem}")]
+    Unusable {
+        /// The store.
+        location: String,
+        /// Why, and what to do.
+        problem: String,
         /// What the service's client says.
         source: Box<object_store::Error>,
     },
@@ -40,8 +52,7 @@ pub enum Error {
     },
     /// The service refused: credentials or permissions.
     #[error(
-        "{location} refuses to {action} {path}: check the credentials and permissions ({})",
-        first_line(source)
+        "{location} refuses to {action} {path}: check the credentials and permissions ({reason})"
     )]
     Denied {
         /// The store.
@@ -50,11 +61,13 @@ pub enum Error {
         action: &'static str,
         /// The object.
         path: String,
+        /// Why, in one line.
+        reason: String,
         /// What the service's client says.
         source: Box<object_store::Error>,
     },
     /// The service failed, after retries.
-    #[error("{location}: cannot {action} {path}: {}", first_line(source))]
+    #[error("{location}: cannot {action} {path}{}: {reason}", times(*attempts))]
     Service {
         /// The store.
         location: String,
@@ -62,6 +75,10 @@ pub enum Error {
         action: &'static str,
         /// The object.
         path: String,
+        /// How often.
+        attempts: u32,
+        /// Why it failed the last time, in one line.
+        reason: String,
         /// What the service's client says.
         source: Box<object_store::Error>,
     },
@@ -83,19 +100,34 @@ impl Error {
         path: &str,
         source: object_store::Error,
     ) -> Self {
+        let Diagnosis {
+            attempts,
+            reason,
+            place,
+        } = Diagnosis::of(location, &source);
         let (location, path) = (location.to_owned(), path.to_owned());
+        if let Some(problem) = place {
+            return Self::Unusable {
+                location,
+                problem,
+                source: Box::new(source),
+            };
+        }
         match source {
             object_store::Error::NotFound { .. } => Self::NotFound { location, path },
             source if is_refusal(&source) => Self::Denied {
                 location,
                 action,
                 path,
+                reason,
                 source: Box::new(source),
             },
             source => Self::Service {
                 location,
                 action,
                 path,
+                attempts,
+                reason,
                 source: Box::new(source),
             },
         }
@@ -115,25 +147,11 @@ impl Error {
 /// Whether the service, or the local file system, refuses for want of permission.
 fn is_refusal(error: &object_store::Error) -> bool {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
-        error.source()
-    });
     matches!(
         error,
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
-    ) || causes.any(|cause| {
+    ) || causes(error).any(|cause| {
         let io = cause.downcast_ref::<std::io::Error>();
         io.is_some_and(|io| matches!(io.kind(), PermissionDenied | ReadOnlyFilesystem))
     })
-}
-
-/// The deepest cause's first line: the layers above only repeat it with internals of the client.
-fn first_line(error: &object_store::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let text = cause.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.chars().take(300).collect()
 }

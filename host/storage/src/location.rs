@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::Error;
+use crate::sftp::Place;
 
 /// Where a repository is, by kind of service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +20,14 @@ pub(crate) enum Location {
         bucket: String,
         prefix: String,
     },
+    /// A bucket of Backblaze B2 and a prefix in it.
+    B2 { bucket: String, prefix: String },
     /// A bucket of Google Cloud Storage and a prefix in it.
     Google { bucket: String, prefix: String },
     /// A container of Azure Blob Storage and a prefix in it.
     Azure { container: String, prefix: String },
+    /// A directory on another host.
+    Sftp(Place),
     /// A WebDAV folder, credentials included.
     WebDav(Url),
 }
@@ -88,21 +93,32 @@ impl Location {
                     prefix,
                 })
             }
+            ("b2", Some(rest)) => bucket(rest).map(|(bucket, prefix)| Self::B2 { bucket, prefix }),
             ("gs", Some(rest)) => {
                 bucket(rest).map(|(bucket, prefix)| Self::Google { bucket, prefix })
             }
             ("az" | "azure", Some(rest)) => {
                 bucket(rest).map(|(container, prefix)| Self::Azure { container, prefix })
             }
+            ("sftp", Some(_)) => Place::parse(&url(text)?).map(Self::Sftp).map_err(invalid),
             ("http" | "https", Some(_)) => match url(text)? {
                 url if url.query().is_some() || url.fragment().is_some() => {
                     Err(invalid("a WebDAV address has neither `?` nor `#`"))
                 }
                 url => Ok(Self::WebDav(url)),
             },
-            _ => Err(invalid(&format!(
-                "`{scheme}:` is no service that Copal knows"
-            ))),
+            ("webdav" | "dav", _) => Err(invalid("WebDAV is written `http://`")),
+            ("webdavs" | "davs", _) => Err(invalid("WebDAV is written `https://`")),
+            ("sftp" | "ssh", _) => Err(invalid("SFTP is written `sftp://USER@HOST/PATH`")),
+            _ => match [("b2", "b2://"), ("gs", "gs://"), ("az", "az://")]
+                .into_iter()
+                .find(|known| known.0 == scheme)
+            {
+                Some((_, written)) => Err(invalid(&format!("it begins with `{written}`"))),
+                None => Err(invalid(&format!(
+                    "`{scheme}:` is no service that Copal knows"
+                ))),
+            },
         }
     }
 }
@@ -127,8 +143,10 @@ impl std::fmt::Display for Location {
                 bucket,
                 prefix,
             } => joined(&format!("s3:{endpoint}/"), bucket, prefix),
+            Self::B2 { bucket, prefix } => joined("b2://", bucket, prefix),
             Self::Google { bucket, prefix } => joined("gs://", bucket, prefix),
             Self::Azure { container, prefix } => joined("az://", container, prefix),
+            Self::Sftp(place) => place.to_string(),
             Self::WebDav(url) => hide(url.as_str().trim_end_matches('/')),
         })
     }
@@ -210,6 +228,14 @@ mod tests {
                 },
                 "az://c/p",
             ),
+            (
+                "b2://b/p/",
+                Location::B2 {
+                    bucket: "b".into(),
+                    prefix: "p".into(),
+                },
+                "b2://b/p",
+            ),
         ] {
             let parsed = Location::parse(text).unwrap();
             assert_eq!(parsed, location, "{text}");
@@ -227,6 +253,8 @@ mod tests {
             "s3://key:s3cr3t@b/p",
             "s3:http://key:s3cr3t@h/b",
             "http://h:s3c/r3t@x?q",
+            "sftp://me:s3cr3t@h/x",
+            "webdavs://me:s3cr3t@h/x",
         ] {
             let error = Location::parse(text).unwrap_err().to_string();
             assert!(!error.contains("s3c") && !error.contains("r3t"), "{error}");
@@ -241,6 +269,8 @@ mod tests {
             "s3:",
             "gs:///p",
             "sftp:host:/path",
+            "webdav://h/p",
+            "b2:b",
             "memory:x",
             "gs:x",
             "http://h/p?q",

@@ -113,6 +113,15 @@ impl Bundle {
         known.then_some(limit)
     }
 
+    /// How many bytes a file of this name may still have beside those that are there; none where no file of a release has it.
+    pub fn room(&self, name: &str) -> Option<usize> {
+        let limit = Self::limit(name)?;
+        Some(match name {
+            COMPONENT => limit,
+            _ => limit.min(MAX_DOCUMENTS.saturating_sub(self.documents)),
+        })
+    }
+
     /// Adds a file.
     ///
     /// # Errors

@@ -101,22 +101,24 @@ impl Candidate {
         Ok(Confirmed(self))
     }
 
-    /// Refuses capabilities that the operator did not approve.
+    /// Refuses capabilities that the operator did not approve. Where all of them were approved before, no hash is asked for, and none refused: it may
+    /// be meant for another plugin that is updated at the same time.
     pub(crate) fn require_approval(&self, approved: Option<&str>) -> Result<(), Refusal> {
         match approved {
+            _ if !self.needs_approval() => Ok(()),
             Some(approved) if approved != self.capability_hash => Err(Refusal::OtherApproved {
                 plugin: self.name.clone(),
                 version: self.version.clone(),
                 approved: crate::text::shown(approved),
                 capability_hash: self.capability_hash.clone(),
             }),
-            None if self.needs_approval() => Err(Refusal::NotApproved {
+            None => Err(Refusal::NotApproved {
                 plugin: self.name.clone(),
                 version: self.version.clone(),
                 capability_hash: self.capability_hash.clone(),
                 new: self.new_asks().map(|asked| asked.line.clone()).collect(),
             }),
-            _ => Ok(()),
+            Some(_) => Ok(()),
         }
     }
 }

@@ -33,7 +33,8 @@ pub struct RevokedRelease {
 
 /// One version of the document of a publisher.
 ///
-/// Version 1 is signed by as many of its keys as its threshold says; version N+1 by those of version N and by its own. What a version revokes, every
+/// Version 1 is signed by as many of its keys as its threshold says; version N+1 by those of version N and by its own, and it names version N by its
+/// fingerprint: otherwise whoever signs the bytes of version N+1 too could give it a past of his own. What a version revokes, every
 /// later version revokes too: a revocation is for good, since those who have seen it can't tell a correction from an attacker's way back in. A
 /// publisher who revoked a release by mistake makes a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub struct PublisherDocument {
     pub publisher: String,
     /// 1, 2, 3 and so on, without a gap, up to [`MAX_VERSIONS`].
     pub version: u32,
+    /// The fingerprint of the version before; none in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// How many of the keys must sign a release.
     pub threshold: u32,
     /// The keys, at most [`MAX_KEYS`].
@@ -74,6 +78,7 @@ impl PublisherDocument {
             format: Format,
             publisher: publisher.to_owned(),
             version: 1,
+            previous: None,
             threshold,
             keys,
             created: to_seconds(created),
@@ -83,11 +88,12 @@ impl PublisherDocument {
         }
     }
 
-    /// The version after this one, which changes nothing yet but how long it is valid.
+    /// The version after this one, whose bytes have this [`fingerprint`]; it changes nothing yet but how long it is valid.
     #[must_use]
-    pub fn next(&self, created: Timestamp, not_after: Timestamp) -> Self {
+    pub fn next(&self, fingerprint: &str, created: Timestamp, not_after: Timestamp) -> Self {
         Self {
             version: self.version.saturating_add(1),
+            previous: Some(fingerprint.to_owned()),
             created: to_seconds(created),
             not_after: to_seconds(not_after),
             ..self.clone()
@@ -189,6 +195,19 @@ impl PublisherDocument {
                 "its version {} is not one of 1 to {MAX_VERSIONS}",
                 self.version
             ));
+        }
+        match &self.previous {
+            None if self.version == 1 => {}
+            None => {
+                return Err(format!(
+                    "it is version {}, and does not name the version before as its `previous`",
+                    self.version
+                ));
+            }
+            Some(_) if self.version == 1 => {
+                return Err("it is version 1, and names a version before".to_owned());
+            }
+            Some(previous) => sha256("previous", previous)?,
         }
         for (what, count, limit) in [
             ("keys", self.keys.len(), MAX_KEYS),

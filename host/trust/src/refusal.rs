@@ -129,12 +129,26 @@ pub enum Refusal {
     Described {
         /// The plugin, as stated.
         plugin: PluginName,
-        /// `name`, `version`, `imports` or `capabilities`.
+        /// `contract`, `world`, `name`, `version`, `imports` or `capabilities`.
         what: &'static str,
         /// What only the statement says.
         stated: String,
         /// What only the component says.
         found: String,
+    },
+    /// The component says something else of itself than when it was installed.
+    #[error(
+        "{plugin} says something else of itself than when it was installed: its {what} was `{before}` then and is `{now}` now"
+    )]
+    SaysOtherwise {
+        /// The plugin.
+        plugin: PluginName,
+        /// `name`, `version` or `capabilities`.
+        what: &'static str,
+        /// What it said.
+        before: String,
+        /// What it says.
+        now: String,
     },
     /// What lies in the data folder is not what was installed.
     #[error("{} is not what was installed as {plugin}: {problem}", path.display())]
@@ -378,6 +392,14 @@ pub enum Refusal {
         approved: String,
         /// The hash that it has.
         capability_hash: String,
+    },
+    /// A place that is too long to be kept.
+    #[error(
+        "the place that the release comes from has more than {limit} bytes, so updates could not be looked for there"
+    )]
+    Source {
+        /// The most that it may have.
+        limit: usize,
     },
     /// A plugin that is not installed.
     #[error("{0} is not installed")]

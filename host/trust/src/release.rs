@@ -8,6 +8,7 @@ use crate::publisher::PublisherDocument;
 use crate::refusal::Refusal;
 use crate::signed::{Signed, Signers};
 use crate::statement::Statement;
+use crate::store::publishers::Publisher;
 use crate::text::sha256;
 
 /// What every component begins with (WebAssembly's component model, Binary.md, "component-preamble").
@@ -27,6 +28,8 @@ pub struct Verified {
     pub publisher: PublisherDocument,
     /// The SHA-256 of the publisher document's bytes.
     pub fingerprint: String,
+    /// How many of the publisher's keys signed the statement.
+    pub signed: usize,
 }
 
 /// Checks a release by the publisher document that it brings, as a vendor does before giving it away. That the publisher is who it says it is, only
@@ -36,17 +39,50 @@ pub struct Verified {
 /// Something is missing, not signed by enough keys, expired, revoked, or not the component that was signed.
 pub fn verify(bundle: &Bundle, now: Timestamp) -> Result<Verified, Refusal> {
     let statement = parts(bundle)?;
-    let publisher = Signed::newest_of(bundle)?.ok_or(Refusal::NoPublisher)?;
-    belongs(&statement, &publisher)?;
-    let signers = Signers::of(&publisher.document);
-    signed(bundle, &statement, &signers)?;
+    let newest = Signed::newest_of(bundle)?.ok_or(Refusal::NoPublisher)?;
+    belongs(&statement, &newest)?;
+    let publisher = Publisher::new(newest.with_history(bundle)?).ok_or(Refusal::NoPublisher)?;
+    let retired = publisher.retired_keys();
+    let signers = Signers {
+        retired: &retired,
+        ..Signers::of(&publisher.document)
+    };
+    let signed = signed(bundle, &statement, &signers)?;
     in_time(&statement, &publisher.document, now)?;
     unrevoked(&statement, &publisher.document)?;
     Ok(Verified {
-        fingerprint: publisher.fingerprint(),
+        fingerprint: publisher.fingerprint,
         statement,
         publisher: publisher.document,
+        signed,
     })
+}
+
+/// The publisher document of a bundle, if as many of its own keys signed it as its threshold says, and as many of those before it, as far as the bundle
+/// brings older versions.
+///
+/// # Errors
+/// It is missing, none of format 1, not signed by enough keys, or not made after the version before.
+pub fn signed_document(bundle: &Bundle) -> Result<PublisherDocument, Refusal> {
+    let newest = Signed::newest_of(bundle)?.ok_or(Refusal::NoPublisher)?;
+    let document = newest.document.clone();
+    newest.with_history(bundle)?;
+    Ok(document)
+}
+
+/// Reads each document of a bundle, and believes nothing of it: whatever else lies under such a name is not given away as one.
+///
+/// # Errors
+/// One is none of format 1.
+pub fn read_documents(bundle: &Bundle) -> Result<(), Refusal> {
+    for (name, bytes) in bundle.files() {
+        if name == STATEMENT {
+            Statement::parse(bytes)?;
+        } else if name.ends_with(".json") {
+            PublisherDocument::parse(bytes)?;
+        }
+    }
+    Ok(())
 }
 
 /// The statement of a release that has a component too.
@@ -59,16 +95,18 @@ pub(crate) fn parts(bundle: &Bundle) -> Result<Statement, Refusal> {
     }
 }
 
-/// Refuses a release whose statement's bytes were not signed by enough keys, or whose component is not the one that is stated.
+/// Refuses a release whose statement's bytes were not signed by enough keys, or whose component is not the one that is stated. Returns how many of the
+/// keys signed.
 pub(crate) fn signed(
     bundle: &Bundle,
     statement: &Statement,
     signers: &Signers<'_>,
-) -> Result<(), Refusal> {
+) -> Result<usize, Refusal> {
     let signatures: Vec<Bytes> = bundle.signatures(STATEMENT).cloned().collect();
     let bytes = bundle.get(STATEMENT).ok_or(Refusal::NoStatement)?;
-    signers.require(STATEMENT, bytes, &signatures)?;
-    component(bundle, statement)
+    let signed = signers.require(STATEMENT, bytes, &signatures)?;
+    component(bundle, statement)?;
+    Ok(signed)
 }
 
 /// Refuses another component than the one that is stated.

@@ -32,13 +32,13 @@ impl<'a> Signers<'a> {
     }
 
     /// Refuses a document that too few of these keys signed. A key counts once, whatever the number of its signatures; a signature that claims to be
-    /// one of these keys' and is not is refused whatever the others say.
+    /// one of these keys' and is not is refused whatever the others say. Returns how many of the keys signed.
     pub(crate) fn require(
         &self,
         document: &str,
         bytes: &[u8],
         signatures: &[Bytes],
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let mut signed = BTreeSet::new();
         let mut others = Vec::new();
         for signature in signatures {
@@ -59,7 +59,7 @@ impl<'a> Signers<'a> {
             signed.insert(key);
         }
         if signed.len() >= usize::try_from(self.threshold).unwrap_or(usize::MAX) {
-            return Ok(());
+            return Ok(signed.len());
         }
         Err(self.shortfall(document, signed.len(), &others))
     }
@@ -224,7 +224,7 @@ impl Signed {
         }
     }
 
-    /// Refuses what is not the document after this one.
+    /// Refuses what is not the document after this one: of the same publisher, signed by the keys of this one, and made after this very document.
     fn precedes(&self, next: &Self, name: &str) -> Result<(), Refusal> {
         if next.document.publisher != self.document.publisher {
             return Err(Refusal::OtherPublisher {
@@ -239,6 +239,12 @@ impl Signed {
                 Refusal::NameTaken { .. } => self.name_taken(next),
                 other => other,
             })?;
+        if next.document.previous != Some(self.fingerprint()) {
+            return Err(Refusal::Forked {
+                publisher: self.document.publisher.clone(),
+                version: self.document.version,
+            });
+        }
         match next.document.taken_back(&self.document) {
             Some(what) => Err(Refusal::RevocationTakenBack {
                 publisher: next.document.publisher.clone(),

@@ -89,36 +89,61 @@ impl Statement {
     /// # Errors
     /// The component says something else of itself.
     pub fn confirm(&self, described: &Described) -> Result<(), Refusal> {
-        let differs = |what, stated: String, found: String| {
-            Err(Refusal::Described {
-                plugin: self.name.clone(),
-                what,
-                stated: shown(&stated),
-                found: shown(&found),
-            })
-        };
         if described.name != self.name.as_str() {
-            return differs("name", self.name.to_string(), described.name.clone());
+            return Err(self.differs("name", self.name.as_str(), &described.name));
         }
-        if described.version != self.version.to_string() {
-            return differs(
-                "version",
-                self.version.to_string(),
-                described.version.clone(),
-            );
+        let version = self.version.to_string();
+        if described.version != version {
+            return Err(self.differs("version", &version, &described.version));
         }
-        let (stated, found) = difference(&self.imports, &described.imports);
-        if !stated.is_empty() || !found.is_empty() {
-            let list = |imports: Vec<&String>| list(imports.into_iter().cloned());
-            return differs("imports", list(stated), list(found));
-        }
+        self.confirm_imports(&described.imports)?;
         let (stated, found) = difference(&self.capabilities, &described.capabilities);
         if !stated.is_empty() || !found.is_empty() {
             let each = |c: &Capability| format!("{} ({})", c.grant, c.reason);
             let list = |capabilities: Vec<&Capability>| list(capabilities.into_iter().map(each));
-            return differs("capabilities", list(stated), list(found));
+            return Err(self.differs("capabilities", &list(stated), &list(found)));
         }
         Ok(())
+    }
+
+    /// Holds the statement against what the loaded component says of itself without being run: the contract and the world that it implements, and what it
+    /// imports.
+    ///
+    /// # Errors
+    /// The component has something else.
+    pub fn confirm_shape(
+        &self,
+        contract: &str,
+        world: &str,
+        imports: &[String],
+    ) -> Result<(), Refusal> {
+        for (what, stated, found) in [
+            ("contract", &self.contract, contract),
+            ("world", &self.world, world),
+        ] {
+            if stated != found {
+                return Err(self.differs(what, stated, found));
+            }
+        }
+        self.confirm_imports(imports)
+    }
+
+    fn confirm_imports(&self, imports: &[String]) -> Result<(), Refusal> {
+        let (stated, found) = difference(&self.imports, imports);
+        if stated.is_empty() && found.is_empty() {
+            return Ok(());
+        }
+        let list = |imports: Vec<&String>| list(imports.into_iter().cloned());
+        Err(self.differs("imports", &list(stated), &list(found)))
+    }
+
+    fn differs(&self, what: &'static str, stated: &str, found: &str) -> Refusal {
+        Refusal::Described {
+            plugin: self.name.clone(),
+            what,
+            stated: shown(stated),
+            found: shown(found),
+        }
     }
 
     fn validate(&self) -> Result<(), String> {

@@ -36,15 +36,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the data folder; it is made when something is first written.
-    ///
-    /// # Errors
-    /// Other users may write to it.
-    pub fn open(folder: &Path) -> Result<Self, Refusal> {
-        files::require_own(folder)?;
-        Ok(Self {
+    /// The store in this folder, an absolute path. The folder is looked at when something of it is first needed, and made when something is first
+    /// written; where others may write to it, or to what lies above it, nothing of it is used.
+    pub fn new(folder: &Path) -> Self {
+        Self {
             folder: folder.to_owned(),
-        })
+        }
     }
 
     /// Keeps other processes from changing the folder for as long as the file lives, and makes the folder where there is none.
@@ -54,7 +51,7 @@ impl Store {
             .mode(0o700)
             .create(&self.folder)
             .map_err(|error| Refusal::state("make the folder", &self.folder, error))?;
-        files::require_own(&self.folder)?;
+        self.require_own()?;
         let lock = files::lock(&self.folder.join("lock"))?;
         for folder in [&self.folder, &self.plugins(), &self.publishers_folder()] {
             files::sweep(folder);
@@ -62,7 +59,13 @@ impl Store {
         Ok(lock)
     }
 
+    /// Refuses a folder in which another user could write what Copal then trusts. The folders within are looked at as they are used.
+    fn require_own(&self) -> Result<(), Refusal> {
+        files::require_own(&self.folder)
+    }
+
     fn ledger(&self) -> Result<Ledger, Refusal> {
+        self.require_own()?;
         Ledger::read(&self.ledger_path())
     }
 
@@ -77,6 +80,12 @@ impl Store {
     /// Where the files of a release lie. The digest is one that was checked to be one.
     fn plugin_folder(&self, digest: &str) -> PathBuf {
         self.plugins().join(digest)
+    }
+
+    /// Whether the files of a release lie there, where nobody else can have put them.
+    fn has_plugin(&self, digest: &str) -> Result<bool, Refusal> {
+        self.require_own()?;
+        Ok(files::is_folder(&self.plugins())? && files::is_folder(&self.plugin_folder(digest))?)
     }
 
     fn publishers_folder(&self) -> PathBuf {

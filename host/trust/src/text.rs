@@ -41,8 +41,12 @@ pub(crate) fn line(what: &str, text: &str, limit: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether Rust would show the character as it is. Marks that combine with the letter before are visible.
-fn is_visible(c: char) -> bool {
+/// Whether a character can be seen as it is: none that steers a terminal, reorders text or hides. Marks that combine with the letter before are visible, and
+/// so are blanks of any width within a line.
+pub fn is_visible(c: char) -> bool {
+    if c.is_whitespace() {
+        return !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
+    }
     let text: String = ['a', c].into_iter().collect();
     matches!(c, '"' | '\'' | '\\') || text.escape_debug().nth(1) == Some(c)
 }
@@ -99,7 +103,13 @@ mod tests {
 
     #[test]
     fn a_line_holds_what_can_be_seen_and_nothing_else() {
-        for text in ["plain", "默认 ü \"quoted\" \\ 'x'", "e\u{301}", "한국어"] {
+        for text in [
+            "a\u{3000}b",
+            "plain",
+            "默认 ü \"quoted\" \\ 'x'",
+            "e\u{301}",
+            "한국어",
+        ] {
             assert_eq!(line("text", text, 100), Ok(()), "{text}");
         }
         for text in [
@@ -115,6 +125,8 @@ mod tests {
             "a\u{200b}b",
             "a\u{2028}b",
             "a\u{feff}b",
+            "a\u{ad}b",
+            "a\u{2060}b",
             "a\u{e0041}b",
         ] {
             assert!(line("text", text, 100).is_err(), "{text:?}");

@@ -26,14 +26,18 @@ pub(crate) struct Restore<'a> {
     pub(crate) new: Survey,
 }
 
+/// The tree of a snapshot's streams.
+const STREAMS: &str = "streams";
+
 impl<'a> Restore<'a> {
     /// Looks at both sides; none where the plan can only be refused.
     pub(crate) fn prepare(
         request: &'a RestoreRequest<'a, Config>,
         plan: &mut RestorePlan,
     ) -> Result<Option<Self>, Failure> {
-        for tree in request.snapshot.iter() {
-            let name = tree.name();
+        let roots = request.snapshot.iter().map(|tree| tree.name());
+        // The streams lie in a tree of their own, which is placed nowhere.
+        for name in roots.filter(|name| name != STREAMS) {
             if request.targets.get(&name).is_none() {
                 plan.findings.push(
                     Finding::error("jpom.roots.differ", format!("The snapshot holds the root `{name}`, for which no target is given."))

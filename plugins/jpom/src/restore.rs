@@ -36,7 +36,9 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
     restore.stop(&mut plan)?;
     let id = restore.identity(&mut plan);
     restore.remove_stale(&mut plan)?;
-    for tree in request.snapshot.iter() {
+    // The tree of the streams has no target.
+    let placed = |name: &str| request.targets.get(name).is_some();
+    for tree in request.snapshot.iter().filter(|tree| placed(&tree.name())) {
         plan.placements.push(Placement::tree(tree.name()));
     }
     restore.change_database(&mut plan, &id)?;

@@ -19,6 +19,12 @@ pub(crate) const PENDING_STEP: &str = "nothing-pending";
 pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, Failure> {
     let config = &request.config;
     config.check()?;
+    if !request.streams.iter().any(|stream| stream == STREAM) {
+        let message =
+            format!("the snapshot holds no stream {STREAM}, so there is no database to restore");
+        let missing = Failure::missing("liquibase.history.missing", message);
+        return Err(missing.remedy("restore a snapshot that this plugin made"));
+    }
     let history = history(request)?;
     let database = Database::of(config)?;
     let survey = Survey::of(&database, config, request.probe)?;

@@ -29,10 +29,10 @@ impl DiskTree {
     fn failure(&self, path: &str, error: &io::Error) -> Failure {
         let (kind, code) = match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
-                (FailureKind::Missing, "host.tree.missing")
+                (FailureKind::Missing, "copal.path.missing")
             }
-            ErrorKind::PermissionDenied => (FailureKind::Denied, "host.tree.denied"),
-            _ => (FailureKind::Unavailable, "host.tree.unavailable"),
+            ErrorKind::PermissionDenied => (FailureKind::Denied, "copal.path.outside"),
+            _ => (FailureKind::Unavailable, "copal.path.unreadable"),
         };
         Failure::new(kind, code, format!("{}/{path}: {error}", self.name))
     }

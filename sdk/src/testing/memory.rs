@@ -119,7 +119,7 @@ impl MemoryTree {
 
     fn missing(&self, what: &str, path: &str) -> Failure {
         Failure::missing(
-            "host.tree.missing",
+            "copal.path.missing",
             format!("no {what} at {}/{path}", self.name),
         )
     }

@@ -48,7 +48,7 @@ impl Probe for FakeProbe {
         known.map(|(_, output)| output.clone()).ok_or_else(|| {
             Failure::new(
                 FailureKind::Denied,
-                "host.process.denied",
+                "copal.grant.missing",
                 format!("no grant covers `{}`", command.argv.join(" ")),
             )
         })

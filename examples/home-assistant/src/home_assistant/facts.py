@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from wit_world.imports.plan import Fact
 from wit_world.imports.types import FailureKind
 
+from home_assistant import json_text
 from home_assistant.failures import failure
 
 
@@ -31,7 +32,7 @@ def read(facts: list[Fact]) -> Facts:
         if kind is None:
             continue
         try:
-            value = json.loads(fact.value)
+            value = json_text.parse(fact.value)
         except ValueError:
             value = ...
         if value is not None and not isinstance(value, kind):

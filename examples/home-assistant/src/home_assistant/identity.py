@@ -8,7 +8,7 @@ import uuid
 from wit_world.imports.tree import Tree
 from wit_world.imports.types import FailureKind
 
-from home_assistant import files, trees
+from home_assistant import files, json_text, trees
 from home_assistant.failures import failure
 
 # The file has some 130 bytes.
@@ -26,7 +26,7 @@ def of(tree: Tree) -> str | None:
 def parse(content: bytes) -> tuple[dict, str]:
     """The file's document, and the identity in it."""
     try:
-        document = json.loads(content)
+        document = json_text.parse(content)
         identity = document["data"]["uuid"]
         known = document["version"] == 1 and _HEX.fullmatch(identity) is not None
     except (ValueError, KeyError, TypeError):

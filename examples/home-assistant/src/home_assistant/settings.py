@@ -1,11 +1,11 @@
 """What an operator can set."""
 
-import json
 import re
 from dataclasses import dataclass
 
 from wit_world.imports.types import FailureKind
 
+from home_assistant import json_text
 from home_assistant.failures import failure
 
 SCHEMA = {
@@ -52,7 +52,7 @@ class Settings:
 def parse(text: str) -> Settings:
     """Reads a configuration, and names the key that does not fit."""
     try:
-        values = json.loads(text)
+        values = json_text.parse(text)
     except ValueError:
         values = None
     if not isinstance(values, dict):

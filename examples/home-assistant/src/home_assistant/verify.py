@@ -1,12 +1,10 @@
 """Looks at what a restore has left."""
 
-import json
-
 from wit_world.exports.app import VerifyRequest
 from wit_world.imports.tree import Tree
 from wit_world.imports.types import Finding, Intent
 
-from home_assistant import facts, files, identity, recorder, settings, trees
+from home_assistant import facts, files, identity, json_text, recorder, settings, trees
 from home_assistant.failures import error, info
 
 # A registry of a large home has a few MB.
@@ -55,7 +53,7 @@ def _is_json(tree: Tree, path: str) -> bool:
         return False
     content = b"".join(tree.read(path, offset, _PIECE) for offset in range(0, entry.size, _PIECE))
     try:
-        json.loads(content)
+        json_text.parse(content)
     except ValueError:
         return False
     return True

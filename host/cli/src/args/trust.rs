@@ -17,7 +17,7 @@ pub(crate) struct InstallArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArgs {
-    /// The plugins; without a name all that were installed from a place that is still there
+    /// The plugins; without a name all that are installed, each from where it came from
     #[arg(value_name = "PLUGIN")]
     pub(crate) names: Vec<String>,
     /// Where the release is, if elsewhere than before
@@ -33,10 +33,10 @@ pub(crate) struct UpdateArgs {
 /// What the operator agrees to where there is nobody to ask.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Consent {
-    /// Allow the plugin the capabilities with this hash, as the refusal and `copal plugin verify` show it
+    /// Where a plugin may ask for something new, allow it the capabilities with this hash, as the refusal and `copal plugin verify` show it
     #[arg(long, value_name = "HASH")]
     pub(crate) approve: Option<String>,
-    /// Trust a new publisher if its document has this fingerprint
+    /// Go on only if the publisher's document has this fingerprint; a new publisher is then trusted
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) fingerprint: Option<String>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct TrustAddArgs {
     /// Where the document is: a folder, a release, or a URL
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
-    /// Agree if the document has this fingerprint, where there is nobody to ask
+    /// Go on only if the document has this fingerprint, and then without asking
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) fingerprint: Option<String>,
 }

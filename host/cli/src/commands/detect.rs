@@ -32,15 +32,18 @@ pub(crate) fn run(args: &DetectArgs, session: &Session) -> Outcome {
     }
     let mut found = Vec::new();
     let embedded = bundled::all().map(|(name, _)| name.to_owned());
-    let installed = session.trust.list()?;
-    let installed = installed.iter().map(|installed| installed.name.to_string());
-    for name in embedded.chain(installed) {
-        let plugin = session.plugin(&engine, &name)?;
-        if let Some(detection) = copal_job::detect(&plugin, &path, &session.context)? {
-            found.push(Found {
+    for name in embedded.chain(installed(session)) {
+        let detected = session
+            .plugin(&engine, &name)
+            .and_then(|plugin| Ok(copal_job::detect(&plugin, &path, &session.context)?));
+        match detected {
+            Ok(Some(detection)) => found.push(Found {
                 plugin: name,
                 detection,
-            });
+            }),
+            Ok(None) => {}
+            // One plugin that can't be used does not keep the others from looking.
+            Err(failure) => tracing::warn!("{name} was left out: {failure}"),
         }
     }
     found.sort_by_key(|found| Reverse(found.detection.confidence));
@@ -75,4 +78,30 @@ pub(crate) fn run(args: &DetectArgs, session: &Session) -> Outcome {
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The names of the plugins installed, without those that their publishers took back. Where that can't be known, what comes with Copal still looks.
+fn installed(session: &Session) -> Vec<String> {
+    let installed = session.trust.list().unwrap_or_else(|refusal| {
+        tracing::warn!("the plugins installed were left out: {refusal}");
+        Vec::new()
+    });
+    let usable = installed.into_iter().filter(|installed| {
+        let (name, digest) = (&installed.name, &installed.digest);
+        match session.trust.revoked(name, digest, None) {
+            Ok(None) => true,
+            Ok(Some(revocation)) => {
+                tracing::warn!(
+                    "{name} was left out, since its publisher took it back: {}",
+                    revocation.reason
+                );
+                false
+            }
+            Err(refusal) => {
+                tracing::warn!("{name} was left out: {refusal}");
+                false
+            }
+        }
+    });
+    usable.map(|installed| installed.name.to_string()).collect()
 }

@@ -68,13 +68,13 @@ fn rehearse(
     let opened = begun.elapsed();
     let place = &drill.place;
     let plugin = args.plugin.as_deref();
+    let filter = FilterArgs::default();
+    let snapshot = job::snapshot(&repository, job, args.snapshot.as_deref(), &filter)?;
+    if plugin.is_none() {
+        job::require_own_plugin(&repository, &snapshot, job)?;
+    }
     let restore = RestoreJob {
-        snapshot: job::snapshot(
-            &repository,
-            job,
-            args.snapshot.as_deref(),
-            &FilterArgs::default(),
-        )?,
+        snapshot,
         repository,
         plugin: plugin
             .map(|plugin| session.plugin(&engine, plugin))
@@ -91,7 +91,7 @@ fn rehearse(
             .collect(),
         rehearsal: true,
         safety: false,
-        allow_revoked: false,
+        allow_revoked: args.allow_revoked,
         extent: Extent::default(),
     };
     let drill = DrillJob {

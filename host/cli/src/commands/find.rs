@@ -13,7 +13,7 @@ use copal_sandbox::name;
 use serde_json::{Value, json};
 
 use super::entries::{Row, line};
-use super::select;
+use super::select::{self, Several};
 use crate::args::FindArgs;
 use crate::failure::{Failure, INCOMPLETE};
 use crate::session::Session;
@@ -22,7 +22,10 @@ use crate::{Outcome, output};
 pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let _lock = repository.lock(LockMode::Read)?;
-    let snapshots = select::several(&repository, &args.snapshot, &args.filter)?;
+    let Several {
+        snapshots,
+        mut code,
+    } = select::several(&repository, &args.snapshot, &args.filter)?;
     let query = query(args, &repository)?;
     let mut finder = Finder::new(&repository, &query);
     let mut found = Found {
@@ -31,24 +34,20 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
         out: io::BufWriter::new(io::stdout()),
         first: true,
     };
-    let mut failed = false;
     for snapshot in &snapshots {
         match found.look_into(&mut finder, snapshot) {
             Ok(()) => {}
             Err(Failure::Output(error)) => return Err(Failure::Output(error)),
             // What the other snapshots hold may be what is looked for.
             Err(failure) => {
-                failed = true;
+                code = ExitCode::from(INCOMPLETE);
                 let text = format!("snapshot {}: {failure}", snapshot.0.short());
                 output::complain(&format!("failed: {}\n", output::printable(&text)));
             }
         }
     }
     found.end()?;
-    Ok(match failed {
-        false => ExitCode::SUCCESS,
-        true => ExitCode::from(INCOMPLETE),
-    })
+    Ok(code)
 }
 
 fn query(args: &FindArgs, repository: &Repository) -> Result<Query, Failure> {

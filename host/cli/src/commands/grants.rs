@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use copal_sandbox::CapabilityPattern;
 use copal_trust::{PluginName, capability_hash, capability_lines};
 use serde_json::json;
 
-use super::plugin::described;
 use crate::args::{GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs};
 use crate::failure::Failure;
+use crate::plugins::described;
 use crate::session::Session;
 use crate::{Outcome, output};
 
@@ -48,6 +49,15 @@ fn allow(args: &GrantsAllowArgs, session: &Session) -> Outcome {
     let described = described(&plugin)?;
     let name: PluginName = described.name.parse()?;
     let lines = capability_lines(&described.imports, &described.capabilities);
+    for grant in &args.grants {
+        let mut declared = described.capabilities.iter();
+        let covers = |pattern: CapabilityPattern| pattern.overlaps(grant);
+        if !declared.any(|capability| capability.grant.parse().is_ok_and(covers)) {
+            let message = format!("{name} never asks for what `{grant}` would allow");
+            let advice = format!("`copal plugin info {name}` lists what it may ask for.");
+            return Err(Failure::usage("approval", message).advise(advice));
+        }
+    }
     let grants: Vec<String> = args.grants.iter().map(ToString::to_string).collect();
     session
         .trust
@@ -68,13 +78,8 @@ fn allow(args: &GrantsAllowArgs, session: &Session) -> Outcome {
 
 fn revoke(args: &GrantsRevokeArgs, session: &Session) -> Outcome {
     let name = plugin_name(&args.name)?;
-    let mut revoked = Vec::new();
-    if args.grants.is_empty() {
-        revoked = session.trust.revoke(&name, None)?;
-    }
-    for grant in &args.grants {
-        revoked.extend(session.trust.revoke(&name, Some(&grant.to_string()))?);
-    }
+    let grants: Vec<String> = args.grants.iter().map(ToString::to_string).collect();
+    let revoked = session.trust.revoke(&name, &grants)?;
     if session.global.json {
         output::json(&json!({"plugin": name, "revoked": revoked}))?;
     } else {

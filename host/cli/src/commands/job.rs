@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use copal_job::{Ended, Error, Missing, Needed, UndoFailure};
+use copal_job::{Ended, Error, Manifest, Missing, Needed, UndoFailure};
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::{Repository, SnapshotId};
 use copal_sandbox::Grant;
@@ -14,7 +14,7 @@ use crate::args::{FilterArgs, JobArgs};
 use crate::config::{Hooks, Job};
 use crate::failure::{FAILED, Failure, INCOMPLETE};
 use crate::session::Session;
-use crate::{Outcome, output};
+use crate::{Outcome, output, plugins};
 
 /// The settings as they were given, those from files read.
 pub(super) fn settings(args: &JobArgs) -> Result<Vec<(String, String)>, Failure> {
@@ -223,6 +223,46 @@ pub(super) fn snapshot(
         }
         (_, Some(named)) => select::one(repository, named, filter),
         (None, None) => Err(no_snapshot()),
+    }
+}
+
+/// Refuses a snapshot whose plugin is not the job's: whoever may write to the repository could have put it there, and it would work under the job's
+/// grants. A snapshot without a plugin holds plain files.
+pub(super) fn require_own_plugin(
+    repository: &Repository,
+    (id, snapshot): &(SnapshotId, Snapshot),
+    job: Option<&Job>,
+) -> Result<(), Failure> {
+    let (Some(job), Some(manifest)) = (job, Manifest::read(repository, &snapshot.tree)?) else {
+        return Ok(());
+    };
+    let found = &manifest.plugin;
+    let advice = "If you know how that came about, restore without the job, or name the plugin to use by --plugin.";
+    let name = plugins::full_name(&job.plugin);
+    if let Some(name) = name.filter(|name| *name != found.name) {
+        let message = format!(
+            "snapshot {} was made by the plugin {}, and the job `{}` is for {name}",
+            id.short(),
+            output::printable(&found.name),
+            job.name
+        );
+        return Err(Failure::usage("plugin-other", message).advise(advice));
+    }
+    match &job.digest {
+        Some(pinned) if *pinned != found.digest => {
+            let message = format!(
+                "snapshot {} was made by another plugin than the job `{}` was written for: its SHA-256 is {}, and the job's `digest` is {pinned}",
+                id.short(),
+                job.name,
+                output::printable(&found.digest)
+            );
+            Err(Failure::usage("plugin-swapped", message).advise(advice))
+        }
+        None if plugins::is_path(&job.plugin) => Err(plugins::unpinned(&job.name, &job.plugin)
+            .advise(
+                "Put the `digest` of the component that may have the job's grants into the job.",
+            )),
+        _ => Ok(()),
     }
 }
 

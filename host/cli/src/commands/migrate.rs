@@ -172,6 +172,7 @@ fn request(
             .chain(&args.from.job.grant)
             .cloned()
             .collect(),
+        allow_revoked: args.allow_revoked,
         backup,
     })
 }

@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
 mod backup;
+mod cat;
 mod check;
 mod choice;
 mod config;
+mod copy;
 mod detect;
 mod diff;
 mod drill;
@@ -13,6 +15,7 @@ mod find;
 mod grants;
 mod init;
 mod job;
+mod key;
 mod ls;
 mod manifest;
 mod migrate;
@@ -34,7 +37,7 @@ use crate::session::Session;
 /// Runs the command.
 pub(crate) fn run(command: Command, session: &Session) -> Outcome {
     match command {
-        Command::Init => init::run(session),
+        Command::Init(args) => init::run(&args, session),
         Command::Backup(args) => backup::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),
         Command::Plan(PlanCommand::Backup(args)) => backup::plan(&args, session),
@@ -53,6 +56,9 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome {
         Command::Mount(args) => mount::run(&args, session),
         Command::Manifest(args) => manifest::run(&args, session),
         Command::Check(args) => check::run(&args, session),
+        Command::Copy(args) => copy::run(&args, session),
+        Command::Key(command) => key::run(&command, session),
+        Command::Cat(command) => cat::run(&command, session),
         Command::Detect(args) => detect::run(&args, session),
         Command::Plugin(command) => plugin::run(command, session),
         Command::Trust(command) => trust::run(&command, session),

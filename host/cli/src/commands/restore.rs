@@ -117,13 +117,13 @@ fn request(
 ) -> Result<RestoreJob, Failure> {
     let Restore { place, snapshot } = job.and_then(|job| job.restore.clone()).unwrap_or_default();
     let plugin = args.plugin.as_deref();
+    let named = args.snapshot.as_deref().or(snapshot.as_deref());
+    let snapshot = job::snapshot(&repository, job, named, &args.filter)?;
+    if plugin.is_none() {
+        job::require_own_plugin(&repository, &snapshot, job)?;
+    }
     Ok(RestoreJob {
-        snapshot: job::snapshot(
-            &repository,
-            job,
-            args.snapshot.as_deref().or(snapshot.as_deref()),
-            &args.filter,
-        )?,
+        snapshot,
         repository,
         plugin: plugin
             .map(|plugin| session.plugin(engine, plugin))

@@ -1,14 +1,12 @@
 //! `copal snapshots`
 
 use std::collections::{BTreeMap, HashMap};
-use std::process::ExitCode;
 
-use copal_repository::SnapshotId;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::select::{GroupBy, GroupKey, group};
 use serde::Serialize;
 
-use super::select;
+use super::select::{self, Several};
 use crate::args::{GroupByArg, SnapshotsArgs};
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -30,7 +28,7 @@ struct Group<'a> {
 
 pub(crate) fn run(args: &SnapshotsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let snapshots = select::several(&repository, &args.snapshots, &args.filter)?;
+    let Several { snapshots, code } = select::several(&repository, &args.snapshots, &args.filter)?;
     let mut groups = group(snapshots, &by(&args.group_by));
     if let Some(latest) = args.latest {
         for snapshots in groups.values_mut() {
@@ -42,7 +40,7 @@ pub(crate) fn run(args: &SnapshotsArgs, session: &Session) -> Outcome {
     } else {
         output::print(&text(&groups, args.compact))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// What the snapshots are grouped by.

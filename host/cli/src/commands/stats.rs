@@ -1,14 +1,12 @@
 //! `copal stats`
 
-use std::process::ExitCode;
-
 use clap::ValueEnum as _;
 use copal_repository::LockMode;
 use copal_repository::select::{GroupKey, group};
 use copal_repository::statistics::{Counter, Statistics};
 use serde::Serialize;
 
-use super::select;
+use super::select::{self, Several};
 use super::snapshots::{by, shared};
 use crate::args::StatsArgs;
 use crate::session::Session;
@@ -26,7 +24,7 @@ struct Row<'a> {
 pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let _lock = repository.lock(LockMode::Read)?;
-    let snapshots = select::several(&repository, &args.snapshots, &args.filter)?;
+    let Several { snapshots, code } = select::several(&repository, &args.snapshots, &args.filter)?;
     let mut counted = Vec::new();
     let mut groups = group(snapshots, &by(&args.group_by));
     if groups.is_empty() && args.group_by.is_empty() {
@@ -54,7 +52,7 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
         (true, ..) => output::json(&rows)?,
         (false, ..) => output::print(&text(mode, &counted))?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn text(mode: &str, counted: &[(GroupKey, Statistics)]) -> String {

@@ -23,10 +23,7 @@ pub(super) fn run(command: &TrustCommand, session: &Session) -> Outcome {
 fn add(args: &TrustAddArgs, session: &Session) -> Outcome {
     let bundle = fetch(&args.source, session)?;
     let introduction = session.trust.introduce(&bundle, Timestamp::now())?;
-    // A newer document is signed by the keys that are trusted already.
-    if introduction.known.is_none() {
-        agree_to_publisher(&introduction, args.fingerprint.as_deref(), session)?;
-    }
+    agree_to_publisher(&introduction, args.fingerprint.as_deref(), session)?;
     session.trust.trust(&introduction)?;
     let (publisher, version) = (&introduction.publisher, introduction.document.version);
     if session.global.json {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::job::{PLACES, plugin_of};
 use super::reference::Reference;
 use super::{Config, Level, Problem, format, settings};
+use crate::plugins;
 use crate::session::Session;
 
 /// What a secret in the file must be instead.
@@ -46,7 +47,9 @@ impl Config {
             let (Some(Ok(engine)), Some(plugin)) = (&engine, job["plugin"].as_str()) else {
                 continue;
             };
-            let plugin = session.plugin(engine, &plugin_of(plugin, &self.directory));
+            let plugin = plugin_of(plugin, &self.directory);
+            let digest = job["digest"].as_str();
+            let plugin = plugins::of_job_as(engine, &session.trust, name, &plugin, digest);
             match plugin.and_then(|plugin| Ok(plugin.describe()?.clone())) {
                 Ok(description) => check.against(job, &description, &pointer),
                 Err(failure) => check.say(&format!("{pointer}/plugin"), failure.to_string()),
@@ -271,7 +274,13 @@ fn within<'v>(value: &'v Value, pointer: &str) -> Vec<(String, &'v Value)> {
 fn names_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words = ["SECRET", "TOKEN", "PASSWORD", "PASSPHRASE"];
-    let endings = ["_PWD", "ACCESS_KEY", "ACCOUNT_KEY", "SAS_KEY"];
+    let endings = [
+        "_PWD",
+        "ACCESS_KEY",
+        "ACCOUNT_KEY",
+        "APPLICATION_KEY",
+        "SAS_KEY",
+    ];
     !name.ends_with("_FILE")
         && (words.iter().any(|word| name.contains(word))
             || endings.iter().any(|end| name.ends_with(end)))

@@ -51,7 +51,8 @@ pub(super) fn judge(format: &str, text: &str) -> Result<(), String> {
         "copal-tag" => args::tag(text).map(drop),
         "copal-storage" => fits(
             copal_storage::is_known(text),
-            "a variable that a storage service reads: those begin with `AWS_`, `GOOGLE_` or `AZURE_`, as in their own tools",
+            "a variable that a storage service reads: those begin with `AWS_`, `B2_`, `GOOGLE_` or `AZURE_`, as in their own tools, or it is \
+             `COPAL_SSH`",
         ),
         "copal-variable" => {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -5,26 +5,25 @@ use std::path::{Path, PathBuf};
 
 use copal_job::{OperatorFeed, OperatorStream, Schema, Settings};
 use copal_sandbox::types::Fragment;
-use copal_trust::PluginName;
 
 use super::reference::Text;
 use super::settings;
 use super::types::{Hooks, Job, Place, Postgres, Repository};
-use crate::bundled;
+use crate::args::Limits;
 use crate::failure::Failure;
+use crate::plugins;
 
 /// The sections of a job that say where it is restored to.
 pub(super) const PLACES: [&str; 3] = ["restore", "migrate", "drill"];
 
-/// A plugin as it is looked for: what is no name is a path, relative to the file's directory.
+/// A plugin as it is looked for: by its name, which never becomes a file, or by an absolute path; a relative one begins at the file's directory.
 pub(super) fn plugin_of(plugin: &str, directory: &Path) -> String {
-    let is_name = bundled::find(plugin).is_some() || plugin.parse::<PluginName>().is_ok();
-    let is_path = plugin.contains('/') || plugin.ends_with(".wasm");
-    if is_path && (!is_name || directory.join(plugin).is_file()) {
-        directory.join(plugin).to_string_lossy().into_owned()
-    } else {
-        plugin.to_owned()
+    if !plugins::is_path(plugin) {
+        return plugin.to_owned();
     }
+    let path = directory.join(plugin);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    path.to_string_lossy().into_owned()
 }
 
 impl Job {
@@ -150,6 +149,9 @@ impl Repository {
                 .entry(name.clone())
                 .or_insert_with(|| value.clone());
         }
+        self.limit_upload = self.limit_upload.or(other.limit_upload);
+        self.limit_download = self.limit_download.or(other.limit_download);
+        self.timeout = self.timeout.or(other.timeout);
     }
 
     fn rebase(&mut self, directory: &Path) {
@@ -174,6 +176,15 @@ impl Repository {
         variables
             .map(|(name, value)| Ok((name.clone(), value.reveal()?)))
             .collect()
+    }
+
+    /// How the storage service is talked to.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            upload: self.limit_upload,
+            download: self.limit_download,
+            timeout: self.timeout,
+        }
     }
 }
 

@@ -61,7 +61,7 @@ fn a_job_gets_what_the_file_says_for_all_and_paths_from_where_the_file_lies() {
 #[test]
 fn a_jobs_own_sections_are_read() {
     let job = parse(FILE).job("own").unwrap();
-    assert_eq!(job.plugin, "/etc/copal/./own.wasm");
+    assert_eq!(job.plugin, "/etc/copal/own.wasm");
     assert!(matches!(job.streams[0].window, Window::Live));
     assert_eq!(job.streams[0].timeout, 3_600);
     assert_eq!(job.retention.as_ref().unwrap().keep_daily, 7);

@@ -1,6 +1,7 @@
 //! What stands in `copal.toml`. The JSON Schema of the file is made from these types, so what is said of a field here is what an editor shows.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use copal_repository::forget::RetentionPolicy;
@@ -29,13 +30,22 @@ pub(crate) struct File {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Repository {
-    /// A path, or a URL with `s3://`, `gs://`, `az://` or `https://` (WebDAV).
+    /// A path, or a URL with `s3://`, `b2://`, `gs://`, `az://`, `sftp://` or `https://` (WebDAV).
     pub(crate) url: Option<Text>,
     /// The repository's password.
     pub(crate) password: Option<Reference>,
-    /// What reaches the storage service, spelled as its environment variables: `AWS_…`, `GOOGLE_…`, `AZURE_…`.
+    /// What reaches the storage service, spelled as its environment variables: `AWS_…`, `B2_…`, `GOOGLE_…`, `AZURE_…`, and `COPAL_SSH`.
     #[schemars(extend("propertyNames" = {"format": "copal-storage"}))]
     pub(crate) environment: BTreeMap<String, Text>,
+    /// KiB a second that are sent to the storage at most.
+    #[serde(rename = "limit-upload")]
+    pub(crate) limit_upload: Option<NonZeroU32>,
+    /// KiB a second that are received from the storage at most.
+    #[serde(rename = "limit-download")]
+    pub(crate) limit_download: Option<NonZeroU32>,
+    /// Seconds that a request to the storage may stand still before it is given up; 300 without it.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub(crate) timeout: Option<u32>,
 }
 
 /// One application at one place.
@@ -44,8 +54,8 @@ pub(crate) struct Job {
     /// The plugin that knows the application: a name such as `jpom` or `acme/notebook`, or the path of a component.
     #[schemars(length(min = 1))]
     pub(crate) plugin: String,
-    /// The SHA-256 of the plugin's component, 64 hexadecimal digits: no other is used for the job. A plugin that is a file needs it to have grants,
-    /// since whoever can replace the file would have them too.
+    /// The SHA-256 of the plugin's component, 64 hexadecimal digits: no other is used for the job. A plugin that is a file needs it, since whoever
+    /// can replace the file would have the job's grants and secrets.
     #[serde(default)]
     #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub(crate) digest: Option<String>,

@@ -18,6 +18,8 @@ use super::text::printable;
 pub(crate) struct Console {
     bar: ProgressBar,
     files: AtomicU64,
+    /// What is counted.
+    unit: &'static str,
     silent: bool,
     /// Whether a machine reads the stages of a migration, as one JSON document a line.
     machine: bool,
@@ -33,6 +35,12 @@ impl Console {
     /// One that tells a machine the stages of a migration.
     pub(crate) fn for_machines() -> Self {
         Self::make(true, true)
+    }
+
+    /// The same, counting something else than files.
+    pub(crate) fn counting(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
     }
 
     fn make(silent: bool, machine: bool) -> Self {
@@ -54,6 +62,7 @@ impl Console {
         Self {
             bar,
             files: AtomicU64::new(0),
+            unit: "files",
             silent,
             machine,
             stage: Mutex::default(),
@@ -136,6 +145,6 @@ impl Progress for Console {
     fn advance(&self, files: u64, bytes: u64) {
         let files = self.files.fetch_add(files, Ordering::Relaxed) + files;
         self.bar.inc(bytes);
-        self.bar.set_message(format!("{files} files"));
+        self.bar.set_message(format!("{files} {}", self.unit));
     }
 }

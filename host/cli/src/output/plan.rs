@@ -367,7 +367,9 @@ impl Page {
             Action::Run(command) => self.command(&format!("{prefix}run"), command),
             Action::Http(request) => self.request(&format!("{prefix}send"), request),
             Action::Write(write) => {
-                self.line(3, &format!("{prefix}write {}", place(&write.to)));
+                let mode = write.mode.map(|mode| format!(", mode {mode:04o}"));
+                let mode = mode.unwrap_or_default();
+                self.line(3, &format!("{prefix}write {}{mode}", place(&write.to)));
                 self.block(&write.content);
             }
             Action::Copy(copy) => {

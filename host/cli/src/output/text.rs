@@ -37,13 +37,11 @@ pub(crate) fn printable_lines(text: &str) -> String {
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        // Besides control characters those that reorder or hide text.
-        let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if (c.is_control() && !keep(c)) || hides {
+        if keep(c) || copal_trust::is_visible(c) {
+            shown.push(c);
+        } else {
             // Writing to a String never fails.
             let _ = write!(shown, "{}", c.escape_default());
-        } else {
-            shown.push(c);
         }
     }
     shown
@@ -57,6 +55,12 @@ mod tests {
     fn nothing_that_steers_a_terminal_is_shown() {
         assert_eq!(printable("a\x1b[2Jb\nc"), r"a\u{1b}[2Jb\nc");
         assert_eq!(printable_lines("a\nb\u{202e}"), "a\nb\\u{202e}");
-        assert_eq!(printable("默认 ü"), "默认 ü");
+        assert_eq!(
+            printable("默认 ü\u{3000}e\u{301}"),
+            "默认 ü\u{3000}e\u{301}"
+        );
+        for hidden in ["\u{2028}", "\u{ad}", "\u{2060}", "\u{e0041}", "\u{200b}"] {
+            assert!(printable(hidden).starts_with(r"\u{"), "{hidden:?}");
+        }
     }
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use copal_sandbox::types::{
-    BackupPlan, Capture, Description, Direction, Fact, Finding, Intent, PlacementContent,
-    RestorePlan, RestoreRequest, Severity, SourceContent, VerifyRequest,
+    BackupPlan, Capture, Description, Direction, Finding, Intent, PlacementContent, RestorePlan,
+    RestoreRequest, Severity, SourceContent, VerifyRequest,
 };
-use copal_sandbox::{Plugin, Tree};
-use serde_json::{Map, Value};
+use copal_sandbox::{Plugin, Tree as _};
+use serde_json::Map;
 
 use super::golden::Results;
 use super::manifest::{Call, Restore};
 use super::probe::CaseProbe;
 use super::{Case, trees};
+use crate::declared::check_looked_at;
 use crate::error::Error;
 use crate::memory::MemoryTree;
 use crate::saved::{STREAMS, described, members, save, save_stream};
@@ -213,18 +214,11 @@ impl Run<'_> {
         snapshot: &[Arc<MemoryTree>],
     ) -> Result<(), Error> {
         let default = self.description.intents.first().copied();
-        let request = RestoreRequest {
-            intent: restore.intent.or(default).unwrap_or(Intent::Recover),
-            config: restore.config.as_ref().map_or_else(
-                || self.case.backup_request().config,
-                |config| Value::Object(config.clone()).to_string(),
-            ),
-            now: self.case.now,
-            facts: facts(&plan.facts, &restore.facts),
-            streams: stream_names(snapshot),
-            rehearsal: restore.rehearsal,
+        let default = default.unwrap_or(Intent::Recover);
+        let Some(request) = self.case.restore_request(&plan.facts, snapshot, default) else {
+            return Ok(());
         };
-        let targets = targets(self.case, snapshot);
+        let targets = self.case.targets(snapshot);
         let asked = request.clone();
         let planned = self.ask(Call::PlanRestore, |plugin, probe| {
             plugin.plan_restore(trees(&targets), trees(snapshot), probe, asked)
@@ -232,6 +226,7 @@ impl Run<'_> {
         let Next::Go(plan) = planned else {
             return Ok(());
         };
+        check_looked_at(self.plugin, &request.config, &plan, &trees(snapshot))?;
         self.results.json("restore.json", &plan);
         if refused(&plan.findings) {
             return Ok(());
@@ -333,38 +328,6 @@ impl Run<'_> {
 pub(crate) fn refused(findings: &[Finding]) -> bool {
     let error = |finding: &Finding| finding.severity == Severity::Error;
     findings.iter().any(error)
-}
-
-/// The facts of a plan with the case's own put over them.
-fn facts(planned: &[Fact], own: &Map<String, Value>) -> Vec<Fact> {
-    let kept = planned.iter().filter(|fact| !own.contains_key(&fact.name));
-    let own = own.iter().map(|(name, value)| Fact {
-        name: name.clone(),
-        value: value.to_string(),
-    });
-    let mut facts: Vec<_> = kept.cloned().chain(own).collect();
-    facts.sort_by(|one, other| one.name.cmp(&other.name));
-    facts
-}
-
-/// The names of the streams that a snapshot holds.
-pub(crate) fn stream_names(snapshot: &[Arc<MemoryTree>]) -> Vec<String> {
-    let streams = snapshot.iter().find(|tree| tree.name() == STREAMS);
-    let streams = streams.into_iter().flat_map(|tree| tree.iter());
-    streams.map(|(entry, _)| entry.path.clone()).collect()
-}
-
-/// The case's targets, and an absent directory for each root of the snapshot that has none.
-fn targets(case: &Case, snapshot: &[Arc<MemoryTree>]) -> Vec<Arc<MemoryTree>> {
-    let mut targets = case.targets.clone();
-    for tree in snapshot.iter().filter(|tree| tree.name() != STREAMS) {
-        let name = tree.name();
-        if !targets.iter().any(|target| target.name() == name) {
-            let location = format!("/case/targets/{name}");
-            targets.push(Arc::new(MemoryTree::new(name, location)));
-        }
-    }
-    targets
 }
 
 fn trimmed(listing: &str) -> String {

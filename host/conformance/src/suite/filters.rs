@@ -46,10 +46,9 @@ impl Run<'_> {
         let members = direction == Direction::Backup;
         let mut passes = Vec::new();
         for _ in 0..2 {
-            match self.plugin.start_pass(direction, state) {
-                Ok(pass) => passes.push(pass),
-                // Seen before.
-                Err(_) => return false,
+            match self.started(place, direction, state) {
+                Some(pass) => passes.push(pass),
+                None => return false,
             }
         }
         let [one, other] = passes.as_mut_slice() else {
@@ -110,10 +109,11 @@ impl Run<'_> {
             }
             Err(Error::Guest(failure)) => {
                 self.checks.held(&rules::FILTER_SURVIVES);
+                self.failure(place, &failure);
                 Some(Err(failure.code))
             }
             Err(error) => {
-                self.broken_pass(place, &error);
+                self.broken_pass(place, &error.into());
                 None
             }
         }

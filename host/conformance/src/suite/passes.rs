@@ -7,9 +7,12 @@ use copal_sandbox::{Error, Pass, Tree};
 
 use super::sample::Sample;
 use super::{Run, rules};
+use crate::error::told;
 use crate::filter::content;
+use crate::hostile;
 use crate::memory::MemoryTree;
 use crate::noise::Noise;
+use crate::report::Rule;
 use crate::saved::{STREAMS, stream_entry};
 use crate::walk::{Decided, walk};
 
@@ -30,7 +33,13 @@ impl Run<'_> {
                 SourceContent::Tree(root) => {
                     if let Some(tree) = sample.roots.iter().find(|tree| tree.name() == root) {
                         let place = format!("{}, root `{root}`", sample.name);
-                        self.passes(&place, Direction::Backup, &plan.state, tree);
+                        let survived = self.passes(&place, Direction::Backup, &plan.state, tree);
+                        if sample.hostile && survived {
+                            self.checks.held(&rules::CLASSIFY_SURVIVES);
+                        }
+                        if sample.case.is_some() {
+                            self.hostile_passes(&place, Direction::Backup, &plan.state, root);
+                        }
                     }
                 }
                 SourceContent::Command(stream) if stream.filter => {
@@ -48,22 +57,12 @@ impl Run<'_> {
         }
     }
 
-    /// Files of this error's pass into the rule that it breaks.
-    pub(super) fn broken_pass(&mut self, place: &str, error: &Error) {
+    /// Files of this error's pass into the rule that it breaks; a failure of the plugin's own breaks none, but for its form.
+    pub(super) fn broken_pass(&mut self, place: &str, error: &crate::Error) {
         let rule = match error {
-            Error::Guest(_) => return,
-            Error::Contract { call, .. } if *call == "pass.classify" => &rules::CLASSIFY_TOTAL,
-            Error::Contract { call, .. } if *call == "filter.members" => &rules::FILTER_MEMBERS,
-            Error::Trap { call, .. }
-            | Error::Deadline { call, .. }
-            | Error::Looking { call, .. }
-            | Error::Memory { call, .. }
-            | Error::Contract { call, .. } => match *call {
-                "pass.start" => &rules::PASS_START,
-                "pass.classify" => &rules::CLASSIFY_SURVIVES,
-                "pass.finish" => &rules::PASS_FINISH,
-                _ => &rules::FILTER_SURVIVES,
-            },
+            crate::Error::Plugin(Error::Guest(failure)) => return self.failure(place, failure),
+            crate::Error::Clash { .. } => &rules::CLASSIFY_NAMES,
+            crate::Error::Plugin(error) => broken(error),
             _ => &rules::PASS_START,
         };
         self.checks.broken(rule, format!("{place}: {error}"));
@@ -93,7 +92,10 @@ impl Run<'_> {
             };
             for tree in trees {
                 match walk(&mut pass, &**tree) {
-                    Err(crate::Error::Plugin(Error::Guest(_))) | Ok(_) => {}
+                    Ok(_) => {}
+                    Err(crate::Error::Plugin(Error::Guest(failure))) => {
+                        self.failure(&place, &failure);
+                    }
                     Err(error) => {
                         let problem = format!("{place}: {error}");
                         self.checks.broken(&rules::PASS_STATE, problem);
@@ -105,42 +107,65 @@ impl Run<'_> {
     }
 
     /// A pass that starts from the state of a plan.
-    fn started(&mut self, place: &str, direction: Direction, state: &[u8]) -> Option<Pass> {
+    pub(super) fn started(
+        &mut self,
+        place: &str,
+        direction: Direction,
+        state: &[u8],
+    ) -> Option<Pass> {
         match self.plugin.start_pass(direction, state) {
             Ok(pass) => {
                 self.checks.held(&rules::PASS_START);
                 Some(pass)
             }
             Err(error) => {
-                let problem = format!("{place}: {}", crate::error::told(&error));
+                let problem = format!("{place}: {}", told(&error.into()));
                 self.checks.broken(&rules::PASS_START, problem);
                 None
             }
         }
     }
 
-    /// All that can be seen of passes over one tree.
+    /// A hostile tree through passes that start from the state of a plan for another. Only such a tree shows what `classify` survives.
+    pub(super) fn hostile_passes(
+        &mut self,
+        place: &str,
+        direction: Direction,
+        state: &[u8],
+        root: &str,
+    ) {
+        let place = format!("{place}, which holds a hostile tree instead");
+        if self.passes(&place, direction, state, &hostile::tree(root)) {
+            self.checks.held(&rules::CLASSIFY_SURVIVES);
+        }
+    }
+
+    /// All that can be seen of passes over one tree. Returns whether `classify` answered for all of it, or failed cleanly.
     pub(super) fn passes(
         &mut self,
         place: &str,
         direction: Direction,
         state: &[u8],
         tree: &MemoryTree,
-    ) {
+    ) -> bool {
         let Some(mut pass) = self.started(place, direction, state) else {
-            return;
+            return false;
         };
         let decided = match walk(&mut pass, tree) {
             Ok(decided) => decided,
-            Err(crate::Error::Plugin(error)) => return self.broken_pass(place, &error),
             Err(error) => {
-                return self
-                    .checks
-                    .skipped(&rules::CLASSIFY_STABLE, format!("{place}: {error}"));
+                self.broken_pass(place, &error);
+                let failed = matches!(error, crate::Error::Plugin(Error::Guest(_)));
+                if failed {
+                    let reason = format!("{place}: {}", told(&error));
+                    for rule in rules::of_verdicts() {
+                        self.checks.skipped(rule, &reason);
+                    }
+                }
+                return failed;
             }
         };
         self.checks.held(&rules::CLASSIFY_TOTAL);
-        self.checks.held(&rules::CLASSIFY_SURVIVES);
         for decided in &decided {
             let clash = decided.clash();
             self.checks
@@ -159,8 +184,11 @@ impl Run<'_> {
             self.again(place, &mut pass, tree.name(), &decided, Look::Single);
         }
         let finished = pass.finish();
-        let _ = self.survives(&rules::PASS_FINISH, place, finished);
+        if let Ok(findings) = self.survives(&rules::PASS_FINISH, place, finished) {
+            self.findings(place, &findings);
+        }
         self.filters(place, direction, state, tree, &decided);
+        true
     }
 
     /// The same directories once more: whole, or entry by entry.
@@ -192,7 +220,7 @@ impl Run<'_> {
                         let problem = format!("{place}: {how}, it failed: {}", failure.message);
                         return self.checks.broken(rule, problem);
                     }
-                    Err(error) => return self.broken_pass(place, &error),
+                    Err(error) => return self.broken_pass(place, &error.into()),
                 }
             }
             let differs = differing(&entries, &verdicts, &answered);
@@ -234,7 +262,7 @@ impl Run<'_> {
                     );
                     return self.checks.broken(&rules::CLASSIFY_STABLE, problem);
                 }
-                Err(error) => return self.broken_pass(place, &error),
+                Err(error) => return self.broken_pass(place, &error.into()),
             }
         }
     }
@@ -294,6 +322,25 @@ impl Look {
             Self::Second => "on a second look",
             Self::Single => "asked one by one",
         }
+    }
+}
+
+/// The rule that a pass breaks by ending like this.
+fn broken(error: &Error) -> &'static Rule {
+    match error {
+        Error::Contract { call, .. } if *call == "pass.classify" => &rules::CLASSIFY_TOTAL,
+        Error::Contract { call, .. } if *call == "filter.members" => &rules::FILTER_MEMBERS,
+        Error::Trap { call, .. }
+        | Error::Deadline { call, .. }
+        | Error::Looking { call, .. }
+        | Error::Memory { call, .. }
+        | Error::Contract { call, .. } => match *call {
+            "pass.start" => &rules::PASS_START,
+            "pass.classify" => &rules::CLASSIFY_SURVIVES,
+            "pass.finish" => &rules::PASS_FINISH,
+            _ => &rules::FILTER_SURVIVES,
+        },
+        _ => &rules::PASS_START,
     }
 }
 

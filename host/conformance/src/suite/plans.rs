@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use copal_sandbox::types::{
-    BackupPlan, Detection, Direction, FailureKind, Intent, RestoreRequest, SourceContent,
-    VerifyRequest,
+    BackupPlan, BackupRequest, Detection, Direction, FailureKind, Finding, Intent, RestoreRequest,
+    Severity, SourceContent, VerifyRequest,
 };
 use copal_sandbox::{Error, Tree};
 use serde_json::{Map, Value};
 
 use super::sample::Sample;
 use super::{Run, rules};
+use crate::case::{refused, trees};
 use crate::hostile;
-use crate::memory::{EPOCH, MemoryTree};
+use crate::memory::MemoryTree;
 use crate::recording::{Recorder, Role};
 use crate::report::Rule;
 use crate::saved::save;
@@ -24,59 +25,73 @@ const UNKNOWN: &str = "copalConformanceUnknownKey";
 const MAX_MANGLED: usize = 24;
 
 impl Run<'_> {
-    /// Configurations that no plugin takes.
-    pub(super) fn configuration(&mut self, sample: Option<&Sample<'_>>) {
-        let made = Sample::made(self.description);
-        let Some(sample) = sample.or(made.first()) else {
+    /// A backup that can be planned, with configurations that no plugin takes.
+    fn configuration(&mut self, sample: &Sample<'_>) {
+        if std::mem::replace(&mut self.unknown.plan_backup, true) {
             return;
+        }
+        let ask = |run: &mut Self, rule: &'static Rule, what: &str, config: String| {
+            let request = BackupRequest {
+                config,
+                ..sample.request()
+            };
+            let answer = run
+                .plugin
+                .plan_backup(sample.trees(), sample.probe(), request);
+            run.refused(rule, &format!("plan-backup with {what}"), answer.map(drop));
         };
-        let known: Map<String, Value> =
-            serde_json::from_str(&sample.request().config).unwrap_or_default();
-        let mut unknown = known;
-        unknown.insert(UNKNOWN.to_owned(), Value::Bool(true));
-        let unknown = Value::Object(unknown).to_string();
-        let (roots, intent) = (sample.trees(), self.intent());
-        let mut backup = sample.request();
-        backup.config.clone_from(&unknown);
+        let unknown = with_unknown(&sample.request().config);
+        ask(self, &rules::CONFIG_KEYS, "an unknown key", unknown);
+        for config in ["", "{", "null", "[]", "7", "\"text\"", "{} {}"] {
+            let what = format!("`{config}`");
+            ask(self, &rules::CONFIG_SHAPE, &what, config.to_owned());
+        }
+    }
+
+    /// A restore that can be planned, with a key that no plugin has.
+    pub(super) fn unknown_in_restore(
+        &mut self,
+        sample: &Sample<'_>,
+        targets: &[Arc<MemoryTree>],
+        snapshot: &[Arc<MemoryTree>],
+        request: &RestoreRequest,
+    ) {
+        if std::mem::replace(&mut self.unknown.plan_restore, true) {
+            return;
+        }
+        let request = RestoreRequest {
+            config: with_unknown(&request.config),
+            ..request.clone()
+        };
+        let (targets, snapshot) = (trees(targets), trees(snapshot));
         let answer = self
             .plugin
-            .plan_backup(roots.clone(), sample.probe(), backup);
-        self.refused(&rules::CONFIG_KEYS, "plan-backup", answer.map(drop));
-        let answer = self.plugin.plan_restore(
-            roots.clone(),
-            roots.clone(),
-            sample.probe(),
-            RestoreRequest {
-                intent,
-                config: unknown.clone(),
-                now: EPOCH,
-                facts: Vec::new(),
-                streams: Vec::new(),
-                rehearsal: false,
-            },
-        );
-        self.refused(&rules::CONFIG_KEYS, "plan-restore", answer.map(drop));
-        let answer = self.plugin.verify(
-            roots.clone(),
-            roots.clone(),
-            sample.probe(),
-            VerifyRequest {
-                intent,
-                config: unknown,
-                facts: Vec::new(),
-                captures: Vec::new(),
-                rehearsal: false,
-            },
-        );
-        self.refused(&rules::CONFIG_KEYS, "verify", answer.map(drop));
-        for config in ["", "{", "null", "[]", "7", "\"text\"", "{} {}"] {
-            let mut backup = sample.request();
-            backup.config = config.to_owned();
-            let probe = sample.probe();
-            let answer = self.plugin.plan_backup(roots.clone(), probe, backup);
-            let place = format!("plan-backup with `{config}`");
-            self.refused(&rules::CONFIG_SHAPE, &place, answer.map(drop));
+            .plan_restore(targets, snapshot, sample.probe(), request);
+        let place = "plan-restore with an unknown key";
+        self.refused(&rules::CONFIG_KEYS, place, answer.map(drop));
+    }
+
+    /// A verification that can be made, with a key that no plugin has.
+    pub(super) fn unknown_in_verify(
+        &mut self,
+        sample: &Sample<'_>,
+        targets: &[Arc<MemoryTree>],
+        snapshot: &[Arc<MemoryTree>],
+        request: VerifyRequest,
+    ) {
+        if std::mem::replace(&mut self.unknown.verify, true) {
+            return;
         }
+        let request = VerifyRequest {
+            config: with_unknown(&request.config),
+            ..request
+        };
+        let (targets, snapshot) = (trees(targets), trees(snapshot));
+        let answer = self
+            .plugin
+            .verify(targets, snapshot, sample.probe(), request);
+        let place = "verify with an unknown key";
+        self.refused(&rules::CONFIG_KEYS, place, answer.map(drop));
     }
 
     fn refused(&mut self, rule: &'static Rule, place: &str, answer: Result<(), Error>) {
@@ -127,10 +142,21 @@ impl Run<'_> {
         tree: Arc<dyn Tree>,
         sample: &Sample<'_>,
     ) -> Option<Result<Option<Detection>, String>> {
+        sample.was_probed();
         let answer = self.plugin.detect(tree, sample.probe());
         match self.survives(&rules::DETECT_SURVIVES, place, answer) {
-            Ok(detection) => Some(Ok(detection)),
+            Ok(detection) => {
+                self.declared_probes(sample);
+                Some(Ok(detection))
+            }
             Err(failure) => failure.map(|failure| Err(failure.code)),
+        }
+    }
+
+    /// What was run to look around was declared, or the call would have ended.
+    pub(super) fn declared_probes(&mut self, sample: &Sample<'_>) {
+        if sample.was_probed() {
+            self.checks.held(&rules::PROBES_DECLARED);
         }
     }
 
@@ -150,9 +176,11 @@ impl Run<'_> {
             }
         };
         self.checks.held(&rules::BACKUP_DECLARED);
-        if crate::case::refused(&plan.findings) {
+        self.configuration(sample);
+        if refused(&plan.findings) {
+            let why = refusal(&plan.findings);
             self.unplanned
-                .get_or_insert_with(|| format!("{place} has a finding that refuses it"));
+                .get_or_insert_with(|| format!("{place} is refused by its finding {why}"));
             return None;
         }
         Some(plan)
@@ -167,7 +195,10 @@ impl Run<'_> {
         let probe = sample.probe();
         let answer = self.plugin.plan_backup(roots, probe, sample.request());
         match self.survives(&rules::BACKUP_SURVIVES, place, answer) {
-            Ok(plan) => Some(Ok(plan)),
+            Ok(plan) => {
+                self.findings(place, &plan.findings);
+                Some(Ok(plan))
+            }
             Err(failure) => failure.map(|failure| Err(failure.code)),
         }
     }
@@ -185,7 +216,7 @@ impl Run<'_> {
                 let roots = sample.with(&mangled);
                 let planned = self.backup_planned(&place, roots, sample);
                 if let Some(Ok(plan)) = planned
-                    && !crate::case::refused(&plan.findings)
+                    && !refused(&plan.findings)
                     && reads(&plan, &root)
                 {
                     self.passes_through(&place, &plan, &mangled);
@@ -196,10 +227,9 @@ impl Run<'_> {
 
     /// A tree through a whole pass, which may fail but must do so cleanly.
     fn passes_through(&mut self, place: &str, plan: &BackupPlan, tree: &MemoryTree) {
-        if let Err(crate::Error::Plugin(error)) =
-            save(self.plugin, Direction::Backup, &plan.state, tree)
-        {
-            self.broken_pass(place, &error);
+        match save(self.plugin, Direction::Backup, &plan.state, tree) {
+            Ok(saved) => self.findings(place, &saved.findings),
+            Err(error) => self.broken_pass(place, &error),
         }
     }
 
@@ -226,6 +256,22 @@ impl Run<'_> {
         paths.truncate(MAX_MANGLED);
         paths
     }
+}
+
+/// The same configuration with a key that no plugin has.
+fn with_unknown(config: &str) -> String {
+    let mut config: Map<String, Value> = serde_json::from_str(config).unwrap_or_default();
+    config.insert(UNKNOWN.to_owned(), Value::Bool(true));
+    Value::Object(config).to_string()
+}
+
+/// The first finding that refuses a plan.
+pub(super) fn refusal(findings: &[Finding]) -> String {
+    let mut errors = findings.iter();
+    let first = errors.find(|finding| finding.severity == Severity::Error);
+    first.map_or_else(String::new, |finding| {
+        format!("`{}`: {}", finding.code, finding.message)
+    })
 }
 
 /// Whether the plan reads the root.

@@ -2,56 +2,103 @@
 
 use std::sync::Arc;
 
+use copal_sandbox::Tree as _;
 use copal_sandbox::types::{
-    BackupPlan, Direction, Fact, PlacementContent, RestorePlan, RestoreRequest, SourceContent,
+    BackupPlan, Direction, Intent, PlacementContent, RestorePlan, RestoreRequest, SourceContent,
     VerifyRequest,
 };
-use copal_sandbox::{Tree as _, needs};
 
+use super::plans::refusal;
 use super::sample::Sample;
 use super::{Run, rules};
-use crate::case::{refused, stream_names, trees};
-use crate::hostile;
-use crate::memory::{EPOCH, MemoryTree};
+use crate::case::{Case, refused, stream_names, trees};
+use crate::declared::check_looked_at;
+use crate::error::told;
+use crate::memory::MemoryTree;
 use crate::saved::{STREAMS, save, save_stream, stream_entry};
 
 /// What a backup left.
-struct Backup {
-    snapshot: Vec<Arc<MemoryTree>>,
-    request: RestoreRequest,
+pub(super) struct Backup {
+    pub(super) snapshot: Vec<Arc<MemoryTree>>,
+    /// How it is restored: as its case says, or as it was backed up.
+    pub(super) request: RestoreRequest,
+    /// The configuration of the backup.
+    config: String,
+}
+
+impl Backup {
+    /// The requests to try with this intent, in their order. The settings that a case restores with are made for its own intent; with another the
+    /// plugin may want those of the backup.
+    fn requests(&self, intent: Intent) -> Vec<RestoreRequest> {
+        let own = RestoreRequest {
+            intent,
+            ..self.request.clone()
+        };
+        if intent == self.request.intent || self.config == own.config {
+            return vec![own];
+        }
+        let plain = RestoreRequest {
+            config: self.config.clone(),
+            ..own.clone()
+        };
+        vec![own, plain]
+    }
+
+    /// The same backup with another snapshot, restored by another request.
+    pub(super) fn other(&self, snapshot: Vec<Arc<MemoryTree>>, request: RestoreRequest) -> Self {
+        Self {
+            snapshot,
+            request,
+            config: self.config.clone(),
+        }
+    }
 }
 
 impl Run<'_> {
-    /// Plans restores of a sample's backup: with each intent, into nothing, over what was saved, and into trees that nobody expects.
+    /// Plans restores of a sample's backup: with each intent, into its case's targets, over what was saved, and into trees that nobody expects.
     pub(super) fn restores(&mut self, sample: &Sample<'_>, plan: &BackupPlan) {
-        let Some(backup) = self.backup(sample, plan) else {
-            return;
+        let backup = match self.backup(sample, plan) {
+            Ok(Some(backup)) => backup,
+            Ok(None) => return,
+            Err(error) => {
+                self.broken_pass(&sample.name, &error);
+                let reason = format!(
+                    "{}: nothing was saved to restore: {}",
+                    sample.name,
+                    told(&error)
+                );
+                for rule in rules::of_restores() {
+                    self.checks.skipped(rule, &reason);
+                }
+                return;
+            }
         };
-        let empty: Vec<_> = of_roots(&backup.snapshot, |root| {
-            MemoryTree::new(root, format!("/targets/{root}"))
-        });
-        let before: Vec<_> = of_roots(&backup.snapshot, |root| {
-            let source = sample.roots.iter().find(|tree| tree.name() == root);
-            source.map_or_else(
-                || MemoryTree::new(root, format!("/targets/{root}")),
-                |tree| MemoryTree::clone(tree),
-            )
-        });
-        let hostile: Vec<_> = of_roots(&backup.snapshot, hostile::tree);
+        let targets = sample.targets(&backup.snapshot);
+        let before: Vec<_> = targets
+            .iter()
+            .map(|target| {
+                let held = backup
+                    .snapshot
+                    .iter()
+                    .any(|tree| tree.name() == target.name());
+                let source = sample
+                    .roots
+                    .iter()
+                    .find(|tree| tree.name() == target.name());
+                source.filter(|_| held).unwrap_or(target).clone()
+            })
+            .collect();
         for intent in self.description.intents.clone() {
-            for (what, targets) in [("into nothing", &empty), ("over what was saved", &before)] {
-                let word = serde_json::to_string(&intent).unwrap_or_default();
-                let place = format!("{}, {word} {what}", sample.name);
-                let request = RestoreRequest {
-                    intent,
-                    ..backup.request.clone()
-                };
-                let planned = self.restore(&place, sample, &backup, targets, &request);
-                let outcome = self.planned.entry(word).or_insert(Ok(false));
-                match planned {
-                    Planned::Plan => *outcome = Ok(true),
-                    Planned::Failed(why) if *outcome == Ok(false) => *outcome = Err(why),
-                    _ => {}
+            for (what, targets) in [
+                ("into its targets", &targets),
+                ("over what was saved", &before),
+            ] {
+                let place = format!("{}, {} {what}", sample.name, word(intent));
+                for request in backup.requests(intent) {
+                    let planned = self.restore(&place, sample, &backup, targets, &request);
+                    if self.note(intent, sample, planned) {
+                        break;
+                    }
                 }
             }
         }
@@ -60,20 +107,52 @@ impl Run<'_> {
             ..backup.request.clone()
         };
         let place = format!("{}, a rehearsal", sample.name);
-        self.restore(&place, sample, &backup, &empty, &rehearsal);
-        self.odd_restores(sample, &backup, &empty, &hostile);
+        self.restore(&place, sample, &backup, &targets, &rehearsal);
+        self.odd_restores(sample, &backup, &targets);
     }
 
-    /// What the snapshot of a sample would be.
-    fn backup(&mut self, sample: &Sample<'_>, plan: &BackupPlan) -> Option<Backup> {
+    /// Keeps how planning went. Only a case with a `[restore]` is made to be restored, so that no other sample speaks against the plugin. Returns whether a host would
+    /// carry the plan out.
+    fn note(&mut self, intent: Intent, sample: &Sample<'_>, planned: Planned) -> bool {
+        match planned {
+            Planned::Plan if sample.case.is_some() => {
+                self.planned.insert(word(intent), None);
+                true
+            }
+            // Where a case can't be restored so, an empty tree says little.
+            Planned::Plan => {
+                self.planned.entry(word(intent)).or_insert(None);
+                true
+            }
+            Planned::None(why) => {
+                if sample.case.is_some_and(Case::is_restored) {
+                    let why = format!("{}: {why}", sample.name);
+                    self.planned.entry(word(intent)).or_insert(Some(why));
+                }
+                false
+            }
+            Planned::Broken => false,
+        }
+    }
+
+    /// What the snapshot of a sample would be; none where a root that the plan reads is not there.
+    fn backup(
+        &mut self,
+        sample: &Sample<'_>,
+        plan: &BackupPlan,
+    ) -> Result<Option<Backup>, crate::Error> {
         let mut snapshot = Vec::new();
         let mut streams = MemoryTree::new(STREAMS, "");
         for source in &plan.sources {
             match &source.content {
                 SourceContent::Tree(root) => {
-                    let tree = sample.roots.iter().find(|tree| tree.name() == root)?;
-                    let saved = save(self.plugin, Direction::Backup, &plan.state, &**tree);
-                    snapshot.push(Arc::new(saved.ok()?.tree));
+                    let tree = sample.roots.iter().find(|tree| tree.name() == root);
+                    let Some(tree) = tree else {
+                        return Ok(None);
+                    };
+                    let saved = save(self.plugin, Direction::Backup, &plan.state, &**tree)?;
+                    self.findings(&sample.name, &saved.findings);
+                    snapshot.push(Arc::new(saved.tree));
                 }
                 SourceContent::Command(stream) => {
                     let content = sample.case.and_then(|case| case.stream(&stream.name));
@@ -81,14 +160,11 @@ impl Run<'_> {
                     let stored = match stream.filter {
                         true => {
                             let direction = Direction::Backup;
-                            let saved = save_stream(
-                                self.plugin,
-                                direction,
-                                &plan.state,
-                                &stream.name,
-                                content,
-                            );
-                            saved.ok()?.0.output
+                            let name = &stream.name;
+                            let saved =
+                                save_stream(self.plugin, direction, &plan.state, name, content)?;
+                            self.findings(&sample.name, &saved.1);
+                            saved.0.output
                         }
                         false => content.to_vec(),
                     };
@@ -99,15 +175,24 @@ impl Run<'_> {
         if streams.iter().next().is_some() {
             snapshot.push(Arc::new(streams));
         }
-        let request = RestoreRequest {
+        let asked = sample.request();
+        let plain = || RestoreRequest {
             intent: self.intent(),
-            config: sample.request().config,
-            now: EPOCH,
+            config: asked.config.clone(),
+            now: asked.now,
             facts: plan.facts.clone(),
             streams: stream_names(&snapshot),
             rehearsal: false,
         };
-        Some(Backup { snapshot, request })
+        let own = sample
+            .case
+            .and_then(|case| case.restore_request(&plan.facts, &snapshot, self.intent()));
+        let request = own.unwrap_or_else(plain);
+        Ok(Some(Backup {
+            snapshot,
+            request,
+            config: asked.config,
+        }))
     }
 
     /// One restore, planned twice, its passes and its verification.
@@ -133,17 +218,21 @@ impl Run<'_> {
             .rule(&rules::RESTORE_STABLE, same, || place.to_owned());
         let plan = match first {
             Ok(plan) => plan,
-            Err((code, message)) => return Planned::Failed(format!("`{code}`: {message}")),
+            Err((code, message)) => {
+                return Planned::None(format!("it failed with `{code}`: {message}"));
+            }
         };
-        self.declared(place, &request.config, &plan, targets);
-        if !refused(&plan.findings) {
-            self.passes_of_restore(place, backup, &plan);
-            self.verified(place, sample, backup, request);
+        self.unknown_in_restore(sample, targets, &backup.snapshot, request);
+        if refused(&plan.findings) {
+            return Planned::None(format!("refused: {}", refusal(&plan.findings)));
         }
+        self.passes_of_restore(place, sample, backup, &plan);
+        self.verified(place, sample, backup, request);
         Planned::Plan
     }
 
-    fn restore_planned(
+    /// The plan, or the code and the message of the failure; none where the plugin broke down.
+    pub(super) fn restore_planned(
         &mut self,
         place: &str,
         sample: &Sample<'_>,
@@ -151,40 +240,34 @@ impl Run<'_> {
         targets: &[Arc<MemoryTree>],
         request: &RestoreRequest,
     ) -> Option<Result<RestorePlan, (String, String)>> {
+        let snapshot = trees(&backup.snapshot);
         let answer = self.plugin.plan_restore(
             trees(targets),
-            trees(&backup.snapshot),
+            snapshot.clone(),
             sample.probe(),
             request.clone(),
         );
+        let answer = answer.and_then(|plan| {
+            check_looked_at(self.plugin, &request.config, &plan, &snapshot)?;
+            Ok(plan)
+        });
         match self.survives(&rules::RESTORE_SURVIVES, place, answer) {
-            Ok(plan) => Some(Ok(plan)),
+            Ok(plan) => {
+                self.checks.held(&rules::RESTORE_DECLARED);
+                self.findings(place, &plan.findings);
+                Some(Ok(plan))
+            }
             Err(failure) => failure.map(|failure| Err((failure.code, failure.message))),
         }
     }
 
-    /// What the plan needs besides what the sandbox has seen to: writing into a root that is only looked at.
-    fn declared(
+    fn passes_of_restore(
         &mut self,
         place: &str,
-        config: &str,
+        sample: &Sample<'_>,
+        backup: &Backup,
         plan: &RestorePlan,
-        targets: &[Arc<MemoryTree>],
     ) {
-        let Ok(ceiling) = self.plugin.ceiling(config) else {
-            return;
-        };
-        let filled = |root: &str| targets.iter().any(|tree| tree.name() == root);
-        self.checks.held(&rules::RESTORE_DECLARED);
-        for used in needs::of_restore(plan, &filled) {
-            if let Err(error) = ceiling.reason(&used.need) {
-                let problem = format!("{place}: {error}");
-                self.checks.broken(&rules::RESTORE_DECLARED, problem);
-            }
-        }
-    }
-
-    fn passes_of_restore(&mut self, place: &str, backup: &Backup, plan: &RestorePlan) {
         self.states(place, Direction::Restore, &plan.state, &backup.snapshot);
         for placement in &plan.placements {
             let find = |name: &str| backup.snapshot.iter().find(|tree| tree.name() == name);
@@ -193,6 +276,9 @@ impl Run<'_> {
                     if let Some(tree) = find(root) {
                         let place = format!("{place}, root `{root}`");
                         self.passes(&place, Direction::Restore, &plan.state, tree);
+                        if sample.case.is_some() {
+                            self.hostile_passes(&place, Direction::Restore, &plan.state, root);
+                        }
                     }
                 }
                 PlacementContent::Feed(feed) if feed.filter => {
@@ -231,112 +317,48 @@ impl Run<'_> {
             MemoryTree::new(root, format!("/targets/{root}"))
         });
         for targets in [full, empty] {
-            let request = VerifyRequest {
-                intent: request.intent,
-                config: request.config.clone(),
-                facts: request.facts.clone(),
-                captures: Vec::new(),
-                rehearsal: request.rehearsal,
-            };
-            let answer = self.plugin.verify(
-                trees(&targets),
-                trees(&backup.snapshot),
-                sample.probe(),
-                request,
-            );
-            let _ = self.survives(&rules::VERIFY_SURVIVES, place, answer);
+            self.verify(place, sample, &targets, &backup.snapshot, request);
         }
     }
 
-    /// Restores of snapshots, into targets and by facts that nobody expects.
-    fn odd_restores(
+    pub(super) fn verify(
         &mut self,
+        place: &str,
         sample: &Sample<'_>,
-        backup: &Backup,
-        empty: &[Arc<MemoryTree>],
-        hostile: &[Arc<MemoryTree>],
+        targets: &[Arc<MemoryTree>],
+        snapshot: &[Arc<MemoryTree>],
+        request: &RestoreRequest,
     ) {
-        let odd_facts = |value: &str| -> Vec<Fact> {
-            let facts = backup.request.facts.iter();
-            facts
-                .map(|fact| Fact {
-                    name: fact.name.clone(),
-                    value: value.to_owned(),
-                })
-                .collect()
+        let request = VerifyRequest {
+            intent: request.intent,
+            config: request.config.clone(),
+            facts: request.facts.clone(),
+            captures: Vec::new(),
+            rehearsal: request.rehearsal,
         };
-        let with = |facts: Vec<Fact>| RestoreRequest {
-            facts,
-            ..backup.request.clone()
-        };
-        let bare = Backup {
-            snapshot: of_roots(&backup.snapshot, |root| MemoryTree::new(root, "")),
-            request: RestoreRequest {
-                streams: Vec::new(),
-                ..backup.request.clone()
-            },
-        };
-        let strange = Backup {
-            snapshot: of_roots(&backup.snapshot, |root| hostile::tree(root).named(root, "")),
-            request: bare.request.clone(),
-        };
-        let none = &backup.request;
-        let cases = [
-            ("into a hostile tree", backup, hostile, none.clone()),
-            ("of an empty snapshot", &bare, empty, bare.request.clone()),
-            (
-                "of a hostile snapshot",
-                &strange,
-                empty,
-                bare.request.clone(),
-            ),
-            ("without facts", backup, empty, with(Vec::new())),
-            ("with facts of null", backup, empty, with(odd_facts("null"))),
-            (
-                "with facts of text",
-                backup,
-                empty,
-                with(odd_facts("\"\\u0000x\"")),
-            ),
-            (
-                "with facts of lists",
-                backup,
-                empty,
-                with(odd_facts("[[{}]]")),
-            ),
-            (
-                "with facts of numbers",
-                backup,
-                empty,
-                with(odd_facts("-1e308")),
-            ),
-        ];
-        for (what, backup, targets, request) in cases {
-            let place = format!("{}, a restore {what}", sample.name);
-            let _ = self.restore_planned(&place, sample, backup, targets, &request);
-            let verify = VerifyRequest {
-                intent: request.intent,
-                config: request.config,
-                facts: request.facts,
-                captures: Vec::new(),
-                rehearsal: false,
-            };
-            let probe = sample.probe();
-            let answer = self
-                .plugin
-                .verify(trees(targets), trees(&backup.snapshot), probe, verify);
-            let _: Result<_, _> = self.survives(&rules::VERIFY_SURVIVES, &place, answer);
+        sample.was_probed();
+        let answer = self.plugin.verify(
+            trees(targets),
+            trees(snapshot),
+            sample.probe(),
+            request.clone(),
+        );
+        if let Ok(findings) = self.survives(&rules::VERIFY_SURVIVES, place, answer) {
+            self.declared_probes(sample);
+            self.findings(place, &findings);
+            self.unknown_in_verify(sample, targets, snapshot, request);
         }
     }
 
     /// Whether each intent was planned once.
     pub(super) fn intents(&mut self) {
-        for (intent, outcome) in std::mem::take(&mut self.planned) {
-            match outcome {
-                Ok(true) => self.checks.held(&rules::RESTORE_INTENTS),
-                Ok(false) => {}
-                Err(why) => {
-                    let problem = format!("{intent} was never planned: {why}");
+        for (intent, missing) in std::mem::take(&mut self.planned) {
+            match missing {
+                None => self.checks.held(&rules::RESTORE_INTENTS),
+                Some(why) => {
+                    let problem = format!(
+                        "{intent} was never planned; add a case that is restored so ({why})"
+                    );
                     self.checks.broken(&rules::RESTORE_INTENTS, problem);
                 }
             }
@@ -346,13 +368,24 @@ impl Run<'_> {
 
 /// How planning a restore went.
 enum Planned {
+    /// There is a plan, and no finding refuses it.
     Plan,
-    Failed(String),
+    /// There is none that a host would carry out.
+    None(String),
     Broken,
 }
 
+/// An intent as people write it.
+fn word(intent: Intent) -> &'static str {
+    match intent {
+        Intent::Recover => "recover",
+        Intent::Migrate => "migrate",
+        Intent::Clone => "clone",
+    }
+}
+
 /// A tree for each root of a snapshot.
-fn of_roots(
+pub(super) fn of_roots(
     snapshot: &[Arc<MemoryTree>],
     make: impl Fn(&str) -> MemoryTree,
 ) -> Vec<Arc<MemoryTree>> {

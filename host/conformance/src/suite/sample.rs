@@ -1,10 +1,12 @@
 //! What the suite shows to a plugin.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use copal_sandbox::types::{BackupRequest, Command, Description, Failure, FailureKind, Output};
 use copal_sandbox::{Probe, Tree};
 
+use super::restores::of_roots;
 use crate::case::{Case, trees};
 use crate::hostile;
 use crate::memory::{EPOCH, MemoryTree};
@@ -15,6 +17,10 @@ pub(super) struct Sample<'a> {
     pub(super) name: String,
     pub(super) roots: Vec<Arc<MemoryTree>>,
     pub(super) case: Option<&'a Case>,
+    /// Whether the trees are hostile.
+    pub(super) hostile: bool,
+    /// Whether a command that looks was run since this was last asked.
+    probed: Arc<AtomicBool>,
 }
 
 impl<'a> Sample<'a> {
@@ -23,6 +29,8 @@ impl<'a> Sample<'a> {
             name: format!("case {}", case.name()),
             roots: case.root_trees().to_vec(),
             case: Some(case),
+            hostile: false,
+            probed: Arc::default(),
         }
     }
 
@@ -33,18 +41,24 @@ impl<'a> Sample<'a> {
         if roots.is_empty() {
             roots.push("data");
         }
-        let one = |name: String, tree: MemoryTree| Self {
+        let one = |name: String, tree: MemoryTree, hostile: bool| Self {
             name,
             roots: vec![Arc::new(tree)],
             case: None,
+            hostile,
+            probed: Arc::default(),
         };
         roots
             .into_iter()
             .flat_map(|root| {
                 let empty = MemoryTree::new(root, format!("/empty/{root}"));
                 [
-                    one(format!("an empty tree as `{root}`"), empty),
-                    one(format!("a hostile tree as `{root}`"), hostile::tree(root)),
+                    one(format!("an empty tree as `{root}`"), empty, false),
+                    one(
+                        format!("a hostile tree as `{root}`"),
+                        hostile::tree(root),
+                        true,
+                    ),
                 ]
             })
             .collect()
@@ -64,6 +78,16 @@ impl<'a> Sample<'a> {
         roots.collect()
     }
 
+    /// Where a snapshot of it is restored to: the targets of its case, and an absent directory for each further root.
+    pub(super) fn targets(&self, snapshot: &[Arc<MemoryTree>]) -> Vec<Arc<MemoryTree>> {
+        match self.case {
+            Some(case) => case.targets(snapshot),
+            None => of_roots(snapshot, |root| {
+                MemoryTree::new(root, format!("/targets/{root}"))
+            }),
+        }
+    }
+
     pub(super) fn request(&self) -> BackupRequest {
         match self.case {
             Some(case) => case.backup_request(),
@@ -75,10 +99,30 @@ impl<'a> Sample<'a> {
     }
 
     pub(super) fn probe(&self) -> Arc<dyn Probe> {
-        match self.case {
+        let probe: Arc<dyn Probe> = match self.case {
             Some(case) => case.probe(),
             None => Arc::new(Ungranted),
-        }
+        };
+        let probed = self.probed.clone();
+        Arc::new(Noted { probe, probed })
+    }
+
+    /// Whether a command that looks was run since this was last asked. One that the plugin does not declare reaches no probe.
+    pub(super) fn was_probed(&self) -> bool {
+        self.probed.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Notes that a command was run.
+struct Noted {
+    probe: Arc<dyn Probe>,
+    probed: Arc<AtomicBool>,
+}
+
+impl Probe for Noted {
+    fn run(&self, command: &Command) -> Result<Output, Failure> {
+        self.probed.store(true, Ordering::Relaxed);
+        self.probe.run(command)
     }
 }
 

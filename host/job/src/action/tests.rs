@@ -78,6 +78,57 @@ fn nothing_is_written_through_a_symlink_out_of_the_root() {
 }
 
 #[test]
+fn no_step_works_behind_a_symlink_that_stays_within_the_root() {
+    let bench = Bench::new();
+    let at = |path: &str| bench.dir.path().join(path);
+    fs::create_dir_all(at("bin")).unwrap();
+    fs::create_dir_all(at("conf")).unwrap();
+    fs::write(at("bin/x"), "as it was").unwrap();
+    symlink("../bin", at("conf/link")).unwrap();
+    let (link, free) = (|| location("conf/link/x"), || location("conf/y"));
+    for action in [
+        write("conf/link/x", "planted"),
+        write("conf/link/made/x", "planted"),
+        Action::Copy(CopyEntry {
+            from: free(),
+            to: link(),
+        }),
+        Action::Copy(CopyEntry {
+            from: link(),
+            to: free(),
+        }),
+        Action::Rename(RenameEntry {
+            from: link(),
+            to: free(),
+        }),
+        Action::Rename(RenameEntry {
+            from: location("bin/x"),
+            to: location("conf/link/z"),
+        }),
+        Action::Remove(link()),
+    ] {
+        if matches!(&action, Action::Copy(copy) if copy.to == link()) {
+            fs::write(at("conf/y"), "").unwrap();
+        } else {
+            fs::remove_file(at("conf/y")).ok();
+        }
+        let error = bench.perform(&action).unwrap_err();
+        assert!(
+            matches!(&error, ActionError::Place(PlaceError::Symlink(path)) if *path == at("conf/link")),
+            "{action:?}: {error}"
+        );
+    }
+    assert_eq!(fs::read_to_string(at("bin/x")).unwrap(), "as it was");
+    assert_eq!(fs::read_dir(at("bin")).unwrap().count(), 1);
+    // The link itself may be replaced or removed: that alters the folder that it lies in.
+    bench.perform(&write("conf/link", "a file")).unwrap();
+    bench
+        .perform(&Action::Remove(location("conf/link")))
+        .unwrap();
+    assert_eq!(fs::read_to_string(at("bin/x")).unwrap(), "as it was");
+}
+
+#[test]
 fn a_directory_is_copied_whole_and_never_over_another() {
     let bench = Bench::new();
     fs::create_dir_all(bench.dir.path().join("db/sub")).unwrap();
@@ -92,6 +143,11 @@ fn a_directory_is_copied_whole_and_never_over_another() {
         fs::read_to_string(bench.dir.path().join("copy/db/link")).unwrap(),
         "x"
     );
+    let into_itself = Action::Copy(CopyEntry {
+        from: location("db"),
+        to: location("db/sub/copy"),
+    });
+    assert!(bench.perform(&into_itself).is_err());
     assert!(bench.perform(&copy).is_err());
 }
 

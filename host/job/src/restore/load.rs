@@ -62,18 +62,21 @@ impl Loaded {
             false => Use::Restore,
         };
         let admit = |plugin, release| context.admit(plugin, release, to);
-        let (plugin, admission) = match &job.plugin {
+        let (plugin, release) = match &job.plugin {
             Some(plugin) => {
                 let identity = PluginIdentity::new(plugin, plugin.describe()?);
                 (plugin.clone(), admit(&identity, Release::default())?)
             }
             None => {
                 let release = Release::read(&job.repository, tree)?;
-                let admission = admit(&manifest.plugin, release)?;
+                let release = admit(&manifest.plugin, release)?;
                 let component = manifest.plugin(&job.repository, tree)?;
-                (engine.load(&component)?, admission)
+                let plugin = engine.load(&component)?;
+                manifest.confirm(&PluginIdentity::new(&plugin, plugin.describe()?))?;
+                (plugin, release)
             }
         };
+        let allowed = context.allowed(&plugin)?;
         let mut trees = BTreeMap::new();
         for root in &manifest.roots {
             if let Some(node) = find(&root.name)? {
@@ -88,12 +91,12 @@ impl Loaded {
         }
         let loaded = Self {
             plugin: Some((plugin, manifest)),
-            release: admission.release,
+            release,
             trees,
             streams_folder: find(STREAMS)?,
             streams,
         };
-        Ok((loaded, admission.grants))
+        Ok((loaded, allowed))
     }
 
     /// What the plugin sees of the snapshot.

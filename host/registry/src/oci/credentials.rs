@@ -56,15 +56,23 @@ struct Answer {
     secret: String,
 }
 
-/// The credentials for a registry, if there are any.
+/// The credentials for a registry, if there are any. Those of the environment are for the registry that it names beside them, and told to no other.
 pub(super) async fn of(registry: &str) -> Result<Option<Credentials>, String> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     match (
         variable("COPAL_REGISTRY_USER"),
         variable("COPAL_REGISTRY_PASSWORD"),
+        variable("COPAL_REGISTRY_HOST"),
     ) {
-        (Some(user), Some(password)) => return Ok(Some(Credentials { user, password })),
-        (None, None) => {}
+        (Some(user), Some(password), Some(own)) => {
+            if host(&own).eq_ignore_ascii_case(host(registry)) {
+                return Ok(Some(Credentials { user, password }));
+            }
+        }
+        (Some(_), Some(_), None) => {
+            return Err("COPAL_REGISTRY_HOST does not say for which registry COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD are".to_owned());
+        }
+        (None, None, _) => {}
         _ => {
             return Err(
                 "COPAL_REGISTRY_USER and COPAL_REGISTRY_PASSWORD belong together, and one is missing"

@@ -5,13 +5,13 @@ use oci_client::Reference;
 
 use super::artifact::component;
 use super::referrers::{Files, is_same};
-use super::session::Session;
+use super::session::{PULL, Session};
 use crate::Error;
 use crate::gather::Gathered;
 
 /// Fetches the component that `reference` names, and what is stated about it.
 pub(crate) async fn fetch(reference: &Reference, place: &str) -> Result<Bundle, Error> {
-    let mut session = Session::new(reference, place, "pull")?;
+    let mut session = Session::new(reference, place, PULL)?;
     let named = reference.digest().or(reference.tag()).unwrap_or("latest");
     let Some((manifest, digest)) = session.manifest(named).await? else {
         return Err(Error::Missing {

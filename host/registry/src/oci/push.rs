@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 
 use super::artifact::{Artifact, digest, of_component, of_statement, statement};
 use super::referrers::is_same;
-use super::session::{Session, scheme};
+use super::session::{PUSH, Session, scheme};
 use crate::Error;
 use crate::web::{CONNECT, SILENCE, USER_AGENT, cause, first_words};
 
@@ -32,7 +32,7 @@ pub(crate) async fn publish(
     let tag = reference.tag().unwrap_or("latest");
     let component = of_component(component, place)?;
     let statement = of_statement(bundle, &component, place)?;
-    let mut session = Session::new(reference, place, "pull,push")?;
+    let mut session = Session::new(reference, place, PUSH)?;
 
     let named = session.manifest(tag).await?.map(|(_, digest)| digest);
     let is_tagged = named.as_ref() == Some(&component.digest);
@@ -109,6 +109,13 @@ impl Session<'_> {
         for digest in found.digests {
             match self.statement(&digest, subject).await {
                 Ok(found) if is_same(&found, &files) => standing.is_there = true,
+                // What can't be had now may be the very same.
+                Err(
+                    error @ (Error::Unreachable { .. }
+                    | Error::Answer { .. }
+                    | Error::Denied { .. }
+                    | Error::Credentials { .. }),
+                ) => return Err(error),
                 Ok(_) | Err(_) if replace => standing.others.push(digest),
                 Ok(_) => {
                     return Err(Error::Occupied {

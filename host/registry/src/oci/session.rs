@@ -20,15 +20,24 @@ const MAX_MANIFEST: usize = 4 << 20;
 /// Bytes of an answer that holds a token.
 const MAX_TOKEN: usize = 64 << 10;
 
+/// What a session may do that only fetches.
+pub(super) const PULL: &str = "pull";
+/// What a session may do that publishes.
+pub(super) const PUSH: &str = "pull,push";
+
 /// A conversation with a registry about one repository.
 #[derive(Debug)]
 pub(super) struct Session<'a> {
     pub(super) web: Web,
     pub(super) place: &'a str,
     reference: &'a Reference,
-    /// `pull`, or `pull,push`.
+    /// [`PULL`] or [`PUSH`].
     actions: &'static str,
     authorization: Option<HeaderValue>,
+    /// Where the registry gives out tokens, and what it calls itself there.
+    tokens: Option<(String, Option<String>)>,
+    /// Whether it does not do without credentials. A pull begins without: much can be read so, and then they are told to nobody.
+    insists: bool,
     credentials: Option<Credentials>,
     /// Why there are none.
     unreadable: Option<String>,
@@ -47,6 +56,8 @@ impl<'a> Session<'a> {
             reference,
             actions,
             authorization: None,
+            tokens: None,
+            insists: actions != PULL,
             credentials: None,
             unreadable: None,
         })
@@ -86,19 +97,25 @@ impl<'a> Session<'a> {
             request
         };
         let first = request(self.authorization.as_ref());
-        let response = self.web.send(first).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
-        }
-        // A token may also have run out.
-        match self.authorize(&response).await? {
-            Some(authorization) => {
-                let again = request(Some(&authorization));
-                self.authorization = Some(authorization);
-                self.web.send(again).await
+        let mut response = self.web.send(first).await?;
+        // Without credentials, then with them. A token may also have run out.
+        for _ in 0..2 {
+            let refused = match response.status() {
+                StatusCode::UNAUTHORIZED => true,
+                StatusCode::FORBIDDEN => self.authorization.is_some() && self.credentials.is_none(),
+                _ => false,
+            };
+            if !refused {
+                break;
             }
-            None => Ok(response),
+            let Some(authorization) = self.authorize(&response).await? else {
+                break;
+            };
+            let again = request(Some(&authorization));
+            self.authorization = Some(authorization);
+            response = self.web.send(again).await?;
         }
+        Ok(response)
     }
 
     /// A manifest with its digest, by a tag or a digest; none where there is none.
@@ -199,13 +216,7 @@ impl<'a> Session<'a> {
 
     /// What answers the challenge of a registry; none where nothing can.
     async fn authorize(&mut self, response: &Response) -> Result<Option<HeaderValue>, Error> {
-        if self.credentials.is_none() && self.unreadable.is_none() {
-            // Without credentials much can still be read: they are missed only where the registry insists.
-            match credentials::of(self.reference.registry()).await {
-                Ok(credentials) => self.credentials = credentials,
-                Err(reason) => self.unreadable = Some(reason),
-            }
-        }
+        let mut takes_passwords = false;
         let challenges = response.headers().get_all(WWW_AUTHENTICATE).into_iter();
         for challenge in challenges.filter_map(|value| value.to_str().ok()) {
             for challenge in ChallengeParser::new(challenge).map_while(Result::ok) {
@@ -217,27 +228,49 @@ impl<'a> Session<'a> {
                 if challenge.scheme.eq_ignore_ascii_case("bearer")
                     && let Some(realm) = parameter("realm")
                 {
-                    return self.token(&realm, parameter("service")).await.map(Some);
+                    self.tokens = Some((realm, parameter("service")));
                 }
-                if challenge.scheme.eq_ignore_ascii_case("basic")
-                    && let Some(credentials) = &self.credentials
-                {
-                    return Ok(Some(credentials.header()));
-                }
+                takes_passwords |= challenge.scheme.eq_ignore_ascii_case("basic");
             }
         }
-        Ok(None)
+        if self.tokens.is_some() && !self.insists {
+            self.insists = true;
+            match self.token().await {
+                Err(Error::Denied { .. }) => {}
+                token => return token,
+            }
+        }
+        self.find_credentials().await;
+        match &self.credentials {
+            Some(credentials) if takes_passwords && self.tokens.is_none() => {
+                Ok(Some(credentials.header()))
+            }
+            _ => self.token().await,
+        }
     }
 
-    /// Fetches a token from where the registry says.
-    async fn token(&mut self, realm: &str, service: Option<String>) -> Result<HeaderValue, Error> {
+    /// Looks for credentials. That there are none is the registry's to complain of.
+    async fn find_credentials(&mut self) {
+        if self.credentials.is_none() && self.unreadable.is_none() {
+            match credentials::of(self.reference.registry()).await {
+                Ok(credentials) => self.credentials = credentials,
+                Err(reason) => self.unreadable = Some(reason),
+            }
+        }
+    }
+
+    /// Fetches a token from where the registry says, with the credentials that were found; none where it gives out none.
+    async fn token(&mut self) -> Result<Option<HeaderValue>, Error> {
         #[derive(Deserialize)]
         struct Token {
             token: Option<String>,
             access_token: Option<String>,
         }
+        let Some((realm, service)) = self.tokens.clone() else {
+            return Ok(None);
+        };
         let registry = self.reference.resolve_registry();
-        let mut url = Url::parse(realm)
+        let mut url = Url::parse(&realm)
             .ok()
             .filter(|url| url.scheme() == "https" || scheme(registry) == "http" && is_loopback(url))
             .ok_or_else(|| {
@@ -269,7 +302,7 @@ impl<'a> Session<'a> {
         let token = token.and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok());
         let mut token = token.ok_or_else(|| self.misbehaves("its token is none".to_owned()))?;
         token.set_sensitive(true);
-        Ok(token)
+        Ok(Some(token))
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ArchiveOptions {
     pub parent: Option<TreeId>,
     /// Set to true from anywhere, it ends the work with [`Error::Interrupted`].
     pub cancel: Arc<AtomicBool>,
+    /// How blobs are written.
+    pub writer: WriterOptions,
 }
 
 /// What has been archived.
@@ -80,7 +82,9 @@ pub struct Archived {
     pub summary: Summary,
 }
 
-/// Builds the top tree of one snapshot. All it writes is in vain until a snapshot refers to the tree.
+/// Builds the top tree of one snapshot, of any number of roots and streams: one writer takes them all, so what is in two of them is stored once.
+///
+/// One that is dropped leaves no snapshot; what it had uploaded is found by the next.
 pub struct Archiver<'a> {
     repository: Repository,
     writer: BlobWriter,
@@ -106,7 +110,7 @@ impl<'a> Archiver<'a> {
         let parent = options.parent.map(|id| repository.load_tree(&id));
         let parent = parent.unwrap_or_else(|| Ok(Tree::default()));
         Ok(Self {
-            writer: repository.writer(WriterOptions::default())?,
+            writer: repository.writer(options.writer)?,
             repository: repository.clone(),
             parent: parent.unwrap_or_else(|error| {
                 tracing::warn!("can't use the parent snapshot: {error}");

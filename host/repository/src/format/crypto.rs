@@ -84,7 +84,7 @@ struct MacJson {
 
 impl Secrets {
     /// The JSON that a key file seals.
-    pub(super) fn to_json(&self) -> Result<Vec<u8>, Malformed> {
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, Malformed> {
         let mac = MacJson {
             k: Base64(self.mac_k.to_vec()),
             r: Base64(self.mac_r.to_vec()),
@@ -134,6 +134,11 @@ impl Key {
             mac_k: Aes128::new(&secrets.mac_k.into()),
             secrets: secrets.clone(),
         })
+    }
+
+    /// What the ciphers were prepared from.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Counter mode is its own inverse.

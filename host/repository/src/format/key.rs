@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::crypto::{Key, Secrets};
-use super::{Base64, Malformed, Timestamp};
+use super::{Base64, Malformed, Timestamp, is_default};
 
 /// What scrypt may cost: `N` is `2^log_n`, memory is `128 · N · r` bytes, time goes with `N · r · p`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +39,17 @@ impl ScryptCost {
     }
 }
 
-/// A file of `keys/`.
+/// A file of `keys/`. rustic leaves out who made it, where and when, unless it is told to say so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KeyFile {
     /// When it was made.
-    pub created: Timestamp,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub created: Option<Timestamp>,
     /// By whom.
+    #[serde(default, deserialize_with = "super::null_is_default")]
     pub username: String,
     /// Where.
+    #[serde(default, deserialize_with = "super::null_is_default")]
     pub hostname: String,
     kdf: String,
     #[serde(rename = "N")]
@@ -73,7 +76,7 @@ impl KeyFile {
         let mut data = Vec::new();
         derive(password, &salt, cost)?.seal(&Zeroizing::new(secrets.to_json()?), &mut data)?;
         Ok(Self {
-            created: Timestamp::now(),
+            created: Some(Timestamp::now()),
             username,
             hostname,
             kdf: "scrypt".into(),

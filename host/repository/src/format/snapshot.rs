@@ -1,6 +1,7 @@
 //! Snapshots: one tree at one time, and where it came from.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Malformed, Timestamp, is_default};
 use crate::id::{SnapshotId, TreeId};
@@ -53,6 +54,9 @@ pub struct Snapshot {
     /// What the backup did.
     #[serde(default, skip_serializing_if = "is_default")]
     pub summary: Option<SnapshotSummary>,
+    /// What other programs say of it, such as rustic's `label` and `delete`: kept, and not understood.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// What a backup did, in restic's words.
@@ -85,6 +89,8 @@ pub struct SnapshotSummary {
     pub total_files_processed: u64,
     #[serde(default)]
     pub total_bytes_processed: u64,
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 impl Snapshot {
@@ -104,6 +110,7 @@ impl Snapshot {
             original: None,
             program_version: String::new(),
             summary: None,
+            other: Map::new(),
         }
     }
 
@@ -137,6 +144,33 @@ mod tests {
         );
         let snapshot = Snapshot::decode(json.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(snapshot.encode().unwrap()).unwrap(), json);
+    }
+
+    #[test]
+    fn what_rustic_says_besides_is_kept() {
+        let json = concat!(
+            r#"{"time":"2026-11-21T02:07:26.993947143+01:00","program_version":"rustic 0.11.4","#,
+            r#""tree":"b0f0187fcbdde76a5884963df8e0d9b7f4043dc2a0513405e94674986cf82402","label":"web","#,
+            r#""paths":["/tmp/a"],"hostname":"vm","username":"","uid":0,"gid":0,"tags":[],"#,
+            r#""delete":{"After":"2027-01-01T00:00:00+01:00"},"description":"of the web server","#,
+            r#""summary":{"backup_start":"2026-11-21T02:07:26+01:00","backup_end":"2026-11-21T02:07:27+01:00","#,
+            r#""files_new":7,"command":"rustic backup","total_duration":0.5}}"#
+        );
+        let snapshot = Snapshot::decode(json.as_bytes()).unwrap();
+        assert_eq!(snapshot.other["label"], "web");
+        let written: Value = serde_json::from_slice(&snapshot.encode().unwrap()).unwrap();
+        let read: Value = serde_json::from_str(json).unwrap();
+        for kept in [
+            "/label",
+            "/delete/After",
+            "/description",
+            "/summary/command",
+            "/summary/total_duration",
+            "/summary/files_new",
+        ] {
+            assert_eq!(written.pointer(kept), read.pointer(kept), "{kept}");
+            assert!(read.pointer(kept).is_some(), "{kept}");
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Place {
                     r: 8,
                     p: 1,
                 },
+                polynomial: None,
             };
             let password = Password::new(PASSWORD);
             Repository::init(store, runtime.handle().clone(), &password, &options).unwrap()
@@ -108,19 +109,9 @@ impl Place {
 
     pub(crate) fn save(&self, tree: TreeId) -> String {
         let snapshot = Snapshot {
-            time: Timestamp::now(),
-            parent: None,
-            tree,
             paths: vec!["/home".into()],
             hostname: "h".into(),
-            username: String::new(),
-            uid: 0,
-            gid: 0,
-            excludes: Vec::new(),
-            tags: Vec::new(),
-            original: None,
-            program_version: String::new(),
-            summary: None,
+            ..Snapshot::new(Timestamp::now(), tree)
         };
         self.repository
             .save_snapshot(&snapshot)

@@ -17,16 +17,22 @@ pub(super) enum Method {
 }
 
 impl Method {
-    pub(super) fn exact(method: &str) -> Self {
-        Self::Named(method.to_ascii_uppercase())
+    /// The method of a request. HTTP would allow further signs, `*` among them, which a grant could not show.
+    pub(super) fn exact(method: &str) -> Result<Self, &'static str> {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        if !method.is_empty() && method.bytes().all(letter) {
+            Ok(Self::Named(method.to_ascii_uppercase()))
+        } else {
+            Err("its method is not letters, digits, `-` and `_`, such as `GET`")
+        }
     }
 
     fn parse(text: &str) -> Result<Self, &'static str> {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
         match text {
             "*" => Ok(Self::Any),
-            text if text.bytes().all(token) => Ok(Self::exact(text)),
-            _ => Err("its method is neither a word such as `GET` nor `*`"),
+            text => {
+                Self::exact(text).map_err(|_| "its method is neither a word such as `GET` nor `*`")
+            }
         }
     }
 
@@ -173,8 +179,11 @@ impl AddressRule {
                 let [place] = words.as_slice() else {
                     return false;
                 };
-                let led_to =
-                    Address::of(place).or_else(|_| Address::of(&format!("http://{place}")));
+                // A URL that a request can't have leads nowhere; its scheme is no host.
+                let led_to = match place.contains("://") {
+                    true => Address::of(place),
+                    false => Address::of(&format!("http://{place}")),
+                };
                 led_to.is_ok_and(|led_to| led_to == *address)
             }),
         }

@@ -17,26 +17,26 @@ const MAX_OPTIONAL: usize = 8;
 /// The commands that a grant covers: names of variables, then words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CommandRule {
-    variables: Vec<Variable>,
-    elements: Vec<Element>,
+    pub(super) variables: Vec<Variable>,
+    pub(super) elements: Vec<Element>,
 }
 
 /// A variable that is set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Variable {
-    name: Names,
-    optional: bool,
+pub(super) struct Variable {
+    pub(super) name: Names,
+    pub(super) optional: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Names {
+pub(super) enum Names {
     One(String),
     /// The keys of the tables that these settings are, as many as there are.
     Settings(Vec<String>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Element {
+pub(super) enum Element {
     Program(Pattern),
     Word(Pattern),
     /// The words of one of these settings: of a list all of them, of a text the text. Not those of one that is empty or not set.

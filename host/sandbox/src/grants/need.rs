@@ -43,7 +43,7 @@ impl Need {
     /// To send a request; where no grant could cover it, why.
     pub fn http(request: &HttpRequest) -> Result<Self, &'static str> {
         Ok(Self(What::Http {
-            method: Method::exact(&request.method),
+            method: Method::exact(&request.method)?,
             address: Address::of(&request.url)?,
         }))
     }

@@ -112,6 +112,30 @@ fn a_wildcard_lets_through_no_option_no_file_of_options_and_no_way_out() {
         ("run:x /srv/*", "/srv/a/b", true),
         ("run:x /srv/*", "/srv/../etc", false),
         ("run:x /srv/*", "/srv/..", false),
+        ("run:x /srv/*", "/srv/..a/b..", true),
+        ("run:x /srv/*", "/srv/...", true),
+        ("run:x /srv/*:/data", "/srv/a:/data", true),
+        ("run:x /srv/*:/data", "/srv/..:/data", false),
+        (
+            "run:x source=/srv/*,target=/d",
+            "source=/srv/a,target=/d",
+            true,
+        ),
+        (
+            "run:x source=/srv/*,target=/d",
+            "source=/srv/..,target=/d",
+            false,
+        ),
+        ("run:x 'a;'*", "a;..;b", false),
+        ("run:x --dir=*", "--dir=../etc", false),
+        ("run:x --dir=*", "--dir=..", false),
+        ("run:x -C*", "-C..", false),
+        ("run:x -C*", "-C../etc", false),
+        ("run:x -C*", "-Cbuild", true),
+        ("run:x *", r"\..\", false),
+        ("run:x *", "HEAD..main", true),
+        ("run:x /srv/../*", "/srv/../a", false),
+        ("run:x /srv/../a", "/srv/../a", true),
         ("run:x */dump.sql", "dump.sql", true),
         ("run:x */dump.sql", "/srv/a/dump.sql", true),
         ("run:x */dump.sql", "-/dump.sql", false),
@@ -403,6 +427,16 @@ fn a_url_that_hides_where_it_leads_is_covered_by_nothing() {
 }
 
 #[test]
+fn a_method_that_a_grant_can_not_show_is_covered_by_nothing() {
+    for method in ["*", "", "M!X", "GET *", "G\nT", "GÉT"] {
+        let refused = http(method, "http://localhost/").unwrap_err();
+        assert!(refused.contains("its method"), "{method}: {refused}");
+    }
+    let need = http("version-control", "http://localhost/").unwrap();
+    assert_eq!(need.to_string(), "http:VERSION-CONTROL localhost:80");
+}
+
+#[test]
 fn writing_is_covered_beneath_the_path_alone() {
     let grants = grants(&["write:home/conf", "write:data/*/cache", "write:\"my root\""]);
     for (root, path, allowed) in [
@@ -573,6 +607,17 @@ fn a_capability_takes_the_words_of_settings() {
             covered,
             "{url}"
         );
+    }
+    for url in [
+        "ftp://example.org",
+        "http://user:word@example.org",
+        "http://",
+    ] {
+        let settings = json!({"url": url});
+        for host in ["ftp", "http", "example.org"] {
+            let need = http("GET", &format!("http://{host}/")).unwrap();
+            assert!(!to.covers(&need, &settings), "{host} by {url}");
+        }
     }
     let plain: CapabilityPattern = "run:docker stop *".parse().unwrap();
     assert_eq!(plain.grant(), Some("run:docker stop *".parse().unwrap()));

@@ -12,6 +12,11 @@ impl Pattern {
         Self(vec![word.to_owned()])
     }
 
+    /// The literal parts, between each two of which stands a `*`.
+    pub(super) fn parts(&self) -> &[String] {
+        &self.0
+    }
+
     /// Reads one word as [`split`] cut it.
     pub(super) fn parse(raw: &str) -> Result<Self, &'static str> {
         let mut parts = vec![];
@@ -84,7 +89,8 @@ impl Pattern {
     }
 
     /// Whether a command may have this argument in its place. What a `*` stands for can neither make an option of a word, nor a file that
-    /// options are read from (`@FILE`), nor lead out of the folder that the pattern names.
+    /// options are read from (`@FILE`), nor lead out of the folder that the pattern names: neither by a `..` between what separates names,
+    /// whatever that is to the program (`/`, `:`, `,`, `=`), nor by one right behind the pattern's beginning, as in `-C..`.
     pub(super) fn covers(&self, word: &str) -> bool {
         let [first, rest @ ..] = self.0.as_slice() else {
             return false;
@@ -92,7 +98,10 @@ impl Pattern {
         let [next, ..] = rest else {
             return first == word;
         };
-        let leads_out = word.split('/').any(|name| name == "..");
+        let leads_out = has_parent(word)
+            || word
+                .strip_prefix(first.as_str())
+                .is_some_and(begins_with_parent);
         let option = ['-', '@']
             .into_iter()
             .any(|sign| word.starts_with(sign) && !first.starts_with(sign));
@@ -210,6 +219,25 @@ impl fmt::Display for Pattern {
 
 /// How a setting begins.
 pub(super) const SETTING: &str = "{setting:";
+
+/// Whether a `..` stands somewhere in a word as a whole name.
+fn has_parent(word: &str) -> bool {
+    word.match_indices("..").any(|(at, _)| {
+        let (before, from) = word.split_at(at);
+        !before.ends_with(is_of_name) && begins_with_parent(from)
+    })
+}
+
+/// Whether a text begins with the whole name `..`.
+fn begins_with_parent(text: &str) -> bool {
+    text.strip_prefix("..")
+        .is_some_and(|after| !after.starts_with(is_of_name))
+}
+
+/// A character that makes another name of a `..` beside it.
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || "._-".contains(c)
+}
 
 /// A letter or digit that can be seen.
 fn is_letter(c: char) -> bool {

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bindings::copal::plugin::log::{self, Level};
 use crate::state::State;
-use crate::text::clean;
+use crate::text::{clean, on_one_line};
 use tracing::Level as Tracing;
 
 /// Bytes of one message; the rest is cut.
 const MAX_MESSAGE: usize = 16 << 10;
 
-/// Messages and lines that one call may write, and their bytes: what one writes without end must fill neither a disk nor a terminal.
+/// Messages and lines that one instance may write, in all calls together, and their bytes: what one writes without end, or with each of many
+/// calls, must fill neither a disk nor a terminal.
 const MAX_MESSAGES: usize = 10_000;
 const MAX_BYTES: usize = 1 << 20;
 
@@ -35,7 +36,7 @@ struct Last {
     used_up: bool,
 }
 
-/// Whether a call may write more.
+/// Whether an instance may write more.
 enum Room {
     Left,
     /// From this message on it may not.
@@ -67,9 +68,11 @@ impl Log {
         }
     }
 
-    /// Forgets what was kept.
+    /// Forgets what was said last. How much was said stays counted.
     pub(crate) fn forget(&self) {
-        *self.last() = Last::default();
+        let mut last = self.last();
+        last.error = None;
+        last.stderr.clear();
     }
 
     /// The last message of level `error`, or else the last lines of standard error.
@@ -109,10 +112,11 @@ impl Log {
         if !is_kept(level) {
             return;
         }
+        let message = on_one_line(message);
         match self.last().count(message.len()) {
             Room::Left => {}
             Room::UsedUp => {
-                tracing::warn!(target: "plugin", plugin, "what the plugin writes further in this call is left out: it is too much");
+                tracing::warn!(target: "plugin", plugin, "what the plugin writes further is left out: it is too much");
                 return;
             }
             Room::None => return,

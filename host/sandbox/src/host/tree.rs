@@ -23,12 +23,16 @@ impl State {
         path: &str,
         look: impl FnOnce(&dyn Tree) -> Result<T, Failure>,
     ) -> wasmtime::Result<Result<T, Failure>> {
-        let tree = &self.handles.get(handle)?.0;
+        let tree = self.handles.get(handle)?.0.clone();
         if let Err(reason) = validate::path(path) {
             let message = format!("a path in `{}` {reason}", tree.name());
-            return Ok(Err(Failure::new(FailureKind::Denied, "tree.path", message)));
+            return Ok(Err(Failure::new(
+                FailureKind::Denied,
+                "copal.path.misspelt",
+                message,
+            )));
         }
-        Ok(self.clock.pause(|| look(&**tree)))
+        self.at_host_expense(|| look(&*tree))
     }
 }
 

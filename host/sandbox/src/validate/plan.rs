@@ -18,6 +18,9 @@ use crate::types::{
 /// Bytes of a plan's state.
 const MAX_STATE: usize = 1 << 20;
 
+/// Bytes of the value of one fact. The longest that was seen is a history of migrations.
+const MAX_FACT: usize = 8 << 20;
+
 /// Headers that the host makes itself: by the first a request would reach another site of a server than the one that the grant names, and by the
 /// others it could smuggle a second one.
 const OWN_HEADERS: [&str; 5] = [
@@ -165,7 +168,14 @@ fn facts(facts: &[Fact]) -> Rule {
         rule(camel && name.len() <= 64, || {
             format!("the fact `{}` is not named in camelCase", clean(name, 64))
         })?;
-        serde_json::from_str::<serde::de::IgnoredAny>(value)
+        rule(value.len() <= MAX_FACT, || {
+            format!(
+                "the fact `{name}` has {} bytes, at most {MAX_FACT} are allowed",
+                value.len()
+            )
+        })?;
+        // As it is read for the manifest, which fails where it is nested too deeply.
+        serde_json::from_str::<serde_json::Value>(value)
             .map_err(|error| format!("the value of the fact `{name}` is not JSON: {error}"))?;
     }
     unique("facts", facts.iter().map(|fact| fact.name.as_str()))
@@ -256,13 +266,12 @@ impl Scope<'_> {
     }
 
     fn request(&self, request: &HttpRequest) -> Rule {
+        few("headers", &request.headers)?;
+        few("status codes", &request.expect)?;
         let token = |text: &str| {
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
         };
-        rule(!request.method.is_empty() && token(&request.method), || {
-            "it has no HTTP method".to_owned()
-        })?;
         Need::http(request).map_err(str::to_owned)?;
         rule(
             request.expect.iter().all(|code| (100..=599).contains(code)),

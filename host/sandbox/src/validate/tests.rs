@@ -8,7 +8,7 @@ use crate::bindings::exports::copal::plugin::transform;
 use crate::types::{
     Action, BackupPlan, Base, Command, CopyEntry, Description, Detection, Fact, Feed, Finding,
     Fragment, HttpRequest, Intent, Location, Placement, PlacementContent, RenameEntry, RestorePlan,
-    Severity, Source, SourceContent, Step, StreamSource, Variable, Window, WriteFile,
+    RootSpec, Severity, Source, SourceContent, Step, StreamSource, Variable, Window, WriteFile,
 };
 
 fn roots() -> HashSet<String> {
@@ -157,6 +157,28 @@ fn steps_that_can_not_be_carried_out_are_named() {
                 timeout: 1,
             }),
             "`HOST` can't be a header",
+        ),
+        (
+            Action::Http(HttpRequest {
+                method: "*".to_owned(),
+                url: "http://localhost/".to_owned(),
+                headers: vec![],
+                body: None,
+                expect: vec![],
+                timeout: 1,
+            }),
+            "its method is not",
+        ),
+        (
+            Action::Http(HttpRequest {
+                method: "GET".to_owned(),
+                url: "http://localhost/".to_owned(),
+                headers: vec![],
+                body: None,
+                expect: vec![200; 1_001],
+                timeout: 1,
+            }),
+            "1001 status codes",
         ),
         (write("x", Fragment::Plain("{fd:0}".to_owned())), "no value"),
     ] {
@@ -320,6 +342,10 @@ fn sources_that_wait_for_each_other_or_for_nothing_are_refused() {
             "after `x`, which is not there",
         ),
         (
+            vec![source("a", &["b"; 1_001], Window::Live)],
+            "1001 items in one `after`",
+        ),
+        (
             vec![
                 source("a", &[], Window::Live),
                 source("b", &["a"], Window::Quiesced),
@@ -330,6 +356,26 @@ fn sources_that_wait_for_each_other_or_for_nothing_are_refused() {
         let broken = broken(|plan| plan.sources = sources);
         assert!(broken.contains(why), "{broken}");
     }
+}
+
+#[test]
+fn a_thousand_sources_that_all_wait_for_all_before_them_are_sorted_at_once() {
+    let items: Vec<_> = (0..1_000)
+        .rev()
+        .map(|item| {
+            (
+                format!("{item}"),
+                (0..item).map(|one| format!("{one}")).collect(),
+            )
+        })
+        .collect();
+    let began = std::time::Instant::now();
+    let sorted = sort(items, "item", |(name, after): &(String, Vec<String>)| {
+        (name, after)
+    });
+    let first = sorted.unwrap().into_iter().next();
+    assert_eq!(first, Some(("0".to_owned(), vec![])));
+    assert!(began.elapsed().as_secs() < 5);
 }
 
 #[test]
@@ -356,7 +402,12 @@ fn facts_are_camel_case_and_json() {
         value: value.to_owned(),
     };
     assert!(broken(|plan| plan.facts.push(fact("Install-Id", "1"))).contains("camelCase"));
-    assert!(broken(|plan| plan.facts.push(fact("installId", "abc"))).contains("not JSON"));
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for value in ["abc", "1 2", "1e999", &deep] {
+        assert!(broken(|plan| plan.facts.push(fact("installId", value))).contains("not JSON"));
+    }
+    let long = format!("\"{}\"", "x".repeat(8 << 20));
+    assert!(broken(|plan| plan.facts.push(fact("installId", &long))).contains("8388610 bytes"));
     assert!(
         broken(|plan| plan.facts = vec![fact("a", "1"), fact("a", "2")]).contains("two facts `a`")
     );
@@ -512,7 +563,11 @@ fn descriptions_and_detections_keep_to_the_contract() {
         name: "copal/files".to_owned(),
         version: "0.1.0".to_owned(),
         summary: String::new(),
-        roots: vec![],
+        roots: vec![RootSpec {
+            name: "data".to_owned(),
+            description: String::new(),
+            conflicts: vec!["other".to_owned()],
+        }],
         any_roots: true,
         config_schema: "{}".to_owned(),
         capabilities: vec![],
@@ -527,7 +582,22 @@ fn descriptions_and_detections_keep_to_the_contract() {
         ),
         (|d| d.config_schema = "[]".to_owned(), "not a JSON object"),
         (|d| d.intents.clear(), "no intent"),
-        (|d| d.version.clear(), "version is empty"),
+        (|d| d.version.clear(), "not a semantic one"),
+        (|d| d.version = "1.0".to_owned(), "not a semantic one"),
+        (
+            |d| d.version = "1.0.0\nforged".to_owned(),
+            "not a semantic one",
+        ),
+        (
+            |d| d.version = format!("1.0.0+{}", "x".repeat(99)),
+            "64 bytes",
+        ),
+        (|d| d.intents = vec![Intent::Recover; 1_001], "1001 intents"),
+        (
+            |d| d.roots[0].conflicts = vec!["b".to_owned(); 1_001],
+            "1001 conflicts",
+        ),
+        (|d| d.roots[0].conflicts = vec!["\n".to_owned()], "the root"),
     ] {
         let mut changed = fine.clone();
         change(&mut changed);

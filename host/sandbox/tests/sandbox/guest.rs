@@ -152,6 +152,60 @@ impl Guest {
     }
 }
 
+/// A component with further core instances, each of a module that has so many globals.
+pub(crate) fn with_instances(component: &[u8], instances: u32, globals: u32) -> Vec<u8> {
+    let mut component = component.to_vec();
+    let module = module(globals);
+    let index = u8::try_from(modules(&component)).unwrap();
+    section(&mut component, 1, &module);
+    let mut instantiate = leb(instances);
+    // Of the module, with no arguments.
+    (0..instances).for_each(|_| instantiate.extend([0, index, 0]));
+    section(&mut component, 2, &instantiate);
+    component
+}
+
+/// A core module with so many globals.
+fn module(globals: u32) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    let mut all = leb(globals);
+    // `(global i64 (i64.const 0))`
+    (0..globals).for_each(|_| all.extend([0x7e, 0, 0x42, 0, 0x0b]));
+    section(&mut module, 6, &all);
+    module
+}
+
+/// How many core modules a component itself has.
+fn modules(component: &[u8]) -> usize {
+    let mut rest = &component[8..];
+    let mut modules = 0;
+    while let [id, after @ ..] = rest {
+        let bytes = after.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+        let size = after[..bytes].iter().rev();
+        let size = size.fold(0, |size, byte| (size << 7) | usize::from(byte & 0x7f));
+        modules += usize::from(*id == 1);
+        rest = &after[bytes + size..];
+    }
+    modules
+}
+
+fn section(to: &mut Vec<u8>, id: u8, content: &[u8]) {
+    to.push(id);
+    to.extend(leb(u32::try_from(content.len()).unwrap()));
+    to.extend(content);
+}
+
+/// A number in LEB128.
+fn leb(mut number: u32) -> Vec<u8> {
+    let mut bytes = vec![];
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
 /// Bodies of a plugin whose filter hands back what it is given.
 pub(crate) const ECHO: [(&str, &str); 5] = [
     (

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::guest::{ECHO, Guest, file, no_probe};
+use crate::guest::{ECHO, Guest, engine, file, no_probe, with_instances};
 use copal_sandbox::types::{
     BackupRequest, Command, Direction, Entry, Failure, FailureKind, Member, Output, Timestamp,
 };
@@ -75,6 +75,50 @@ fn a_plugin_that_begins_with_too_much_memory_is_refused() {
         guest.load().describe().unwrap_err(),
         Error::Memory { .. }
     ));
+}
+
+#[test]
+fn what_many_instances_take_of_the_host_is_memory_too() {
+    let component = Guest::default().component();
+    let load = |instances, globals| {
+        let component = with_instances(&component, instances, globals);
+        engine().load(&component).unwrap()
+    };
+    // Each global counts as 64 bytes, and of all instances, the plugin's own among them, each as much as the largest.
+    for (instances, globals, fits) in [
+        (1, 100, true),
+        (50, 100, true),
+        (1, 100_000, true),
+        (4, 200_000, false),
+        (50, 1_000_000, false),
+    ] {
+        let plugin = load(instances, globals);
+        let began = Instant::now();
+        match plugin.describe() {
+            Ok(description) => {
+                assert!(fits, "{instances} with {globals}");
+                assert_eq!(description.name, "test/guest");
+            }
+            Err(error) => {
+                assert!(!fits, "{instances} with {globals}: {error}");
+                assert!(
+                    matches!(error, Error::Memory { call: "describe", limit } if limit == 32 << 20),
+                    "{error}"
+                );
+                assert!(began.elapsed() < Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+#[test]
+fn more_instances_than_any_plugin_needs_are_refused_and_nothing_else_is_said_of_them() {
+    let component = with_instances(&Guest::default().component(), 100, 1);
+    let error = engine().load(&component).unwrap().describe().unwrap_err();
+    assert!(
+        matches!(&error, Error::Incompatible(why) if why.contains("instance count too high")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -300,6 +344,14 @@ fn probing(
     capability: &str,
     detect: &str,
 ) -> Result<Option<copal_sandbox::types::Detection>, Error> {
+    probing_with(capability, detect, SlowProbe)
+}
+
+fn probing_with(
+    capability: &str,
+    detect: &str,
+    probe: impl Probe + 'static,
+) -> Result<Option<copal_sandbox::types::Detection>, Error> {
     let helpers = format!(r#"(data (i32.const 100) "{capability}")"#).leak();
     let detect: &'static str = format!("{detect} (i32.const 3000)").leak();
     let guest = Guest {
@@ -309,7 +361,7 @@ fn probing(
         ..Guest::default()
     };
     let plugin = guest.load();
-    plugin.detect(Arc::new(Slow), Arc::new(SlowProbe))
+    plugin.detect(Arc::new(Slow), Arc::new(probe))
 }
 
 #[test]
@@ -346,6 +398,33 @@ fn a_plugin_that_probes_for_ever_ends_though_its_own_time_does_not_pass() {
     );
     assert_eq!(error.kind(), "plugin-deadline");
     assert!(began.elapsed() < Duration::from_secs(15));
+}
+
+/// Takes all the time that a command may take, and at most ten seconds.
+struct PatientProbe;
+
+impl Probe for PatientProbe {
+    fn run(&self, command: &Command) -> Result<Output, Failure> {
+        thread::sleep(Duration::from_secs(command.timeout.min(10).into()));
+        Err(Failure::new(FailureKind::Unavailable, "test.timeout", ""))
+    }
+}
+
+#[test]
+fn one_probe_takes_no_longer_than_the_host_works_for_a_call() {
+    let began = Instant::now();
+    let week: &'static str = PROBE
+        .replace(
+            "(i32.const 5) (i32.const 3000)",
+            "(i32.const 604800) (i32.const 3000)",
+        )
+        .leak();
+    let error = probing_with("probe:guest", week, PatientProbe).unwrap_err();
+    assert!(
+        matches!(error, Error::Looking { call: "detect", limit } if limit.as_secs() == 3),
+        "{error}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(8));
 }
 
 #[test]

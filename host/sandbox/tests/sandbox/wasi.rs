@@ -15,7 +15,17 @@ const PACKAGES: &str = "
         }
     }
     package wasi:clocks@0.2.0 {
-        interface monotonic-clock { use wasi:io/poll@0.2.0.{pollable}; subscribe-duration: func(when: u64) -> pollable; }
+        interface monotonic-clock {
+            use wasi:io/poll@0.2.0.{pollable};
+            now: func() -> u64;
+            subscribe-duration: func(when: u64) -> pollable;
+        }
+        interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }
+    }
+    package wasi:random@0.2.0 {
+        interface random { get-random-u64: func() -> u64; }
+        interface insecure { get-insecure-random-u64: func() -> u64; }
+        interface insecure-seed { insecure-seed: func() -> tuple<u64, u64>; }
     }
     package wasi:filesystem@0.2.0 {
         interface types { resource descriptor; }
@@ -118,6 +128,58 @@ fn sleeping_counts_as_its_own_time() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn clocks_and_random_numbers_are_the_same_in_every_instance() {
+    // The version that it tells is made of six numbers.
+    let guest = guest(
+        "import wasi:clocks/monotonic-clock@0.2.0; import wasi:clocks/wall-clock@0.2.0; import wasi:random/random@0.2.0;
+         import wasi:random/insecure@0.2.0; import wasi:random/insecure-seed@0.2.0;",
+        r#"(import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $now (result i64)))
+           (import "wasi:clocks/wall-clock@0.2.0" "now" (func $wall (param i32)))
+           (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
+           (import "wasi:random/insecure@0.2.0" "get-insecure-random-u64" (func $insecure (result i64)))
+           (import "wasi:random/insecure-seed@0.2.0" "insecure-seed" (func $seed (param i32)))"#,
+        // Appends an `x` and the digits of a number to base 16, the lowest first, from `a` on.
+        r#"(data (i32.const 200) "0.0.0-")
+           (global $at (mut i32) (i32.const 206))
+           (func $tell (param i64)
+               (i32.store8 (global.get $at) (i32.const 120))
+               (global.set $at (i32.add (global.get $at) (i32.const 1)))
+               (loop
+                   (i32.store8 (global.get $at) (i32.add (i32.const 97) (i32.wrap_i64 (i64.and (local.get 0) (i64.const 15)))))
+                   (local.set 0 (i64.shr_u (local.get 0) (i64.const 4)))
+                   (global.set $at (i32.add (global.get $at) (i32.const 1)))
+                   (br_if 0 (i64.ne (local.get 0) (i64.const 0)))))"#,
+        "(call $tell (call $now)) (call $tell (call $now))
+         (call $wall (i32.const 3000)) (call $tell (i64.load (i32.const 3000)))
+         (call $tell (i64.and (i64.const 0xffffff) (call $random))) (call $tell (i64.and (i64.const 0xffffff) (call $insecure)))
+         (call $seed (i32.const 3000)) (call $tell (i64.and (i64.const 0xffffff) (i64.load (i32.const 3000))))
+         (i32.store (i32.const 1032) (i32.const 200)) (i32.store (i32.const 1036) (i32.sub (global.get $at) (i32.const 200)))
+         (i32.const 1024)",
+    );
+    let told = || guest.load().describe().unwrap().version.clone();
+    let version = told();
+    assert_eq!(told(), version);
+    let numbers: Vec<_> = version.split('x').collect();
+    // The monotonic clock moves on by a million nanoseconds with each look, and the other stands at 0.
+    assert_eq!(numbers[1..4], ["a", "aecep", "a"], "{version}");
+}
+
+#[test]
+fn a_sleep_moves_the_clock_on() {
+    let guest = guest(
+        "import wasi:clocks/monotonic-clock@0.2.0;",
+        r#"(import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $now (result i64)))
+           (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $subscribe (param i64) (result i32)))
+           (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))"#,
+        "",
+        "(call $block (call $subscribe (i64.const 100000000)))
+         (if (i64.lt_u (call $now) (i64.const 100000000)) (then unreachable))
+         (i32.const 1024)",
+    );
+    assert_eq!(guest.load().describe().unwrap().name, "test/guest");
 }
 
 const STDERR: &str = r#"

@@ -38,6 +38,9 @@ impl Refusal {
             | Self::TooFewSignatures { .. }
             | Self::KeyRetired { .. }
             | Self::RevocationTakenBack { .. } => PUBLISHER,
+            Self::SaysOtherwise { .. } => {
+                "A component that changes what it says of itself deceives. Remove it with `copal plugin remove`, and tell its publisher."
+            }
             Self::Swapped { .. } => {
                 "Somebody changed the file since. Look for who did; then install the plugin again from its release."
             }
@@ -99,6 +102,7 @@ impl Refusal {
             Self::OtherApproved { .. } => {
                 "The release has changed since you approved its capabilities. Read them again."
             }
+            Self::Source { .. } => "Install it from a place with a shorter path or address.",
             Self::NotInstalled(_) => "`copal plugin list` shows what is installed.",
             Self::NotTrusted(_) => "`copal trust list` shows who is trusted.",
             Self::InUse { .. } => {
@@ -118,7 +122,7 @@ impl Refusal {
             }
             Self::Exposed { path, .. } => {
                 return Some(format!(
-                    "Look whether somebody changed what lies there, then make it yours alone: `chmod 700 {}`.",
+                    "Look whether somebody changed what lies there, then let nobody else write there: `chmod go-w {}`, and `chown` where it is not yours.",
                     path.display()
                 ));
             }

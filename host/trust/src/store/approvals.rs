@@ -146,22 +146,26 @@ impl Store {
         self.write_approvals(&approvals)
     }
 
-    /// Takes back one grant of a plugin, or all of them, and returns what was taken back.
+    /// Takes back grants of a plugin, or all of them where none is named, and returns what was taken back.
     ///
     /// # Errors
-    /// There is none to take back, or the file can't be read or written.
-    pub fn revoke(&self, name: &PluginName, grant: Option<&str>) -> Result<Vec<String>, Refusal> {
+    /// One of them, or any, is not there to be taken back, and then none is; or the file can't be read or written.
+    pub fn revoke(&self, name: &PluginName, grants: &[String]) -> Result<Vec<String>, Refusal> {
         let _lock = self.lock()?;
-        let revoked = self.take(|approval, other| {
-            approval.name == *name && grant.is_none_or(|grant| grant == other)
-        })?;
-        if revoked.is_empty() {
+        let approvals = self.read_approvals()?.approvals;
+        let own = approvals.iter().filter(|approval| approval.name == *name);
+        let allowed: Vec<&String> = own.flat_map(|approval| &approval.grants).collect();
+        let missing = grants.iter().find(|grant| !allowed.contains(grant));
+        if allowed.is_empty() || missing.is_some() {
             return Err(Refusal::NoApproval {
                 plugin: name.clone(),
-                grant: grant.map(shown),
+                grant: missing.map(|grant| shown(grant)),
             });
         }
-        Ok(revoked)
+        self.take(|approval, grant| {
+            let named = grants.is_empty() || grants.iter().any(|named| named == grant);
+            approval.name == *name && named
+        })
     }
 
     /// Allows a release what the one before it was allowed. Only for releases that the same publisher vouches for and that may ask for the same. The
@@ -215,6 +219,7 @@ impl Store {
     }
 
     fn read_approvals(&self) -> Result<Approvals, Refusal> {
+        self.require_own()?;
         let path = self.folder.join("approvals.json");
         let Some(bytes) = files::read(&path, MAX_FILE)? else {
             return Ok(Approvals::default());

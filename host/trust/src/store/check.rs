@@ -33,7 +33,25 @@ impl Store {
         Ok(self.check_all(bundle, terms)?.0)
     }
 
-    /// The same, with the publisher's documents that are not stored yet.
+    /// Refuses a name that no unsigned plugin may have, before anything of one is run.
+    ///
+    /// # Errors
+    /// It is one of those that come with Copal, or that of a publisher who is known.
+    pub fn may_be_unsigned(&self, name: &PluginName) -> Result<(), Refusal> {
+        if name.is_reserved() {
+            return Err(Refusal::Reserved {
+                name: name.to_string(),
+            });
+        }
+        match self.publisher(name.publisher())? {
+            Some(_) => Err(Refusal::UnsignedOfPublisher {
+                plugin: name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::check`], with the publisher's documents that are not stored yet.
     pub(super) fn check_all(
         &self,
         bundle: &Bundle,
@@ -109,9 +127,7 @@ impl Store {
         statement::version("version", &version).map_err(invalid)?;
         capability::validate(&described.imports, &described.capabilities).map_err(invalid)?;
         self.may_be(&name, terms)?;
-        if self.publisher(name.publisher())?.is_some() {
-            return Err(Refusal::UnsignedOfPublisher { plugin: name });
-        }
+        self.may_be_unsigned(&name)?;
         let said = Said {
             name: &name,
             version: &version,

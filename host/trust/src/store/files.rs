@@ -1,6 +1,6 @@
 //! Files of the data folder: read without following links, written in one piece.
 
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -83,10 +83,10 @@ pub(super) fn sync(folder: &Path) -> Result<(), Refusal> {
         .map_err(|error| Refusal::state("write", folder, error))
 }
 
-/// Whether there is a folder. A link to one is damage.
+/// Whether there is a folder, which no other user may write to. A link to one is damage.
 pub(super) fn is_folder(path: &Path) -> Result<bool, Refusal> {
     match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => Ok(true),
+        Ok(metadata) if metadata.is_dir() => require_private(path, &metadata).map(|()| true),
         Ok(_) => Err(Refusal::damaged(path, "it is no folder")),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Refusal::state("look at", path, error)),
@@ -202,26 +202,63 @@ pub(super) fn sweep(folder: &Path) {
     }
 }
 
-/// Refuses a folder in which another user could write what Copal then trusts.
+/// Refuses a folder in which another user could write what Copal then trusts, or which he could put another one in the place of. One that is not there
+/// yet holds nothing.
 pub(super) fn require_own(path: &Path) -> Result<(), Refusal> {
-    let metadata = match path.metadata() {
-        Ok(metadata) => metadata,
+    let real = match path.canonicalize() {
+        Ok(real) => real,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Refusal::state("look at", path, error)),
     };
-    let exposed = |problem: String| Refusal::Exposed {
-        path: path.to_owned(),
-        problem,
+    let look_at = |path: &Path| {
+        let metadata = path.metadata();
+        metadata.map_err(|error| Refusal::state("look at", path, error))
     };
+    let metadata = look_at(&real)?;
     if !metadata.is_dir() {
         return Err(Refusal::damaged(path, "it is no folder"));
     }
+    require_private(path, &metadata)?;
+    for above in real.ancestors().skip(1) {
+        let metadata = look_at(above)?;
+        // In a folder such as /tmp nobody renames what is another's; and a group that is this user's own is his alone on most systems.
+        let sticky = metadata.mode() & 0o1000 != 0;
+        let own_group = metadata.gid() == rustix::process::getegid().as_raw();
+        let others = if own_group { 0o002 } else { 0o022 };
+        require_of_user(above, &metadata)?;
+        if metadata.mode() & others != 0 && !sticky {
+            return Err(exposed(above, WRITABLE.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+const WRITABLE: &str = "other users may write there";
+
+fn exposed(path: &Path, problem: String) -> Refusal {
+    Refusal::Exposed {
+        path: path.to_owned(),
+        problem,
+    }
+}
+
+/// Refuses a folder of another user.
+fn require_of_user(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != user && owner != 0 {
-        return Err(exposed(format!("it belongs to another user ({owner})")));
+        return Err(exposed(
+            path,
+            format!("it belongs to another user ({owner})"),
+        ));
     }
+    Ok(())
+}
+
+/// Refuses a folder that another user may write to.
+fn require_private(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
+    require_of_user(path, metadata)?;
     if metadata.mode() & 0o022 != 0 {
-        return Err(exposed("other users may write there".to_owned()));
+        return Err(exposed(path, WRITABLE.to_owned()));
     }
     Ok(())
 }
@@ -289,6 +326,25 @@ mod tests {
             let permissions = Permissions::from_mode(mode);
             std::fs::set_permissions(folder.path(), permissions).unwrap();
             assert_eq!(require_own(folder.path()).is_ok(), trusted, "{mode:o}");
+            assert_eq!(is_folder(folder.path()).is_ok(), trusted, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_can_put_another_in_the_place_of_is_not_trusted() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("folder");
+        make_folder(&folder).unwrap();
+        for (mode, trusted) in [
+            (0o700, true),
+            (0o755, true),
+            (0o1777, true),
+            (0o777, false),
+            (0o702, false),
+        ] {
+            let permissions = Permissions::from_mode(mode);
+            std::fs::set_permissions(above.path(), permissions).unwrap();
+            assert_eq!(require_own(&folder).is_ok(), trusted, "{mode:o}");
         }
     }
 }

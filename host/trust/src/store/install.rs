@@ -9,7 +9,9 @@ use crate::candidate::Confirmed;
 use crate::name::PluginName;
 use crate::publisher::to_seconds;
 use crate::refusal::Refusal;
-use crate::text::shown;
+
+/// Bytes of the place that a release came from: the longest path of Linux.
+const MAX_FROM: usize = 4096;
 
 /// What an installation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,16 +39,19 @@ pub struct Removal {
 
 impl Store {
     /// Installs a release. `approved` is the capability hash that the operator approved; it may be missing where the release may ask for nothing new.
-    /// `from` is where it came from, for people, without credentials.
+    /// `from` is where it came from and updates are looked for, without credentials.
     ///
     /// # Errors
-    /// The capabilities are not approved; or a rule is broken by now, since another process may have changed what is known; or it can't be written.
+    /// The capabilities are not approved; or `from` is too long to be kept; or a rule is broken by now, since another process may have changed what is known; or it can't be written.
     pub fn install(
         &self,
         confirmed: &Confirmed,
         approved: Option<&str>,
         from: &str,
     ) -> Result<Installation, Refusal> {
+        if from.len() > MAX_FROM {
+            return Err(Refusal::Source { limit: MAX_FROM });
+        }
         let checked = confirmed.candidate();
         let _lock = self.lock()?;
         let (candidate, news) = self.check_all(&checked.bundle, &checked.terms)?;
@@ -66,7 +71,7 @@ impl Store {
             capability_hash: candidate.capability_hash.clone(),
             capabilities: candidate.asks.into_iter().map(|asked| asked.line).collect(),
             installed: to_seconds(candidate.terms.now),
-            from: shown(from),
+            from: from.to_owned(),
         });
         ledger.write(&self.ledger_path())?;
 

@@ -1,15 +1,18 @@
 //! What is installed, checked again whenever it is used.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use semver::Version;
 
 use super::ledger::Record;
+use super::publishers::Publisher;
 use super::{Store, files};
 use crate::bundle::{Bundle, COMPONENT, MAX_COMPONENT, MAX_DOCUMENT, STATEMENT};
+use crate::capability::{Described, capability_lines};
 use crate::name::PluginName;
 use crate::refusal::Refusal;
 use crate::statement::Statement;
-use crate::text::sha256;
+use crate::text::{sha256, shown};
 
 /// A plugin that is installed.
 #[derive(Clone, Debug)]
@@ -56,6 +59,9 @@ impl Installed {
     /// # Errors
     /// It is not the one that was installed.
     pub fn statement(&self) -> Result<Option<Statement>, Refusal> {
+        if !self.store.has_plugin(&self.digest)? {
+            return Err(self.swapped("", "it is missing"));
+        }
         let path = self.store.plugin_folder(&self.digest).join(STATEMENT);
         let swapped = |problem: &str| self.swapped(STATEMENT, problem);
         let Some(bytes) = files::read(&path, MAX_DOCUMENT)? else {
@@ -76,17 +82,13 @@ impl Installed {
         }
     }
 
-    /// The release with all that another machine needs to trust it: the component, whose digest is checked again, the statement, its signatures, and the
-    /// publisher's documents.
+    /// The component, whose digest is checked again.
     ///
     /// # Errors
     /// What lies there is not what was installed.
-    pub fn bundle(&self) -> Result<Bundle, Refusal> {
+    pub fn component(&self) -> Result<Bytes, Refusal> {
         self.statement()?;
         let folder = self.store.plugin_folder(&self.digest);
-        if !files::is_folder(&folder)? {
-            return Err(self.swapped("", "it is missing"));
-        }
         let component = files::read(&folder.join(COMPONENT), MAX_COMPONENT)?
             .ok_or_else(|| self.swapped(COMPONENT, "it is missing"))?;
         let found = sha256(&component);
@@ -94,8 +96,72 @@ impl Installed {
             let problem = format!("its SHA-256 is {found}, not {}", self.digest);
             return Err(self.swapped(COMPONENT, &problem));
         }
-        let mut bundle = Bundle::default();
+        Ok(component)
+    }
+
+    /// Holds what the component says of itself when it is used against what it said when it was installed: one that sees a clock may say something else
+    /// by then.
+    ///
+    /// # Errors
+    /// They differ.
+    pub fn confirm(&self, described: &Described) -> Result<(), Refusal> {
+        let lines = capability_lines(&described.imports, &described.capabilities);
+        let said = [
+            ("name", self.name.to_string(), described.name.clone()),
+            (
+                "version",
+                self.version.to_string(),
+                described.version.clone(),
+            ),
+            (
+                "capabilities",
+                self.capabilities.join("; "),
+                lines.join("; "),
+            ),
+        ];
+        match said.into_iter().find(|(_, before, now)| before != now) {
+            None => Ok(()),
+            Some((what, before, now)) => Err(Refusal::SaysOtherwise {
+                plugin: self.name.clone(),
+                what,
+                before: shown(&before),
+                now: shown(&now),
+            }),
+        }
+    }
+
+    /// What goes with the component wherever it is used: the statement, its signatures, and the publisher's newest document.
+    ///
+    /// # Errors
+    /// What lies there is not what was installed.
+    pub fn release(&self) -> Result<Bundle, Refusal> {
+        let mut bundle = self.documents()?;
+        if let Some(publisher) = self.publisher()? {
+            publisher.add_newest_to(&mut bundle)?;
+        }
+        Ok(bundle)
+    }
+
+    /// The release with all that another machine needs to trust it, whatever version of the publisher's document that knows: the component, the
+    /// statement, its signatures, and all of the publisher's documents.
+    ///
+    /// # Errors
+    /// What lies there is not what was installed, or is more than a release may be.
+    pub fn bundle(&self) -> Result<Bundle, Refusal> {
+        let component = self.component()?;
+        let mut bundle = self.documents()?;
         bundle.insert(COMPONENT, component)?;
+        if let Some(publisher) = self.publisher()? {
+            publisher.add_to(&mut bundle)?;
+        }
+        Ok(bundle)
+    }
+
+    /// The statement and its signatures.
+    fn documents(&self) -> Result<Bundle, Refusal> {
+        self.statement()?;
+        let folder = self.store.plugin_folder(&self.digest);
+        let mut bundle = Bundle::default();
         if let Some(statement) = files::read(&folder.join(STATEMENT), MAX_DOCUMENT)? {
             bundle.insert(STATEMENT, statement)?;
         }
@@ -103,12 +169,15 @@ impl Installed {
         for (name, bytes) in Bundle::signature_names(STATEMENT).zip(signatures) {
             bundle.insert(&name, bytes)?;
         }
-        if !self.unsigned
-            && let Some(publisher) = self.store.publisher(self.name.publisher())?
-        {
-            publisher.add_to(&mut bundle)?;
-        }
         Ok(bundle)
+    }
+
+    /// Who signed it.
+    fn publisher(&self) -> Result<Option<Publisher>, Refusal> {
+        match self.unsigned {
+            true => Ok(None),
+            false => self.store.publisher(self.name.publisher()),
+        }
     }
 
     fn swapped(&self, file: &str, problem: &str) -> Refusal {

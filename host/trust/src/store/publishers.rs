@@ -26,7 +26,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    fn new(versions: Vec<Signed>) -> Option<Self> {
+    pub(crate) fn new(versions: Vec<Signed>) -> Option<Self> {
         let newest = versions.last()?;
         Some(Self {
             document: newest.document.clone(),
@@ -54,12 +54,12 @@ impl Publisher {
         if found > known_version {
             return known.path_to(newest, bundle);
         }
-        if newest.bytes == known.bytes {
+        // An old release brings the document of its day: what is known already takes nothing away.
+        if self.versions.iter().any(|old| old.bytes == newest.bytes) {
             return Ok(Vec::new());
         }
         let publisher = known.document.publisher.clone();
-        let was_here = self.versions.iter().any(|old| old.bytes == newest.bytes);
-        if !was_here && !known.document.shares_a_key(&newest.document) {
+        if !known.document.shares_a_key(&newest.document) {
             return Err(known.name_taken(&newest));
         }
         if found == known_version {
@@ -83,19 +83,22 @@ impl Publisher {
 
     /// Adds the documents to a release, as `publisher.json` and as `publisher.N.json` for those who know an older one.
     pub(crate) fn add_to(&self, bundle: &mut Bundle) -> Result<(), Refusal> {
-        let newest = self.document.version;
+        self.add_newest_to(bundle)?;
         for signed in &self.versions {
             let version = signed.document.version;
-            let name = match version == newest {
-                true => PUBLISHER.to_owned(),
-                false => format!("publisher.{version}.json"),
-            };
-            bundle.insert(&name, signed.bytes.clone())?;
-            for (name, bytes) in Bundle::signature_names(&name).zip(&signed.signatures) {
-                bundle.insert(&name, bytes.clone())?;
+            if version != self.document.version {
+                add(signed, &format!("publisher.{version}.json"), bundle)?;
             }
         }
         Ok(())
+    }
+
+    /// Adds the newest document alone.
+    pub(crate) fn add_newest_to(&self, bundle: &mut Bundle) -> Result<(), Refusal> {
+        match self.versions.last() {
+            Some(newest) => add(newest, PUBLISHER, bundle),
+            None => Ok(()),
+        }
     }
 }
 
@@ -110,6 +113,8 @@ pub struct Introduction {
     pub fingerprint: String,
     /// The version that is known already; none at the first meeting.
     pub known: Option<u32>,
+    /// The fingerprint of that version.
+    pub known_fingerprint: Option<String>,
     /// What would be added.
     news: Vec<Signed>,
 }
@@ -123,10 +128,11 @@ impl Introduction {
 
 impl Store {
     /// Reads the publisher document that a release, or a folder of documents alone, brings, and holds it against what is known of that publisher. A
-    /// newer version of a known publisher's is welcome even when it has expired, since it may revoke something.
+    /// newer version of a known publisher's is welcome even when it has expired, since it may revoke something. An older one that was known before is
+    /// nothing new.
     ///
     /// # Errors
-    /// It does not vouch for itself, or somebody else uses a known name, or it is older than what is known.
+    /// It does not vouch for itself, or somebody else uses a known name, or it is older than what is known and never was.
     pub fn introduce(&self, bundle: &Bundle, now: Timestamp) -> Result<Introduction, Refusal> {
         let newest = Signed::newest_of(bundle)?.ok_or(Refusal::NoPublisher)?;
         let (document, fingerprint) = (newest.document.clone(), newest.fingerprint());
@@ -146,7 +152,8 @@ impl Store {
         };
         Ok(Introduction {
             publisher: document.publisher.clone(),
-            known: known.map(|known| known.document.version),
+            known: known.as_ref().map(|known| known.document.version),
+            known_fingerprint: known.map(|known| known.fingerprint),
             document,
             fingerprint,
             news,
@@ -156,8 +163,16 @@ impl Store {
     /// Trusts a publisher from now on.
     ///
     /// # Errors
-    /// What is known of it changed since the introduction, or can't be written.
+    /// The document is older than the one that is known; or what is known changed since the introduction, or can't be written.
     pub fn trust(&self, introduction: &Introduction) -> Result<(), Refusal> {
+        let found = introduction.document.version;
+        if let Some(known) = introduction.known.filter(|known| *known > found) {
+            return Err(Refusal::Replayed {
+                publisher: introduction.publisher.clone(),
+                known,
+                found,
+            });
+        }
         let _lock = self.lock()?;
         let known = self.publisher(&introduction.publisher)?;
         if known.map(|known| known.document.version) != introduction.known {
@@ -171,6 +186,7 @@ impl Store {
     /// # Errors
     /// A document can't be read.
     pub fn publishers(&self) -> Result<Vec<Publisher>, Refusal> {
+        self.require_own()?;
         let names = files::names(&self.publishers_folder())?;
         let mut publishers = Vec::new();
         for name in names {
@@ -187,6 +203,7 @@ impl Store {
     /// The name is none, or a document can't be read.
     pub fn publisher(&self, name: &str) -> Result<Option<Publisher>, Refusal> {
         name::publisher(name)?;
+        self.require_own()?;
         files::is_folder(&self.publishers_folder())?;
         let folder = self.publisher_folder(name);
         let mut versions: Vec<u32> = files::names(&folder)?
@@ -297,6 +314,15 @@ impl Store {
         }
         Ok(signed)
     }
+}
+
+/// Adds a document and its signatures to a release.
+fn add(signed: &Signed, name: &str, bundle: &mut Bundle) -> Result<(), Refusal> {
+    bundle.insert(name, signed.bytes.clone())?;
+    for (name, bytes) in Bundle::signature_names(name).zip(&signed.signatures) {
+        bundle.insert(&name, bytes.clone())?;
+    }
+    Ok(())
 }
 
 /// The files of a document. The document itself comes last: once it is there, its signatures are.

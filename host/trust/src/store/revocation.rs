@@ -77,6 +77,9 @@ impl Store {
         if !is_sha256(digest) {
             return Ok(None);
         }
+        if !self.has_plugin(digest)? {
+            return Ok(None);
+        }
         let folder = self.plugin_folder(digest);
         match files::read(&folder.join(STATEMENT), MAX_DOCUMENT)?.filter(about_it) {
             Some(statement) => Ok(Some((statement, self.signatures(&folder, STATEMENT)?))),

@@ -35,12 +35,22 @@ fn grants_are_allowed_listed_and_revoked() {
         [START, STOP]
     );
 
-    assert_eq!(store.revoke(&notebook, Some(STOP)).unwrap(), [STOP]);
+    let revoke = |grants: &[&str]| {
+        let grants: Vec<String> = grants.iter().map(ToString::to_string).collect();
+        store.revoke(&notebook, &grants)
+    };
+    assert_eq!(kind(revoke(&[STOP, "run:docker kill x"])), "approval");
+    assert_eq!(
+        store.approved(&notebook, &digest, &hash).unwrap(),
+        [START, STOP],
+        "one that is not there keeps the others"
+    );
+    assert_eq!(revoke(&[STOP]).unwrap(), [STOP]);
     assert_eq!(store.approved(&notebook, &digest, &hash).unwrap(), [START]);
-    assert_eq!(kind(store.revoke(&notebook, Some(STOP))), "approval");
-    assert_eq!(kind(store.revoke(&notebook, Some("\u{1b}[2J"))), "approval");
-    assert_eq!(store.revoke(&notebook, None).unwrap(), [START]);
-    assert_eq!(kind(store.revoke(&notebook, None)), "approval");
+    assert_eq!(kind(revoke(&[STOP])), "approval");
+    assert_eq!(kind(revoke(&["\u{1b}[2J"])), "approval");
+    assert_eq!(revoke(&[]).unwrap(), [START]);
+    assert_eq!(kind(revoke(&[])), "approval");
     assert_eq!(store.approved(&diary, &digest, &hash).unwrap(), [STOP]);
 }
 

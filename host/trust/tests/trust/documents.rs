@@ -4,7 +4,7 @@ use copal_trust::{Format, PluginName, PublisherDocument, Refusal, Statement};
 use serde_json::{Value, json};
 
 use crate::world::{
-    NAME, Signer, capability, component, days, described, first, kind, now, statement,
+    NAME, Signer, capability, component, days, described, first, kind, next, now, statement,
 };
 
 /// A value of a document with one field changed, or taken out.
@@ -328,7 +328,9 @@ fn a_statement_is_held_against_what_the_component_says() {
 #[test]
 fn a_publisher_document_with_anything_wrong_is_refused() {
     let (one, two) = (Signer::new(), Signer::new());
-    let document = serde_json::to_value(first("acme", &[&one, &two], 1)).unwrap();
+    let document = first("acme", &[&one, &two], 1);
+    let second = serde_json::to_value(next(&document)).unwrap();
+    let document = serde_json::to_value(document).unwrap();
     let key = one.public().to_string();
     let other = Signer::new().public().to_string();
     let nine: Vec<Value> = (0..9)
@@ -409,6 +411,18 @@ fn a_publisher_document_with_anything_wrong_is_refused() {
         let refused = PublisherDocument::parse(&changed(&document, field, Some(value)));
         assert_eq!(kind(refused), "plugin-document", "{what}");
     }
+    for (document, previous) in [
+        (&document, Some("ab".repeat(32))),
+        (&second, None),
+        (&second, Some("AB".repeat(32))),
+    ] {
+        let refused = PublisherDocument::parse(&changed(
+            document,
+            "previous",
+            previous.clone().map(Value::from),
+        ));
+        assert_eq!(kind(refused), "plugin-document", "{previous:?}");
+    }
     let fine = changed(&document, "revoked_releases", Some(json!([release])));
     assert!(PublisherDocument::parse(&fine).is_ok());
 }
@@ -419,7 +433,7 @@ fn a_publisher_document_grows_version_by_version() {
     let document = first("acme", &[&one], 1);
     let digest = "ab".repeat(32);
     let next = document
-        .next(now(), now() + days(90))
+        .next(&"ab".repeat(32), now(), now() + days(90))
         .with_key(two.public())
         .with_revoked_key(&one.public())
         .with_revoked_release(&digest, "Loses data.")

@@ -131,7 +131,7 @@ proptest! {
         for (digest, reason) in &revoked {
             document = document.with_revoked_release(digest, reason);
         }
-        let document = document.next(now(), now() + days(1));
+        let document = document.next(&"ab".repeat(32), now(), now() + days(1));
         let bytes = document.to_bytes().unwrap();
         prop_assert_eq!(PublisherDocument::parse(&bytes).unwrap(), document);
     }

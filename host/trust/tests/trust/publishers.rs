@@ -230,6 +230,7 @@ fn a_name_is_not_taken_over_by_other_keys() {
     for version in [1, 2, 3, 256] {
         let theirs = PublisherDocument {
             version,
+            previous: (version > 1).then(|| "ab".repeat(32)),
             ..same.clone()
         };
         let refused = world
@@ -246,10 +247,9 @@ fn an_old_document_is_not_taken_for_news() {
     let world = World::new();
     let old = introduction(&world.document, &[&world.acme]);
     world.trust(&introduction(&next(&world.document), &[&world.acme]));
-    assert_eq!(
-        kind(world.store.introduce(&old, now())),
-        "publisher-replayed"
-    );
+    let met = world.store.introduce(&old, now()).unwrap();
+    assert_eq!((met.known, met.is_new()), (Some(2), false));
+    assert_eq!(kind(world.store.trust(&met)), "publisher-replayed");
     let mut other = world.document.clone();
     other.not_after = now() + days(1);
     let other = introduction(&other, &[&world.acme]);
@@ -356,4 +356,34 @@ fn what_was_introduced_is_trusted_only_while_nothing_changed() {
     let met = world.store.introduce(&second, now()).unwrap();
     world.trust(&second);
     assert_eq!(kind(world.store.trust(&met)), "trust-busy");
+}
+
+#[test]
+fn the_past_of_a_document_is_the_one_that_it_names() {
+    let world = World::new();
+    let (beta, thief) = (&Signer::new(), &Signer::new());
+    let genuine = first("beta", &[beta], 1);
+    let second = next(&genuine);
+    // Whoever gets hold of the newest document signs it too, and writes a past in which his key was one of the publisher's.
+    let mut forged = first("beta", &[thief], 1);
+    let bundle = introduction(&second, &[beta, thief]);
+    let refused = |forged: &PublisherDocument| {
+        let bundle = with_version(bundle.clone(), forged, &[thief]);
+        kind(world.store.introduce(&bundle, now()))
+    };
+    assert_eq!(refused(&forged), "publisher-forked");
+    forged.keys.push(beta.public());
+    assert_eq!(refused(&forged), "publisher-forked");
+    world.trust(&with_version(bundle, &genuine, &[beta]));
+}
+
+#[test]
+fn a_known_document_is_followed_by_the_one_that_was_made_after_it() {
+    let world = World::new();
+    let mut other = world.document.clone();
+    other.not_after = now() + days(1);
+    let refused = world
+        .store
+        .introduce(&introduction(&next(&other), &[&world.acme]), now());
+    assert_eq!(kind(refused), "publisher-forked");
 }

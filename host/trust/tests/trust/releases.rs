@@ -4,7 +4,7 @@ use copal_trust::{COMPONENT, Change, PUBLISHER, STATEMENT, Statement, verify};
 
 use crate::world::{
     NAME, Signer, World, capability, component, days, described, first, introduction, kind, name,
-    next, now, release, signed, statement, terms, with, with_publisher,
+    next, now, release, signed, statement, terms, with, with_publisher, with_version,
 };
 
 #[test]
@@ -189,12 +189,17 @@ fn a_revocation_in_the_release_itself_counts() {
 }
 
 #[test]
-fn a_release_that_brings_an_old_publisher_document_is_refused() {
+fn a_release_may_bring_an_old_publisher_document_that_was_known_and_no_other() {
     let world = World::new();
     let (_, bundle) = world.release("1.0.0");
     world.trust(&introduction(&next(&world.document), &[&world.acme]));
     assert!(world.check(&bundle).is_ok(), "it may bring none");
-    let bundle = with_publisher(bundle, &world.document, &[&world.acme]);
+    let old = with_publisher(bundle.clone(), &world.document, &[&world.acme]);
+    let candidate = world.check(&old).unwrap();
+    assert_eq!(candidate.publisher_version, Some(2));
+    let mut other = world.document.clone();
+    other.not_after = now() + days(1);
+    let bundle = with_publisher(bundle, &other, &[&world.acme]);
     assert_eq!(world.refusal(&bundle), "publisher-replayed");
 }
 
@@ -357,8 +362,8 @@ fn a_vendor_checks_a_release_by_what_it_brings() {
     let whole = with_publisher(bundle, &world.document, &[&world.acme]);
     let verified = verify(&whole, now()).unwrap();
     assert_eq!(
-        (verified.statement, verified.publisher),
-        (statement, world.document.clone())
+        (verified.statement, verified.publisher, verified.signed),
+        (statement, world.document.clone(), 1)
     );
     assert_eq!(kind(verify(&whole, now() + days(31))), "publisher-expired");
     let unsigned = with(&whole, "release.json.minisig", None);
@@ -387,4 +392,18 @@ fn a_signature_beside_good_ones_that_claims_a_known_key_must_be_good_too() {
     both.insert("release.json.3.minisig", other.clone())
         .unwrap();
     assert_eq!(world.refusal(&both), "signature-wrong");
+}
+
+#[test]
+fn a_vendor_is_told_that_a_release_is_signed_by_a_key_that_was_replaced() {
+    let world = World::new();
+    let fresh = Signer::new();
+    let (_, bundle) = world.release("1.0.0");
+    let second = next(&world.document)
+        .with_key(fresh.public())
+        .without_key(&world.acme.public());
+    let bundle = with_publisher(bundle, &second, &[&world.acme, &fresh]);
+    assert_eq!(kind(verify(&bundle, now())), "publisher-name-taken");
+    let bundle = with_version(bundle, &world.document, &[&world.acme]);
+    assert_eq!(kind(verify(&bundle, now())), "key-retired");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use copal_trust::{COMPONENT, Change, STATEMENT, Store};
+use copal_trust::{COMPONENT, Change, PUBLISHER, STATEMENT, Store};
 
 use crate::world::{
     NAME, Signer, World, capability, component, days, introduction, kind, name, next, now, release,
@@ -383,7 +383,7 @@ fn a_swapped_file_is_noticed_whenever_it_is_used() {
     fs::remove_dir_all(&folder).unwrap();
     assert_eq!(kind(installed.bundle()), "plugin-swapped");
     symlink(world.path("publishers"), &folder).unwrap();
-    assert_eq!(kind(installed.bundle()), "plugin-swapped");
+    assert_eq!(kind(installed.bundle()), "trust-damaged");
 }
 
 #[test]
@@ -495,17 +495,37 @@ fn a_folder_that_others_may_write_to_holds_no_trust() {
     let world = World::new();
     let folder = world.path(".");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(kind(Store::open(&folder)), "trust-exposed");
+    assert_eq!(kind(world.store.list()), "trust-exposed");
+    assert_eq!(kind(world.store.publisher("acme")), "trust-exposed");
+    assert_eq!(kind(world.store.publishers()), "trust-exposed");
+    assert_eq!(kind(world.store.approvals()), "trust-exposed");
     assert_eq!(kind(world.store.distrust("acme")), "trust-exposed");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-    assert!(Store::open(&folder).is_ok());
-    assert_eq!(kind(Store::open(&world.path("lock"))), "trust-damaged");
+    assert!(world.store.list().is_ok());
+    let file = Store::new(&world.path("lock"));
+    assert_eq!(kind(file.list()), "trust-damaged");
+    // What lies within counts as much as the folder itself.
+    let digest = world.install_version("1.0.0").digest;
+    let installed = world.store.installed(&name(NAME)).unwrap().unwrap();
+    for place in ["plugins".to_owned(), format!("plugins/{digest}")] {
+        let place = world.path(&place);
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o775)).unwrap();
+        assert_eq!(kind(installed.component()), "trust-exposed");
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    for place in ["publishers", "publishers/acme"] {
+        let place = world.path(place);
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o775)).unwrap();
+        assert_eq!(kind(world.store.publisher("acme")), "trust-exposed");
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    assert!(installed.bundle().is_ok());
 }
 
 #[test]
 fn looking_makes_no_folder() {
     let above = tempfile::tempdir().unwrap();
-    let store = Store::open(&above.path().join("copal")).unwrap();
+    let store = Store::new(&above.path().join("copal"));
     assert!(store.list().unwrap().is_empty());
     assert!(store.publishers().unwrap().is_empty());
     assert!(store.approvals().unwrap().is_empty());
@@ -565,4 +585,84 @@ fn a_lock_that_is_not_given_back_is_told() {
     let file = fs::File::open(world.path("lock")).unwrap();
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
     assert_eq!(kind(world.store.distrust("acme")), "trust-busy");
+}
+
+#[test]
+fn what_goes_with_a_component_does_not_grow_with_its_publishers_history() {
+    let world = World::new();
+    let digest = world.install_version("1.0.0").digest;
+    let mut document = world.document.clone();
+    let mut last = Default::default();
+    for _ in 0..40 {
+        document = next(&document);
+        last = introduction(&document, &[&world.acme]);
+        world.trust(&last);
+    }
+    let installed = world.store.installed(&name(NAME)).unwrap().unwrap();
+    let release = installed.release().unwrap();
+    let names: Vec<&str> = release.files().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "publisher.json",
+            "publisher.json.minisig",
+            "release.json",
+            "release.json.minisig"
+        ]
+    );
+    assert_eq!(release.get(PUBLISHER), last.get(PUBLISHER));
+    assert_eq!(
+        crate::world::sha256(&installed.component().unwrap()),
+        digest
+    );
+    assert_eq!(installed.bundle().unwrap().files().count(), 3 + 2 * 41);
+}
+
+#[test]
+fn a_component_that_says_something_else_than_when_it_was_installed_is_not_used() {
+    let world = World::new();
+    let (statement, bundle) = world.release("1.0.0");
+    world.install(&statement, &bundle);
+    let installed = world.store.installed(&name(NAME)).unwrap().unwrap();
+    let same = crate::world::described(&statement);
+    installed.confirm(&same).unwrap();
+    type Alter = fn(&mut copal_trust::Described);
+    let others: [Alter; 4] = [
+        |said| said.name = "acme/diary".into(),
+        |said| said.version = "1.0.1".into(),
+        |said| said.capabilities.push(capability("run:rm *")),
+        |said| said.imports.push("wasi:io/poll@0.2.0".into()),
+    ];
+    for alter in others {
+        let mut other = same.clone();
+        alter(&mut other);
+        assert_eq!(kind(installed.confirm(&other)), "plugin-statement-differs");
+    }
+}
+
+#[test]
+fn a_hash_that_was_meant_for_another_plugin_keeps_none_from_its_update() {
+    let world = World::new();
+    world.install_version("1.0.0");
+    let (statement, bundle) = world.release("1.1.0");
+    let confirmed = world.confirmed(&statement, &bundle);
+    let other = "ab".repeat(32);
+    world
+        .store
+        .install(&confirmed, Some(&other), "a folder")
+        .unwrap();
+}
+
+#[test]
+fn where_a_release_came_from_is_kept_as_it_is() {
+    let world = World::new();
+    let (statement, bundle) = world.release("1.0.0");
+    let confirmed = world.confirmed(&statement, &bundle);
+    let hash = statement.capability_hash();
+    let place = format!("/srv/tab\t\"quoted\" \\ ü\u{301}/{}", "x".repeat(2000));
+    let install = |from: &str| world.store.install(&confirmed, Some(&hash), from);
+    install(&place).unwrap();
+    let installed = world.store.installed(&name(NAME)).unwrap().unwrap();
+    assert_eq!(installed.from, place);
+    assert_eq!(kind(install(&"x".repeat(4097))), "address");
 }

@@ -105,7 +105,8 @@ pub(crate) fn first(publisher: &str, signers: &[&Signer], threshold: u32) -> Pub
 }
 
 pub(crate) fn next(document: &PublisherDocument) -> PublisherDocument {
-    document.next(now() - days(1), now() + days(60))
+    let fingerprint = copal_trust::fingerprint(&document.to_bytes().unwrap());
+    document.next(&fingerprint, now() - days(1), now() + days(60))
 }
 
 /// A bundle with a document more, signed by each of these.
@@ -178,7 +179,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("copal")).unwrap();
+        let store = Store::new(&folder.path().join("copal"));
         let acme = Signer::new();
         let document = first("acme", &[&acme], 1);
         let world = Self {

@@ -2,7 +2,7 @@
 
 use copal_plugin_jpom::{Jpom, JpomPass};
 use copal_sdk::testing::{FakeProbe, MemoryTree, NOW, run_pass};
-use copal_sdk::{Direction, Intent, Plugin, RestoreRequest, Timestamp, Tree};
+use copal_sdk::{Direction, Intent, Plugin, RestoreRequest, Timestamp, Tree, Trees};
 use insta::assert_snapshot;
 
 use crate::support::*;
@@ -30,6 +30,22 @@ fn a_recovery_changes_nothing() {
     assert_snapshot!(show_restore(&plan));
     let (placed, _) = run_pass::<JpomPass>(&docker(), Direction::Restore, &plan.state).unwrap();
     assert_eq!(placed, docker());
+}
+
+#[test]
+fn what_a_stream_holds_is_placed_nowhere() {
+    let mut restoring = Restoring::of(&docker(), Intent::Recover);
+    let streams = MemoryTree::new("streams").file("jpom.sql", "SELECT 1;");
+    restoring.snapshot = Trees::from_iter([docker(), streams]);
+    restoring.streams = vec!["jpom.sql".to_owned()];
+    let plan = restoring.plan();
+    let placed: Vec<_> = plan
+        .placements
+        .iter()
+        .map(|placement| &placement.name)
+        .collect();
+    assert_eq!(placed, ["home"]);
+    assert_eq!(errors(&plan.findings), [""; 0]);
 }
 
 #[test]

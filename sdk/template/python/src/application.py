@@ -42,7 +42,8 @@ def settings_of(config: str) -> dict:
     """What the operator has set. Copal has compared it with the schema; who runs a plugin otherwise may hand over anything."""
     try:
         settings = json.loads(config)
-    except ValueError:
+    # Values that lie too deep in one another end in the second.
+    except (ValueError, RecursionError):
         settings = None
     known = isinstance(settings, dict) and settings.keys() <= {"unit"}
     if not known or not isinstance(settings.get("unit", ""), str):

@@ -138,6 +138,7 @@ class App(exports.App):
 def saved_format(facts: list[Fact]) -> int:
     """The format that the backup noted."""
     for fact in facts:
-        if fact.name == "format" and fact.value.isdecimal():
+        # A longer number is no format, and too long a one `int` would not take.
+        if fact.name == "format" and fact.value.isdecimal() and len(fact.value) < 10:
             return int(fact.value)
     raise failure(FailureKind.MISSING, "facts", "the snapshot does not tell which format its notes have")

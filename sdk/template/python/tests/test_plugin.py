@@ -74,7 +74,7 @@ class Plugin(unittest.TestCase):
             self.assertEqual(raised.exception.value.kind, kind)
 
     def test_what_is_no_configuration_is_refused(self):
-        for config in ("null", "[]", "7", "{", '{"unit": 7}', '{"unti": "x"}'):
+        for config in ("null", "[]", "7", "{", '{"unit": 7}', '{"unti": "x"}', "[" * 60_000):
             with self.assertRaises(Err) as raised:
                 App().plan_backup([MemoryTree.sample()], BackupRequest(config, NOW))
             self.assertEqual(raised.exception.value.kind, FailureKind.INVALID_CONFIG)

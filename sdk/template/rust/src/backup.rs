@@ -20,7 +20,7 @@ pub(crate) fn plan(request: &BackupRequest<'_, Config>) -> Result<BackupPlan, Fa
         .source(Source::tree(HOME));
     Ok(match Running::of(home, &request.config)? {
         Running::No => plan,
-        Running::Stopped(step) => plan.quiesce(step),
+        Running::Stopped(step) => plan.quiesce(*step),
         Running::Open(finding) => plan.finding(finding),
     })
 }

@@ -12,7 +12,7 @@ pub(crate) fn plan(request: &RestoreRequest<'_, Config>) -> Result<RestorePlan, 
     let saved: u32 = request.facts.require(FORMAT)?;
     let plan = match Running::of(target, &request.config)? {
         Running::No => plan,
-        Running::Stopped(step) => plan.before(step),
+        Running::Stopped(step) => plan.before(*step),
         Running::Open(finding) => plan.finding(finding),
     };
     // Settings that can't be read are no reason to refuse: a restore may be what mends them.

@@ -13,7 +13,7 @@ pub(crate) enum Running {
     /// It does not run.
     No,
     /// It runs, and this step stops it and starts it again.
-    Stopped(Step),
+    Stopped(Box<Step>),
     /// It runs, and nothing says how to stop it.
     Open(Finding),
 }
@@ -25,10 +25,10 @@ impl Running {
             return Ok(Self::No);
         }
         Ok(match service {
-            Some(service) => Self::Stopped(
+            Some(service) => Self::Stopped(Box::new(
                 Step::new("stop", format!("Stop {}", service.title()), service.stop())
                     .undo(service.start()),
-            ),
+            )),
             None => Self::Open(
                 Finding::error(
                     "{{name}}.running",

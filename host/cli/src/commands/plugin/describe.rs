@@ -1,26 +1,16 @@
-//! What a component says of itself, and what it may ask for, as the trust room wants it.
+//! What is stated of a plugin: held against the component, and shown to an operator.
 
 use copal_sandbox::Plugin;
-use copal_trust::{Asked, Capability, Described};
+use copal_trust::{Asked, Statement};
 
 use crate::failure::Failure;
 use crate::output;
 
-/// What the component says of itself. It is run for that, with nothing granted.
-pub(in crate::commands) fn described(plugin: &Plugin) -> Result<Described, Failure> {
-    let description = plugin.describe()?;
-    let capabilities = description.capabilities.iter();
-    Ok(Described {
-        name: description.name.clone(),
-        version: description.version.clone(),
-        imports: plugin.imports().to_vec(),
-        capabilities: capabilities
-            .map(|capability| Capability {
-                grant: capability.grant.clone(),
-                reason: capability.reason.clone(),
-            })
-            .collect(),
-    })
+/// Holds a statement against a component of which nothing has run yet.
+pub(super) fn confirm_shape(statement: &Statement, plugin: &Plugin) -> Result<(), Failure> {
+    let contract = copal_conformance::contract(plugin).unwrap_or_default();
+    let world = copal_conformance::WORLD;
+    Ok(statement.confirm_shape(&contract, world, plugin.imports())?)
 }
 
 /// What a plugin may ask for, a line each in full, what is new marked where something is not.

@@ -51,6 +51,7 @@ pub(super) fn publish(
     session: &Session,
 ) -> Result<Published, Failure> {
     let destination = Destination::parse(destination)?;
+    copal_trust::read_documents(bundle)?;
     let published = copal_registry::publish(bundle, &destination, replace);
     Ok(session.context.runtime.block_on(published)?)
 }

@@ -118,7 +118,9 @@ fn text(
 ) -> String {
     let mut text = format!(
         "{} {}\n{}\nsha256 {digest}\n",
-        description.name, description.version, description.summary
+        output::printable(&description.name),
+        output::printable(&description.version),
+        output::printable(&description.summary)
     );
     let mut section = |title: &str, rows: Vec<(String, String)>| {
         if rows.is_empty() {

@@ -6,17 +6,18 @@ use std::process::ExitCode;
 use copal_registry::Source;
 use copal_trust::{
     Bundle, COMPONENT, Candidate, Change, Installation, Introduction, PUBLISHER, PluginName,
-    STATEMENT, Terms,
+    STATEMENT, Statement, Terms,
 };
 use jiff::Timestamp;
 use semver::Version;
 use serde::Serialize;
 
-use super::describe::{asks, described};
+use super::describe::{asks, confirm_shape};
 use super::export;
 use crate::args::{Consent, InstallArgs};
 use crate::commands::job;
 use crate::failure::Failure;
+use crate::plugins::described;
 use crate::session::Session;
 use crate::{Outcome, output};
 
@@ -67,18 +68,17 @@ impl Order<'_> {
     /// Installs the release, if all rules and the operator agree.
     pub(super) fn fill(&self, bundle: Bundle, session: &Session) -> Result<Done, Failure> {
         let signed = bundle.signatures(STATEMENT).next().is_some();
-        if signed && bundle.get(PUBLISHER).is_some() {
-            // Before anybody is asked to trust somebody: is the release whole, by what it brings itself?
-            copal_trust::verify(&bundle, Timestamp::now())?;
-            let introduction = session.trust.introduce(&bundle, Timestamp::now())?;
-            if introduction.known.is_none() {
-                agree_to_publisher(&introduction, self.consent.fingerprint.as_deref(), session)?;
-                session.trust.trust(&introduction)?;
-            }
-        }
+        self.meet_publisher(&bundle, signed, session)?;
         let engine = session.engine()?;
         let unsigned = match (bundle.get(COMPONENT), !signed && self.allow_unsigned) {
-            (Some(component), true) => Some(described(&engine.load(component)?)?),
+            (Some(component), true) => {
+                // Only a component that comes without a statement is asked for its name before that is looked at.
+                if let Some(statement) = bundle.get(STATEMENT) {
+                    let name = Statement::parse(statement)?.name;
+                    session.trust.may_be_unsigned(&name)?;
+                }
+                Some(described(&engine.load(component)?)?)
+            }
             _ => None,
         };
         let terms = Terms {
@@ -103,7 +103,11 @@ impl Order<'_> {
         let approved = self.approve(&candidate, session)?;
         let (unsigned, component) = (candidate.unsigned, candidate.bundle().get(COMPONENT));
         let component = component.map(|bytes| bytes.to_vec()).unwrap_or_default();
-        let described = described(&engine.load(&component)?)?;
+        let plugin = engine.load(&component)?;
+        if let Some(statement) = &candidate.statement {
+            confirm_shape(statement, &plugin)?;
+        }
+        let described = described(&plugin)?;
         let confirmed = candidate.confirm(&described)?;
         let Installation {
             name,
@@ -126,6 +130,44 @@ impl Order<'_> {
         })
     }
 
+    /// Takes over what the release brings of its publisher. News of a known one count whatever becomes of the release: they may revoke it.
+    fn meet_publisher(
+        &self,
+        bundle: &Bundle,
+        signed: bool,
+        session: &Session,
+    ) -> Result<(), Failure> {
+        if bundle.get(PUBLISHER).is_none() {
+            return self.expect_known(bundle, session);
+        }
+        let introduction = session.trust.introduce(bundle, Timestamp::now())?;
+        if introduction.known.is_none() {
+            if !signed {
+                return Ok(());
+            }
+            // Before anybody is asked to trust somebody: is the release whole, by what it brings itself?
+            copal_trust::verify(bundle, Timestamp::now())?;
+        }
+        agree_to_publisher(&introduction, self.consent.fingerprint.as_deref(), session)?;
+        if introduction.is_new() {
+            session.trust.trust(&introduction)?;
+        }
+        Ok(())
+    }
+
+    /// Where a release brings no document, the fingerprint that was given must be that of the known one.
+    fn expect_known(&self, bundle: &Bundle, session: &Session) -> Result<(), Failure> {
+        let (Some(expected), Some(statement)) = (&self.consent.fingerprint, bundle.get(STATEMENT))
+        else {
+            return Ok(());
+        };
+        let name = Statement::parse(statement)?.name;
+        match session.trust.publisher(name.publisher())? {
+            Some(known) => expect(expected, name.publisher(), &[&known.fingerprint]),
+            None => Ok(()),
+        }
+    }
+
     /// The capability hash that the operator approves; none where nothing new is asked for, and where nobody answered.
     fn approve(&self, candidate: &Candidate, session: &Session) -> Result<Option<String>, Failure> {
         if self.consent.approve.is_some() {
@@ -134,7 +176,9 @@ impl Order<'_> {
         if !candidate.needs_approval() {
             return Ok(None);
         }
-        if !session.global.quiet && !session.global.json {
+        let can_ask = can_ask(session);
+        // Nobody agrees to what he was not shown.
+        if can_ask || !session.global.quiet && !session.global.json {
             output::complain(&format!(
                 "{} {} may ask for\n{}capabilities {}\nWhat it does ask for is shown again with each plan, and needs a grant then.\n",
                 candidate.name,
@@ -143,7 +187,7 @@ impl Order<'_> {
                 candidate.capability_hash
             ));
         }
-        let agreed = can_ask(session) && job::ask("Install it with these capabilities?")?;
+        let agreed = can_ask && job::ask("Install it with these capabilities?")?;
         Ok(agreed.then(|| candidate.capability_hash.clone()))
     }
 }
@@ -196,7 +240,7 @@ fn can_ask(session: &Session) -> bool {
     !session.global.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Has the operator compare the fingerprint of a publisher that is met for the first time.
+/// Holds a document against the fingerprint that the operator gave, and has him compare that of a publisher that is met for the first time.
 pub(in crate::commands) fn agree_to_publisher(
     introduction: &Introduction,
     fingerprint: Option<&str>,
@@ -209,14 +253,14 @@ pub(in crate::commands) fn agree_to_publisher(
         ..
     } = introduction;
     if let Some(expected) = fingerprint {
-        if expected.eq_ignore_ascii_case(found) {
-            return Ok(());
-        }
-        let message = format!(
-            "the document of the publisher {publisher} has the fingerprint {found}, and {expected} was expected"
-        );
-        return Err(Failure::usage("publisher-fingerprint", message)
-            .advise("Ask the publisher which is right. Somebody else may use its name."));
+        // An old release brings the document of its day, and the one that is known counts.
+        let known = introduction.known_fingerprint.iter();
+        let found: Vec<&String> = std::iter::once(found).chain(known).collect();
+        return expect(expected, publisher, &found);
+    }
+    if introduction.known.is_some() {
+        // A newer document is signed by the keys that are trusted already.
+        return Ok(());
     }
     let advice = format!(
         "Compare it with what the publisher says elsewhere, then give --fingerprint {found}."
@@ -242,4 +286,20 @@ pub(in crate::commands) fn agree_to_publisher(
         true => Ok(()),
         false => Err(refused),
     }
+}
+
+/// Refuses a publisher of whom none of these fingerprints is the one expected.
+fn expect(expected: &str, publisher: &str, found: &[&String]) -> Result<(), Failure> {
+    if found
+        .iter()
+        .any(|found| expected.eq_ignore_ascii_case(found))
+    {
+        return Ok(());
+    }
+    let found = found.first().map_or("", |found| found.as_str());
+    let message = format!(
+        "the document of the publisher {publisher} has the fingerprint {found}, and {expected} was expected"
+    );
+    Err(Failure::usage("publisher-fingerprint", message)
+        .advise("Ask the publisher which is right. Somebody else may use its name."))
 }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use copal_trust::Installed;
 use serde::Serialize;
 
-use crate::failure::Failure;
 use crate::session::Session;
 use crate::{Outcome, bundled, output};
 
@@ -20,6 +19,8 @@ struct Row {
     publisher: Option<String>,
     /// Why its publisher took it back.
     revoked: Option<String>,
+    /// Why it can't be used as it lies there.
+    problem: Option<String>,
     /// Where it was installed from.
     from: Option<String>,
 }
@@ -37,11 +38,12 @@ pub(crate) fn run(session: &Session) -> Outcome {
             digest: plugin.digest().to_owned(),
             publisher: Some("copal".to_owned()),
             revoked: None,
+            problem: None,
             from: None,
         });
     }
     for installed in session.trust.list()? {
-        rows.push(row(&installed, session)?);
+        rows.push(row(&installed, session));
     }
     if session.global.json {
         output::json(&rows)?;
@@ -49,11 +51,12 @@ pub(crate) fn run(session: &Session) -> Outcome {
     }
     let mut table = output::table(&["Plugin", "Version", "Publisher", "Summary"]);
     for row in &rows {
-        let publisher = match (&row.publisher, &row.revoked) {
-            (_, Some(reason)) => format!("REVOKED: {reason}"),
-            (Some(publisher), None) if row.from.is_none() => format!("{publisher} (embedded)"),
-            (Some(publisher), None) => publisher.clone(),
-            (None, None) => "unsigned".to_owned(),
+        let publisher = match (&row.publisher, &row.revoked, &row.problem) {
+            (_, Some(reason), _) => format!("REVOKED: {reason}"),
+            (_, None, Some(problem)) => format!("DAMAGED: {problem}"),
+            (Some(publisher), ..) if row.from.is_none() => format!("{publisher} (embedded)"),
+            (Some(publisher), ..) => publisher.clone(),
+            (None, ..) => "unsigned".to_owned(),
         };
         let cells = [&row.name, &row.version, &publisher, &row.summary];
         table.add_row(cells.map(|cell| output::printable(cell)));
@@ -62,18 +65,24 @@ pub(crate) fn run(session: &Session) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(installed: &Installed, session: &Session) -> Result<Row, Failure> {
-    let revoked = session
-        .trust
-        .revoked(&installed.name, &installed.digest, None)?;
-    let statement = installed.statement()?;
-    Ok(Row {
-        name: installed.name.to_string(),
+/// One that is damaged does not hide the others.
+fn row(installed: &Installed, session: &Session) -> Row {
+    let (name, digest) = (&installed.name, &installed.digest);
+    let revoked = session.trust.revoked(name, digest, None);
+    let statement = installed.statement();
+    let problem = revoked.as_ref().err().or(statement.as_ref().err());
+    Row {
+        problem: problem.map(ToString::to_string),
+        name: name.to_string(),
         version: installed.version.to_string(),
-        summary: statement.map(|s| s.description).unwrap_or_default(),
-        digest: installed.digest.clone(),
-        publisher: (!installed.unsigned).then(|| installed.name.publisher().to_owned()),
-        revoked: revoked.map(|revocation| revocation.reason),
+        summary: statement
+            .ok()
+            .flatten()
+            .map(|s| s.description)
+            .unwrap_or_default(),
+        digest: digest.clone(),
+        publisher: (!installed.unsigned).then(|| name.publisher().to_owned()),
+        revoked: revoked.ok().flatten().map(|revocation| revocation.reason),
         from: Some(installed.from.clone()),
-    })
+    }
 }

@@ -22,7 +22,6 @@ use crate::Outcome;
 use crate::args::PluginCommand;
 use crate::session::Session;
 
-pub(super) use self::describe::described;
 pub(super) use self::export::fetch;
 pub(super) use self::install::agree_to_publisher;
 

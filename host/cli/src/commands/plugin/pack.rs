@@ -9,17 +9,20 @@ use semver::Version;
 use serde_json::json;
 
 use super::check::for_author;
-use super::describe::described;
 use super::{export, keygen, sign};
 use crate::args::PackArgs;
 use crate::failure::Failure;
+use crate::plugins::described;
 use crate::session::Session;
 use crate::{Outcome, output, plugins};
 
 pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
     let component = plugins::read(&args.component)?;
     let statement = statement(args, &component, session)?;
-    let bytes = statement.to_bytes()?;
+    let bytes = statement.to_bytes().map_err(|refusal| {
+        let advice = "Change what the plugin says of itself, or the arguments, and pack it again.";
+        Failure::from(refusal).advise(advice)
+    })?;
     let mut bundle = match &args.publisher {
         Some(file) => publisher(file, session)?,
         None => Bundle::default(),

@@ -1,9 +1,12 @@
 //! `copal plugin publisher`: a publisher's document, and its next version.
 
-use std::path::{Path, PathBuf};
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use copal_trust::{Bundle, PublisherDocument, fingerprint};
+use copal_trust::{Bundle, PUBLISHER, PublisherDocument, Refusal, fingerprint};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -16,20 +19,23 @@ use crate::{Outcome, output};
 pub(super) fn run(args: &PublisherArgs, session: &Session) -> Outcome {
     let now = Timestamp::now();
     let not_after = now + SignedDuration::from_hours(24 * i64::from(args.valid_days));
-    let before = match std::fs::read(&args.file) {
-        Ok(bytes) => Some(PublisherDocument::parse(&bytes)?),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => return Err(failed("read", &args.file, &e)),
-    };
+    let before = signed(&args.file)?;
     let document = match &before {
-        Some(before) => next(args, before, now, not_after, session)?,
+        Some((before, files)) => {
+            let fingerprint = files.get(PUBLISHER).map(|bytes| fingerprint(bytes));
+            let next = before.next(&fingerprint.unwrap_or_default(), now, not_after);
+            changed(args, before, next, session)?
+        }
         None => first(args, now, not_after)?,
     };
-    let bytes = document.to_bytes()?;
-    if let Some(before) = &before {
-        keep(&args.file, before.version)?;
+    let bytes = document.to_bytes().map_err(|refusal| {
+        Failure::from(refusal).advise("Give other arguments. Nothing was changed.")
+    })?;
+    if let Some((before, files)) = &before {
+        keep(&args.file, before.version, files)?;
     }
-    std::fs::write(&args.file, &bytes).map_err(|e| failed("write", &args.file, &e))?;
+    let before = before.map(|(before, _)| before);
+    write(&args.file, &bytes)?;
     let signers = match &before {
         Some(before) if before.threshold > 1 || before.keys != document.keys => format!(
             "{} of the keys of version {} and {} of its own",
@@ -90,11 +96,11 @@ fn first(
     ))
 }
 
-fn next(
+/// The next version with what the arguments change.
+fn changed(
     args: &PublisherArgs,
     before: &PublisherDocument,
-    now: Timestamp,
-    not_after: Timestamp,
+    next: PublisherDocument,
     session: &Session,
 ) -> Result<PublisherDocument, Failure> {
     if let Some(name) = args.name.as_ref().filter(|name| **name != before.publisher) {
@@ -104,7 +110,7 @@ fn next(
         );
         return Err(Failure::arguments(message, "A publisher keeps its name."));
     }
-    let mut document = before.next(now, not_after);
+    let mut document = next;
     if !args.key.is_empty() {
         document.keys.clear();
         for key in &args.key {
@@ -138,26 +144,106 @@ fn digest(release: &str, session: &Session) -> Result<String, Failure> {
     Ok(copal_trust::Statement::parse(statement)?.sha256)
 }
 
-/// Keeps a version with its signatures beside the one that takes its place, for those who know none since.
-fn keep(file: &Path, version: u32) -> Result<(), Failure> {
-    let name = file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+/// The version that is there, with its signatures; none where there is none. One that too few keys signed is not built upon: nobody could follow it.
+fn signed(file: &Path) -> Result<Option<(PublisherDocument, Bundle)>, Failure> {
+    let Some(bytes) = read(file)? else {
+        return Ok(None);
+    };
+    let mut files = Bundle::default();
+    let version = PublisherDocument::parse(&bytes)?.version;
+    let before = format!("publisher.{}.json", version.saturating_sub(1));
+    let pairs = [
+        (file_name(file), PUBLISHER),
+        (before.clone(), before.as_str()),
+    ];
+    for (own, name) in pairs {
+        let signatures = Bundle::signature_names(&own).zip(Bundle::signature_names(name));
+        for (own, name) in [(own.clone(), name.to_owned())]
+            .into_iter()
+            .chain(signatures)
+        {
+            if Bundle::limit(&name).is_some()
+                && let Some(bytes) = read(&file.with_file_name(own))?
+            {
+                files.insert(&name, bytes.into()).map_err(Refusal::from)?;
+            }
+        }
+    }
+    let document = copal_trust::signed_document(&files).map_err(|refusal| {
+        let message = format!("{} can't be succeeded: {refusal}", file.display());
+        let advice = format!(
+            "Sign it first, with as many of its keys as its threshold says, and of those of the version before: copal plugin sign --key FILE {}. If it was made by mistake, put back the version before, which lies beside it.",
+            copal_job::shell_quote(&file.to_string_lossy())
+        );
+        Failure::usage(refusal.kind(), message).advise(advice)
+    })?;
+    Ok(Some((document, files)))
+}
+
+/// Keeps a version with its signatures beside the one that takes its place, for those who know none since. Signatures of the old version are removed
+/// from where they would be taken for the new one's.
+fn keep(file: &Path, version: u32, files: &Bundle) -> Result<(), Failure> {
     let kept = format!("publisher.{version}.json");
-    let pairs = std::iter::once((name.clone(), kept.clone()))
-        .chain(Bundle::signature_names(&name).zip(Bundle::signature_names(&kept)));
-    for (from, to) in pairs {
-        let (from, to): (PathBuf, PathBuf) = (file.with_file_name(from), file.with_file_name(to));
-        match std::fs::rename(&from, &to) {
+    let signatures = Bundle::signature_names(PUBLISHER).zip(Bundle::signature_names(&kept));
+    let mut missing = Vec::new();
+    for (name, kept) in signatures.chain([(PUBLISHER.to_owned(), kept.clone())]) {
+        let place = file.with_file_name(kept);
+        match (files.get(&name), read(&place)?) {
+            (Some(bytes), None) => missing.push((place, bytes)),
+            (bytes, Some(there)) if bytes.is_none_or(|bytes| *bytes != there) => {
+                let message = format!(
+                    "{} is there already, and is not the version that would be kept there",
+                    place.display()
+                );
+                return Err(Failure::usage("publisher", message)
+                    .advise("Find out which of the two was published, and move the other away."));
+            }
+            _ => {}
+        }
+    }
+    for (place, bytes) in missing {
+        write(&place, bytes)?;
+    }
+    for name in Bundle::signature_names(&file_name(file)) {
+        let signature = file.with_file_name(name);
+        match std::fs::remove_file(&signature) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed("rename", &from, &e));
+                return Err(failed("remove", &signature, &e));
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+fn file_name(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn read(file: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match std::fs::read(file) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("read", file, &e)),
+    }
+}
+
+/// Writes a file that is whole as soon as it has its name.
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let write = || {
+        let mut new = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        new.write_all(bytes)?;
+        new.as_file().sync_all()?;
+        new.persist(file)?;
+        Ok(())
+    };
+    write().map_err(|e: std::io::Error| failed("write", file, &e))
 }
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {

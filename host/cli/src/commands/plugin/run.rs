@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use copal_conformance::{Error, STREAMS, filter, piece, stream_entry, walk};
-use copal_sandbox::types::{BackupPlan, Direction, Entry, Kind, RestorePlan, Verdict};
+use copal_conformance::{Error, STREAMS, check_looked_at, filter, piece, stream_entry, walk};
+use copal_sandbox::types::{BackupPlan, Direction, Entry, Kind, RestorePlan, Severity, Verdict};
 use copal_sandbox::{Pass, Plugin, Tree};
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -96,12 +96,16 @@ fn restore(
     asked: &Asked,
 ) -> Result<RestorePlan, copal_sandbox::Error> {
     let backup = plugin.plan_backup(host.roots.clone(), host.probe.clone(), asked.backup())?;
-    plugin.plan_restore(
+    let request = asked.restore(&backup);
+    let config = request.config.clone();
+    let plan = plugin.plan_restore(
         host.targets.clone(),
         host.snapshot.clone(),
         host.probe.clone(),
-        asked.restore(&backup),
-    )
+        request,
+    )?;
+    check_looked_at(plugin, &config, &plan, &host.snapshot)?;
+    Ok(plan)
 }
 
 /// What a pass runs over: its direction, the plan's state and the trees that the plan names.
@@ -182,7 +186,7 @@ fn filter_file(plugin: &Plugin, call: &FilterCall, session: &Session) -> Result<
         )
     })?;
     let mut out = Out::create(call.out.as_deref())?;
-    let mut filtered = || -> Result<(), Error> {
+    let mut filtered = || -> Result<_, Error> {
         let run = Run::plan(plugin, &host, &asked, call.pass.direction)?;
         let mut pass = run.start(plugin)?;
         let tree = match root {
@@ -204,12 +208,14 @@ fn filter_file(plugin: &Plugin, call: &FilterCall, session: &Session) -> Result<
         };
         let read = |offset| piece(&**tree, path, offset);
         filter(&mut pass, root, &entry, read, |bytes| out.write(bytes))?;
-        pass.finish()?;
-        Ok(())
+        Ok(pass.finish()?)
     };
     let filtered = filtered();
-    host.end(plugin, asked.document("filter"), filtered)?;
-    out.keep()
+    let findings = host.end(plugin, asked.document("filter"), filtered)?;
+    out.keep()?;
+    // The standard output is the file's.
+    output::complain(&output::findings(&findings, Severity::Info));
+    Ok(())
 }
 
 /// The entry of a file that the pass sends through a filter.

@@ -67,5 +67,15 @@ fn update(args: &UpdateArgs, installed: &Installed, session: &Session) -> Result
         consent: &args.consent,
         allow_unsigned: args.allow_unsigned,
     };
-    order.fill(export::fetch(from, session)?, session)
+    let fetched = export::fetch(from, session).map_err(|failure| {
+        // What is secret in an address is never kept, so it is missed there.
+        let kept = args.from.is_none() && from.starts_with("http");
+        match failure.kind() {
+            "denied" | "answer" | "missing" | "web-page" if kept => failure.advise(
+                "Of the address that it was installed from, a name, a password and a query are not kept. If the server wants them, give the whole address by --from.",
+            ),
+            _ => failure,
+        }
+    });
+    order.fill(fetched?, session)
 }

@@ -1,8 +1,6 @@
 //! What a plugin that is tried out sees of its host: directories and granted commands, or a recording of those.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +14,7 @@ use copal_sandbox::types::{
 };
 use copal_sandbox::{Directory, Plugin, Probe, Tree};
 use serde_json::{Map, Value, json};
+use tempfile::NamedTempFile;
 
 use super::super::check::for_author;
 use crate::args::{BackupCall, DetectCall, HostArgs, IntentArg, JobArgs, RestoreCall};
@@ -357,14 +356,20 @@ fn now() -> Timestamp {
     }
 }
 
-/// Writes a file for this user's eyes only.
+/// Writes a file for this user's eyes only, in the place of whatever has its name: what was there may be read by others, or lead elsewhere.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes));
-    written
+    let written = || {
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        // Such a file is its owner's alone from the beginning.
+        let mut partial = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        partial.write_all(bytes)?;
+        partial.persist(path)?;
+        Ok(())
+    };
+    written()
         .map_err(Error::file("write", path))
         .map_err(for_author)
 }

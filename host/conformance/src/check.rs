@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use copal_sandbox::types::Description;
 use copal_sandbox::{Engine, Plugin};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::report::{Collector, Report, Rule};
 use crate::schema;
@@ -117,7 +116,7 @@ pub fn check(engine: &Engine, bytes: &[u8]) -> Inspection {
     let began = Instant::now();
     let loaded = engine.load(bytes);
     let mut inspection = Inspection {
-        digest: hex(&Sha256::digest(bytes)),
+        digest: copal_sandbox::digest(bytes),
         size: bytes.len(),
         contract: None,
         world: None,
@@ -250,8 +249,4 @@ pub fn contract(plugin: &Plugin) -> Option<String> {
         let ours = package == CONTRACT && EXPORTS.contains(&name);
         ours.then(|| format!("{CONTRACT}@{version}"))
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -195,6 +195,11 @@ fn objects(text: &str, rest: &str) -> Result<Place, &'static str> {
 
 fn web(text: &str) -> Result<Place, String> {
     let mut url = Url::parse(text).map_err(|error| error.to_string())?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(
+            "without TLS anybody in between sees what is fetched and can hold back what is new: give an `https:` address".to_owned(),
+        );
+    }
     if url.fragment().is_some() {
         return Err("it has a `#`".to_owned());
     }
@@ -282,6 +287,15 @@ pub(crate) fn file_in(folder: &Url, name: &str) -> Url {
     url
 }
 
+/// Whether a name is that of an archive in which no release comes.
+pub(crate) fn is_foreign_archive(name: &str) -> bool {
+    const ENDINGS: [&str; 8] = ["tgz", "gz", "xz", "bz2", "zst", "txz", "zip", "7z"];
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ENDINGS
+        .iter()
+        .any(|known| ending.eq_ignore_ascii_case(known))
+}
+
 /// The last part of a path, as text.
 pub(crate) fn file_name(path: &Path) -> &str {
     path.file_name()
@@ -350,8 +364,8 @@ mod tests {
             ("https://h/acme", "https://h/acme/", Some(Item::Release)),
             ("https://h", "https://h/", Some(Item::Release)),
             (
-                "http://h:8/a/release.json",
-                "http://h:8/a/",
+                "http://127.0.0.1:8/a/release.json",
+                "http://127.0.0.1:8/a/",
                 Some(Item::Release),
             ),
             (
@@ -427,6 +441,8 @@ mod tests {
             "file:x",
             "file://host/x",
             "https://h/folder?s3cret",
+            "http://h/folder",
+            "http://me:s3cret@127.0.0.1.example/folder",
             "https://me:s3cret@h:port/x",
             "https://h/x.tar#s3cret@",
             "oci://",

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use copal_trust::Bundle;
 
-use crate::place::{Form, Item, Place, file_name};
+use crate::place::{Form, Item, Place, file_name, is_foreign_archive};
 use crate::{Error, archive, folder, objects, oci, web};
 
 /// Where a release comes from.
@@ -52,10 +52,14 @@ impl Destination {
         let place = Place::parse(text)?;
         let reason = match &place {
             Place::Local(path) => match Form::of(file_name(path)) {
+                Form::Other if is_foreign_archive(file_name(path)) => Some(NO_FILE),
                 Form::Archive | Form::Other => None,
                 Form::Component | Form::Statement | Form::Publisher => Some(NO_FILE),
             },
             Place::Objects { item, .. } | Place::Web { item, .. } => match item {
+                Item::Release if is_foreign_archive(place.to_string().trim_end_matches('/')) => {
+                    Some(NO_FILE)
+                }
                 Item::Release => None,
                 Item::Archive(name) if !name.contains('?') => None,
                 Item::Archive(_) | Item::Component(_) | Item::Publisher => Some(NO_FILE),
@@ -74,7 +78,7 @@ impl Destination {
     }
 }
 
-const NO_FILE: &str = "a release goes into a folder or a `.tar`";
+const NO_FILE: &str = "a release goes into a folder or a plain `.tar`";
 
 impl FromStr for Destination {
     type Err = Error;

@@ -46,7 +46,7 @@ pub enum Refusal {
     },
     /// A name that belongs to the plugins in the program.
     #[error(
-        "the names `copal/…` belong to the plugins that come with Copal; `{name}` can't be installed or trusted"
+        "the names `copal/…` belong to the plugins that come with Copal; `{name}` can't be installed, and is trusted as the program is"
     )]
     Reserved {
         /// The plugin or publisher.

@@ -49,6 +49,8 @@ pub(crate) enum PluginCall {
     Classify(PassCall),
     /// What becomes of one file's content
     Filter(FilterCall),
+    /// What it says of a restored application, which lies in --to; the directories stand for the snapshot's trees
+    Verify(RestoreCall),
 }
 
 #[derive(Debug, Args)]

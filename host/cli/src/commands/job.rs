@@ -137,11 +137,15 @@ pub(super) fn agree(
 
 /// Asks whether to go on.
 pub(super) fn confirm() -> Result<(), Failure> {
-    if ask("Go on?")? {
-        Ok(())
-    } else {
-        Err(Failure::usage("declined", "declined; nothing was changed"))
+    match ask("Go on?")? {
+        true => Ok(()),
+        false => Err(declined("nothing was changed")),
     }
+}
+
+/// That somebody said no, and what that means.
+pub(super) fn declined(means: &str) -> Failure {
+    Failure::usage("declined", format!("declined; {means}"))
 }
 
 pub(super) fn ask(question: &str) -> Result<bool, Failure> {

@@ -132,7 +132,10 @@ fn remove(args: &PublisherNameArgs, session: &Session) -> Outcome {
     if session.global.json {
         output::json(&json!({"publisher": args.name}))?;
     } else {
-        output::print(&format!("{} is trusted no longer\n", args.name))?;
+        output::print(&format!(
+            "{} is trusted no longer; what it revoked is forgotten too\n",
+            args.name
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

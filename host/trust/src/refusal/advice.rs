@@ -17,6 +17,9 @@ impl Refusal {
             Self::NoComponent | Self::OtherPublisher { .. } | Self::OtherPlugin { .. } => {
                 "Take all files of a release from one place, and name the plugin that you mean."
             }
+            Self::Unsigned { document } if document.starts_with("publisher.") => {
+                "A publisher's document is signed with its own keys, by `copal plugin sign`. Get the signed one from the publisher."
+            }
             Self::NoStatement | Self::Unsigned { .. } => {
                 "Get the signed release. Only for a plugin that you built yourself or have looked through: `--allow-unsigned`."
             }

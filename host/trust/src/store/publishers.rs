@@ -227,12 +227,17 @@ impl Store {
         Ok(Publisher::new(documents))
     }
 
-    /// Trusts a publisher no longer, and forgets its documents.
+    /// Trusts a publisher no longer, and forgets its documents with all that they revoke: otherwise one that lost its keys could not begin anew.
     ///
     /// # Errors
-    /// It is not trusted, or plugins of it are installed.
+    /// It is Copal itself or not trusted, or plugins of it are installed.
     pub fn distrust(&self, name: &str) -> Result<(), Refusal> {
         name::publisher(name)?;
+        if name == RESERVED {
+            return Err(Refusal::Reserved {
+                name: name.to_owned(),
+            });
+        }
         let _lock = self.lock()?;
         // Not read: what is damaged must be removable too.
         if !files::is_folder(&self.publisher_folder(name))? {

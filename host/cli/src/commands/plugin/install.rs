@@ -168,7 +168,7 @@ impl Order<'_> {
         }
     }
 
-    /// The capability hash that the operator approves; none where nothing new is asked for, and where nobody answered.
+    /// The capability hash that the operator approves; none where nothing new is asked for, and where there is nobody to ask.
     fn approve(&self, candidate: &Candidate, session: &Session) -> Result<Option<String>, Failure> {
         if self.consent.approve.is_some() {
             return Ok(self.consent.approve.clone());
@@ -187,8 +187,13 @@ impl Order<'_> {
                 candidate.capability_hash
             ));
         }
-        let agreed = can_ask && job::ask("Install it with these capabilities?")?;
-        Ok(agreed.then(|| candidate.capability_hash.clone()))
+        if !can_ask {
+            return Ok(None);
+        }
+        match job::ask("Install it with these capabilities?")? {
+            true => Ok(Some(candidate.capability_hash.clone())),
+            false => Err(job::declined("the plugin was not installed")),
+        }
     }
 }
 
@@ -284,7 +289,7 @@ pub(in crate::commands) fn agree_to_publisher(
     ));
     match job::ask("Is this the fingerprint that the publisher says?")? {
         true => Ok(()),
-        false => Err(refused),
+        false => Err(job::declined("the publisher is not trusted")),
     }
 }
 

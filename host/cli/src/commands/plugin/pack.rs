@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use copal_trust::{Bundle, COMPONENT, PUBLISHER, PublisherDocument, STATEMENT, Statement};
+use copal_trust::{Bundle, COMPONENT, PUBLISHER, STATEMENT, Statement};
 use jiff::Timestamp;
 use semver::Version;
 use serde_json::json;
 
 use super::check::for_author;
+use super::publisher::own_document;
 use super::{export, keygen, sign};
 use crate::args::PackArgs;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
         None => Bundle::default(),
     };
     if let Some(document) = bundle.get(PUBLISHER) {
-        let publisher = PublisherDocument::parse(document)?.publisher;
+        let publisher = own_document(document)?.publisher;
         if publisher != statement.name.publisher() {
             let message = format!(
                 "{} is no plugin of the publisher {publisher}",

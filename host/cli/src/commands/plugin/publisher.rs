@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use copal_trust::{Bundle, PUBLISHER, PublisherDocument, Refusal, fingerprint};
+use copal_trust::{Bundle, PUBLISHER, PublisherDocument, RESERVED, Refusal, fingerprint};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -77,6 +77,9 @@ fn first(
         );
         return Err(Failure::arguments(message, "Give --name PUBLISHER."));
     };
+    if name == RESERVED {
+        return Err(Refusal::Reserved { name: name.clone() }.into());
+    }
     if args.key.is_empty() {
         let advice = "Give --key FILE.pub; `copal plugin keygen` makes one.";
         return Err(Failure::arguments("a publisher needs a key", advice));
@@ -144,13 +147,22 @@ fn digest(release: &str, session: &Session) -> Result<String, Failure> {
     Ok(copal_trust::Statement::parse(statement)?.sha256)
 }
 
+/// A document of the vendor's own, who is the one to mend it.
+pub(super) fn own_document(bytes: &[u8]) -> Result<PublisherDocument, Failure> {
+    PublisherDocument::parse(bytes).map_err(|refusal| {
+        Failure::from(refusal).advise(
+            "Put back the file that `copal plugin publisher` wrote: it is signed, so nothing in it may change.",
+        )
+    })
+}
+
 /// The version that is there, with its signatures; none where there is none. One that too few keys signed is not built upon: nobody could follow it.
 fn signed(file: &Path) -> Result<Option<(PublisherDocument, Bundle)>, Failure> {
     let Some(bytes) = read(file)? else {
         return Ok(None);
     };
     let mut files = Bundle::default();
-    let version = PublisherDocument::parse(&bytes)?.version;
+    let version = own_document(&bytes)?.version;
     let before = format!("publisher.{}.json", version.saturating_sub(1));
     let pairs = [
         (file_name(file), PUBLISHER),

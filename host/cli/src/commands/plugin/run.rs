@@ -35,6 +35,7 @@ pub(crate) fn run(args: &PluginRunArgs, session: &Session) -> Outcome {
         PluginCall::PlanRestore(call) => plan_restore(&plugin, call, session)?,
         PluginCall::Classify(call) => classify(&plugin, call, session)?,
         PluginCall::Filter(call) => filter_file(&plugin, call, session)?,
+        PluginCall::Verify(call) => verify(&plugin, call, session)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -106,6 +107,23 @@ fn restore(
     )?;
     check_looked_at(plugin, &config, &plan, &host.snapshot)?;
     Ok(plan)
+}
+
+fn verify(plugin: &Plugin, call: &RestoreCall, session: &Session) -> Result<(), Failure> {
+    let (host, asked) = Host::to_restore(plugin, call, session)?;
+    let verified = || {
+        let roots = host.roots.clone();
+        let backup = plugin.plan_backup(roots, host.probe.clone(), asked.backup())?;
+        let (targets, snapshot) = (host.targets.clone(), host.snapshot.clone());
+        plugin.verify(targets, snapshot, host.probe.clone(), asked.verify(&backup))
+    };
+    let verified = verified();
+    let findings = host.end(plugin, asked.document("verify"), verified)?;
+    match (session.global.json, findings.is_empty()) {
+        (true, _) => output::json(&findings),
+        (false, true) => output::print("The plugin finds nothing to say of it.\n"),
+        (false, false) => output::print(&output::findings(&findings, Severity::Info)),
+    }
 }
 
 /// What a pass runs over: its direction, the plan's state and the trees that the plan names.

@@ -10,7 +10,7 @@ use copal_conformance::{
 use copal_job::{GrantedProbe, Root, Schema, Settings};
 use copal_sandbox::types::{
     BackupPlan, BackupRequest, Intent, PlacementContent, RestorePlan, RestoreRequest,
-    SourceContent, Timestamp,
+    SourceContent, Timestamp, VerifyRequest,
 };
 use copal_sandbox::{Directory, Plugin, Probe, Tree};
 use serde_json::{Map, Value, json};
@@ -33,6 +33,8 @@ pub(super) struct Host {
     pub(super) probe: Arc<dyn Probe>,
     recorder: Option<(Recorder, PathBuf)>,
     replay: Option<Replay>,
+    /// The call of the recording that answers.
+    recorded: Value,
 }
 
 /// What the plugin is asked with.
@@ -64,6 +66,17 @@ impl Asked {
         }
     }
 
+    /// A look at what a restore of that left. No step ran, so none was captured.
+    pub(super) fn verify(&self, backup: &BackupPlan) -> VerifyRequest {
+        VerifyRequest {
+            intent: self.intent,
+            config: self.config.clone(),
+            facts: backup.facts.clone(),
+            captures: Vec::new(),
+            rehearsal: false,
+        }
+    }
+
     /// The call as a recording has it.
     pub(super) fn document(&self, function: &str) -> Value {
         json!({
@@ -77,7 +90,7 @@ impl Asked {
 
 impl Host {
     pub(super) fn to_detect(call: &DetectCall, session: &Session) -> Result<Self, Failure> {
-        let (mut host, _) = Self::new(&call.host, &[], call.path.is_some(), session)?;
+        let mut host = Self::new(&call.host, &[], call.path.is_some(), session)?;
         if let Some(path) = &call.path {
             let path = std::fs::canonicalize(path).map_err(|error| unread(path, &error))?;
             let root = Root {
@@ -102,13 +115,13 @@ impl Host {
     ) -> Result<(Self, Asked), Failure> {
         let description = plugin.describe()?;
         let roots = copal_job::sources(&call.roots, description)?;
-        let (mut host, recorded) = Self::new(&call.host, &roots, !roots.is_empty(), session)?;
+        let mut host = Self::new(&call.host, &roots, !roots.is_empty(), session)?;
         if host.replay.is_none() {
             host.roots = host.open(Role::Root, &roots)?;
         }
-        let [config, shown] = settings(plugin, call, &recorded)?;
-        let recorded_now = serde_json::from_value(recorded["now"].clone());
-        let intent = serde_json::from_value(recorded["intent"].clone()).ok();
+        let [config, shown] = settings(plugin, call, &host.recorded)?;
+        let recorded_now = serde_json::from_value(host.recorded["now"].clone());
+        let intent = serde_json::from_value(host.recorded["intent"].clone()).ok();
         let asked = Asked {
             config: Value::Object(config).to_string(),
             now: recorded_now.unwrap_or_else(|_| now()),
@@ -182,13 +195,13 @@ impl Host {
         Ok((host, asked))
     }
 
-    /// A host without trees, or with those of a recording; also the recorded call.
+    /// A host without trees, or with those of a recording.
     fn new(
         args: &HostArgs,
         roots: &[Root],
         directories: bool,
         session: &Session,
-    ) -> Result<(Self, Value), Failure> {
+    ) -> Result<Self, Failure> {
         let mut host = Self {
             roots: Vec::new(),
             targets: Vec::new(),
@@ -201,6 +214,7 @@ impl Host {
             )),
             recorder: None,
             replay: None,
+            recorded: Value::Null,
         };
         if let Some(path) = &args.replay {
             if directories {
@@ -210,21 +224,21 @@ impl Host {
             }
             let bytes = std::fs::read(path).map_err(|error| unread(path, &error))?;
             let recording = Recording::parse(&bytes).map_err(for_author)?;
-            let call = recording.call.clone();
+            host.recorded = recording.call.clone();
             let replay = Replay::new(recording);
             host.roots = replay.trees(Role::Root);
             host.targets = replay.trees(Role::Target);
             host.snapshot = replay.trees(Role::Snapshot);
             host.probe = replay.probe();
             host.replay = Some(replay);
-            return Ok((host, call));
+            return Ok(host);
         }
         if let Some(path) = &args.record {
             let recorder = Recorder::new();
             host.probe = recorder.probe(host.probe);
             host.recorder = Some((recorder, path.clone()));
         }
-        Ok((host, Value::Null))
+        Ok(host)
     }
 
     fn open(&self, role: Role, roots: &[Root]) -> Result<Vec<Arc<dyn Tree>>, Failure> {
@@ -278,6 +292,19 @@ impl Host {
             }
         }
         if let Some(replay) = &self.replay {
+            let of = &self.recorded["plugin"];
+            if of["digest"]
+                .as_str()
+                .is_some_and(|digest| digest != plugin.digest())
+            {
+                let word = |name: &str| output::printable(of[name].as_str().unwrap_or_default());
+                output::complain(&format!(
+                    "The recording was made with another component: {} {}, sha256 {}.\n",
+                    word("name"),
+                    word("version"),
+                    word("digest")
+                ));
+            }
             replay.check().map_err(for_author)?;
         }
         answer.map_err(|error| for_author(error.into()))

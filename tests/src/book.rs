@@ -17,6 +17,7 @@ use crate::TestEnvironment;
 use crate::environment::{compiled_plugins, copal_binary};
 use crate::programs::SYSTEM_PATH;
 use crate::run::Program;
+use crate::rust::{BUILD_DIRECTORY, build_directory};
 
 /// Stands for what differs from one run to the next.
 const ANY: char = '…';
@@ -209,6 +210,7 @@ fn reader(environment: &TestEnvironment, program: &str) -> Program {
         .env("CARGO_HOME", cargo)
         .env("RUSTUP_HOME", tools("RUSTUP_HOME", ".rustup"))
         .envs(toolchain.map(|name| ("RUSTUP_TOOLCHAIN".to_owned(), name)))
+        .env(BUILD_DIRECTORY, build_directory())
         .env("COPAL_CACHE_DIR", compiled_plugins())
 }
 

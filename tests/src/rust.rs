@@ -12,6 +12,14 @@ use crate::run::Program;
 /// How long a project with all that it depends on may take to compile.
 const LIMIT: Duration = Duration::from_secs(1200);
 
+/// The variable that says where cargo keeps what it compiles on the way.
+pub const BUILD_DIRECTORY: &str = "CARGO_BUILD_BUILD_DIR";
+
+/// A directory for that, which the projects of all tests share, this run and the next: most of them depend on the same crates.
+pub fn build_directory() -> PathBuf {
+    profile_directory().join("copal-tests-build")
+}
+
 /// `cargo` in a project.
 pub fn cargo(environment: &TestEnvironment, project: &Path, target: &str) -> Program {
     compiling(environment.program("cargo"), environment, target).current_dir(project)
@@ -23,7 +31,7 @@ pub fn plugin_build(environment: &TestEnvironment, project: &Path, target: &str)
     compiling(program, environment, target)
 }
 
-/// Gives a program the toolchain, the registry's crates and a target directory, which tests that name it alike share, this run and the next.
+/// Gives a program the toolchain, the registry's crates and a target directory, which tests that name it alike share.
 fn compiling(program: Program, environment: &TestEnvironment, target: &str) -> Program {
     let cargo = PathBuf::from(env::var_os("CARGO").expect("cargo runs the tests"));
     let toolchain = cargo.parent().expect("cargo lies in a folder").display();
@@ -42,6 +50,7 @@ fn compiling(program: Program, environment: &TestEnvironment, target: &str) -> P
             format!("{}:{toolchain}:{SYSTEM_PATH}", programs.display()),
         )
         .envs(variables)
+        .env(BUILD_DIRECTORY, build_directory())
         .env(
             "CARGO_TARGET_DIR",
             profile_directory()

@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: Copal beside restic, and beside borg and rustic where they are installed.
 //!
 //! Every tool works as it comes, without tuning: its own compression, chunking and encryption, on a repository on the local disk and with
-//! the page cache warm. A run is a first backup, a backup of the unchanged corpus, a restore, and a check of all data. The tools
+//! the page cache warm. A run is a first backup, a backup of the unchanged corpus, a restore, a check of all data, and a prune. The tools
 //! take turns, so that a machine that slows down slows all of them.
 
+mod chart;
 mod corpus;
 mod measure;
 mod report;
+mod results;
 mod tools;
 
 use std::{fs, path::Path};
@@ -16,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::{command, debian, plugins, workspace};
 use corpus::Corpus;
 use measure::Usage;
-use report::Measured;
+use results::Results;
 use tools::{Job, Tool};
 
 /// `cargo xtask bench [--runs N] [--corpus NAME]… [--write]`, or `cargo xtask bench filters`
@@ -34,12 +36,12 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     })?;
     let tools = Tool::installed()?;
     let folder = workspace::target().join("bench");
-    let mut page = report::head(&tools, options.runs);
+    let kept = workspace::root().join("docs/benchmarks");
     for corpus in &options.corpora {
         let data = command::stage(&format!("Making the corpus {}", corpus.name()), || {
             corpus.make(&folder.join("corpora"))
         })?;
-        let mut measured = Vec::new();
+        let mut results = Results::new(&tools);
         for run in 1..=options.runs {
             let title = format!("{}, run {run} of {}", corpus.name(), options.runs);
             command::stage(&title, || {
@@ -49,20 +51,34 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
                     let verify = run == 1;
                     let usages = perform(tool, &data, &folder.join("work"), verify)
                         .with_context(|| tool.to_string())?;
-                    measured.push(Measured::new(tool, usages));
+                    results.add(tool, usages);
                 }
                 Ok(())
             })?;
         }
-        let table = report::table(*corpus, &tools, &measured);
-        println!("{table}");
-        page.push_str(&table);
+        println!("{}", report::table(*corpus, &results));
+        if options.write {
+            results.write(&kept, *corpus)?;
+        }
     }
     if options.write {
-        let path = workspace::root().join("docs/src/benchmarks.md");
-        fs::write(&path, page)?;
-        println!("written to {}", workspace::shown(&path));
+        write_page(&kept)?;
     }
+    Ok(())
+}
+
+/// Writes the page and the chart of all that was ever measured with `--write`.
+fn write_page(folder: &Path) -> Result<()> {
+    let mut all = Vec::new();
+    for corpus in Corpus::ALL {
+        if let Some(results) = Results::read(folder, corpus)? {
+            all.push((corpus, results));
+        }
+    }
+    workspace::write_atomically(&folder.join("chart.svg"), chart::chart(&all).as_bytes())?;
+    let page = folder.join("README.md");
+    workspace::write_atomically(&page, report::page(&all).as_bytes())?;
+    println!("written to {}", workspace::shown(&page));
     Ok(())
 }
 
@@ -92,7 +108,7 @@ struct Options {
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self {
-            runs: 3,
+            runs: 5,
             corpora: Vec::new(),
             write: false,
         };
@@ -114,7 +130,7 @@ impl Options {
             bail!("--runs needs at least 1");
         }
         if options.corpora.is_empty() {
-            options.corpora = Corpus::ALL.to_vec();
+            options.corpora = Corpus::USUAL.to_vec();
         }
         Ok(options)
     }

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufWriter, Write},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -19,16 +20,21 @@ pub(crate) enum Corpus {
     Small,
     /// One file of 1 GiB that can't be compressed.
     Big,
+    /// A million files of 0 to 4,000 incompressible bytes in 10,100 directories.
+    Million,
 }
 
 impl Corpus {
-    pub(crate) const ALL: [Self; 3] = [Self::Sql, Self::Small, Self::Big];
+    pub(crate) const ALL: [Self; 4] = [Self::Sql, Self::Small, Self::Big, Self::Million];
+    /// Those that are measured where none is named: the others take hours.
+    pub(crate) const USUAL: [Self; 3] = [Self::Sql, Self::Small, Self::Big];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sql => "sql",
             Self::Small => "small",
             Self::Big => "big",
+            Self::Million => "million",
         }
     }
 
@@ -37,6 +43,7 @@ impl Corpus {
             Self::Sql => "a dump of a database, 442 MiB of SQL in one file",
             Self::Small => "60,000 files of 200 to 6,000 bytes that can't be compressed",
             Self::Big => "one file of 1 GiB that can't be compressed",
+            Self::Million => "a million files of 0 to 4,000 bytes that can't be compressed",
         }
     }
 
@@ -44,7 +51,7 @@ impl Corpus {
         Self::ALL
             .into_iter()
             .find(|corpus| corpus.name() == name)
-            .with_context(|| format!("there is no corpus `{name}`: sql, small, big"))
+            .with_context(|| format!("there is no corpus `{name}`: sql, small, big, million"))
     }
 
     /// Makes the corpus beneath `parent`, where it is not there yet.
@@ -60,7 +67,14 @@ impl Corpus {
         fs::create_dir_all(&beside)?;
         match self {
             Self::Sql => sql(&beside.join("dump.sql"), 442 * MIB)?,
-            Self::Small => small(&beside)?,
+            Self::Small => files(&beside, 2, 600, 200..=6_000)?,
+            Self::Million => {
+                for part in 0..100 {
+                    let directory = beside.join(format!("{part:02}"));
+                    fs::create_dir(&directory)?;
+                    files(&directory, 4 + part, 100, 0..=4_000)?;
+                }
+            }
             Self::Big => big(&beside.join("big.bin"))?,
         }
         fs::rename(&beside, &directory)?;
@@ -110,14 +124,21 @@ fn sql(path: &Path, length: usize) -> Result<()> {
     Ok(file.flush()?)
 }
 
-fn small(directory: &Path) -> Result<()> {
-    let mut random = Random(2);
-    let mut bytes = vec![0; 6_000];
-    for part in 0..600 {
+/// Directories of 100 files each, of random lengths.
+fn files(
+    directory: &Path,
+    seed: u64,
+    directories: usize,
+    lengths: RangeInclusive<usize>,
+) -> Result<()> {
+    let mut random = Random(seed);
+    let mut bytes = vec![0; *lengths.end()];
+    let choices = lengths.end() - lengths.start() + 1;
+    for part in 0..directories {
         let directory = directory.join(format!("{part:03}"));
         fs::create_dir(&directory)?;
         for file in 0..100 {
-            let length = 200 + random.next() as usize % 5_801;
+            let length = lengths.start() + random.next() as usize % choices;
             random.fill(&mut bytes[..length]);
             fs::write(directory.join(format!("{file:02}.bin")), &bytes[..length])?;
         }

@@ -2,21 +2,22 @@
 
 use std::{
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use wait4::Wait4 as _;
 
 use crate::command;
 
 /// What one process took, with all that it waited for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Usage {
-    /// From start to end.
-    pub(crate) wall: Duration,
-    /// User and system time.
-    pub(crate) cpu: Duration,
+    /// Seconds from start to end.
+    pub(crate) wall: f64,
+    /// Seconds of user and system time.
+    pub(crate) cpu: f64,
     /// Peak resident memory in bytes.
     pub(crate) memory: u64,
 }
@@ -38,8 +39,8 @@ pub(crate) fn run(command: &mut Command) -> Result<Usage> {
         bail!("`{}` failed with {}", command::line(command), ended.status);
     }
     Ok(Usage {
-        wall,
-        cpu: ended.rusage.utime + ended.rusage.stime,
+        wall: wall.as_secs_f64(),
+        cpu: (ended.rusage.utime + ended.rusage.stime).as_secs_f64(),
         memory: ended.rusage.maxrss,
     })
 }

@@ -1,100 +1,88 @@
-//! The table of medians.
+//! Tables of medians, and the page that has them all.
 
-use std::{fmt::Write as _, fs, thread, time::Duration};
+use std::fmt::Write as _;
 
-use super::{
-    corpus::Corpus,
-    measure::Usage,
-    tools::{Operation, Tool},
-};
+use super::{corpus::Corpus, results::Results, tools::Operation};
 
-/// What one tool took for each of [`Operation::ALL`] in one run.
-pub(crate) struct Measured {
-    tool: String,
-    usages: Vec<Usage>,
-}
-
-impl Measured {
-    pub(crate) fn new(tool: &Tool, usages: Vec<Usage>) -> Self {
-        Self {
-            tool: tool.to_string(),
-            usages,
-        }
-    }
-}
-
-/// The beginning of a page: what was measured, how, and where.
-pub(crate) fn head(tools: &[Tool], runs: usize) -> String {
-    let versions: Vec<_> = tools.iter().map(Tool::version).collect();
-    format!(
+/// A page about all corpora that were measured.
+pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
+    let mut page = String::from(
         "# Benchmarks\n\n\
-         Made by `cargo xtask bench`: medians of {runs} runs, the tools taking turns, each as it comes, on a local disk with the page\n\
-         cache warm, encryption on. The ratio is to restic's wall time; below 1 is faster. The first run's restores were compared\n\
-         with the originals.\n\n\
-         Machine: {}\n\nTools: {}\n",
-        machine(),
-        versions.join("; "),
-    )
+         Written by `cargo xtask bench --write`, from the figures of the files beside this page. All tools ran on the same machine and took\n\
+         turns; each works as it comes, encrypted, on a local disk with the page cache warm. What is shown are medians. In the first\n\
+         run, what each tool restored was compared with the original.\n\n\
+         ![Wall time of each operation](chart.svg)\n\n\
+         ## Copal beside the fastest of the others\n\n\
+         How many times as long as Copal the fastest of the others takes: above 1, Copal is faster. In parentheses the peak memory of Copal\n\
+         as a multiple of restic's.\n\n|",
+    );
+    for (corpus, _) in all {
+        let _ = write!(page, " | {}", corpus.name());
+    }
+    page += " |\n|---";
+    page += &"|---".repeat(all.len());
+    page += "|\n";
+    for operation in Operation::ALL {
+        let _ = write!(page, "| {}", operation.name());
+        for (_, results) in all {
+            let _ = write!(page, " | {}", ratio(results, operation).unwrap_or_default());
+        }
+        page += " |\n";
+    }
+    for (corpus, results) in all {
+        page += &table(*corpus, results);
+    }
+    page
+}
+
+fn ratio(results: &Results, operation: Operation) -> Option<String> {
+    let copal = results.tool("copal")?.medians(operation)?;
+    let (peer, wall) = results.fastest_peer(operation)?;
+    let memory = results.tool("restic")?.medians(operation)?.memory;
+    Some(format!(
+        "{:.2} × {peer} ({:.2})",
+        wall / copal.wall,
+        copal.memory / memory
+    ))
 }
 
 /// The part of a page about one corpus.
-pub(crate) fn table(corpus: Corpus, tools: &[Tool], measured: &[Measured]) -> String {
+pub(crate) fn table(corpus: Corpus, results: &Results) -> String {
+    let runs = results.tools.iter().map(|tool| tool.runs.len()).max();
+    let versions: Vec<_> = results.tools.iter().map(|tool| &*tool.version).collect();
     let mut table = format!(
-        "\n## {}\n\nThe corpus is {}.\n\n\
-         | | | wall s | (range) | ratio | CPU s | peak MB |\n|---|---|--:|--:|--:|--:|--:|\n",
+        "\n## {}\n\nThe corpus is {}. Medians of {} runs, and in parentheses the fastest and the slowest.\n\n\
+         Machine: {}  \nTools: {}\n\n\
+         | | | wall s | | × Copal | CPU s | peak MB |\n|---|---|--:|---|--:|--:|--:|\n",
         corpus.name(),
-        corpus.description()
+        corpus.description(),
+        runs.unwrap_or_default(),
+        results.machine,
+        versions.join("; "),
     );
-    for (index, operation) in Operation::ALL.into_iter().enumerate() {
-        let usages = |tool: &str| -> Vec<Usage> {
-            let runs = measured.iter().filter(|run| run.tool == tool);
-            runs.filter_map(|run| run.usages.get(index).copied())
-                .collect()
-        };
-        let restic = median(usages("restic").iter().map(|usage| seconds(usage.wall)));
-        for (row, tool) in tools.iter().enumerate() {
-            let usages = usages(&tool.to_string());
-            let walls = || usages.iter().map(|usage| seconds(usage.wall));
-            let wall = median(walls());
+    for operation in Operation::ALL {
+        let copal = results
+            .tool("copal")
+            .and_then(|tool| tool.medians(operation));
+        let mut name = operation.name();
+        for tool in &results.tools {
+            let (Some(medians), Some(copal)) = (tool.medians(operation), copal) else {
+                continue;
+            };
             // Writing to a string does not fail.
             let _ = writeln!(
                 table,
-                "| {} | {tool} | {wall:.2} | {:.2}–{:.2} | {:.2} | {:.2} | {:.0} |",
-                if row == 0 { operation.name() } else { "" },
-                walls().fold(f64::INFINITY, f64::min),
-                walls().fold(0.0, f64::max),
-                wall / restic,
-                median(usages.iter().map(|usage| seconds(usage.cpu))),
-                median(usages.iter().map(|usage| usage.memory as f64 / 1e6)),
+                "| {} | {} | {:.2} | ({:.2}–{:.2}) | {:.2} | {:.2} | {:.0} |",
+                std::mem::take(&mut name),
+                tool.name,
+                medians.wall,
+                medians.range.0,
+                medians.range.1,
+                medians.wall / copal.wall,
+                medians.cpu,
+                medians.memory / 1e6,
             );
         }
     }
     table
-}
-
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
-/// The middle value; of an even number of them, the mean of the two in the middle.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    match values.get(half) {
-        None => f64::NAN,
-        Some(upper) if values.len() % 2 == 1 => *upper,
-        Some(upper) => (values[half - 1] + upper) / 2.0,
-    }
-}
-
-/// Processor and number of cores.
-fn machine() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("an unknown processor", |(_, model)| model);
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    format!("{model}, {cores} cores")
 }

@@ -17,15 +17,17 @@ pub(crate) enum Operation {
     UnchangedBackup,
     Restore,
     Check,
+    Prune,
 }
 
 impl Operation {
     /// In the order in which they are performed.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::FirstBackup,
         Self::UnchangedBackup,
         Self::Restore,
         Self::Check,
+        Self::Prune,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Operation {
             Self::UnchangedBackup => "unchanged backup",
             Self::Restore => "restore",
             Self::Check => "check of all data",
+            Self::Prune => "prune, nothing to remove",
         }
     }
 }
@@ -151,6 +154,8 @@ impl Tool {
                 fs::create_dir(&target)?;
                 command.current_dir(target).args(["extract", "::second"])
             }
+            (Operation::Prune, Kind::Borg) => command.arg("compact"),
+            (Operation::Prune, _) => command.arg("prune"),
             (Operation::Check, Kind::Borg) => command.args(["check", "--verify-data"]),
             (Operation::Check, _) => command.args(["check", "--read-data"]),
         };

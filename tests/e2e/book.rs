@@ -94,7 +94,7 @@ fn the_vendors_page_leads_from_a_plugin_to_a_signed_release_and_its_revocation()
     }
 }
 
-/// What the operators' page finds in its folder.
+/// What the operators' page finds in its folder, and what its reader knows by other ways.
 const RELEASES: &str = r#"
 ```console
 $ echo secret > password; export COPAL_KEY_PASSWORD_FILE=$PWD/password
@@ -108,12 +108,13 @@ $ for version in 0.1.0 0.2.0; do \
     copal plugin pack notebook/target/plugin/notebook.wasm --to release --publisher publisher.json --key acme.key && \
     copal plugin export release notebook-$version.tar && \
     rm -r release || exit; done
+$ ACME=$(sha256sum publisher.json | cut -d ' ' -f 1)
+$ ASKED=$(copal plugin verify notebook-0.1.0.tar | sed -n 's/^capabilities //p')
 ```
 "#;
 
 #[test]
 fn the_operators_page_leads_from_a_release_to_a_backup_and_away_again() {
-    let environment = TestEnvironment::new();
-    Chapter::parse(RELEASES).perform(&environment);
-    Chapter::read("plugins.md").perform(&environment);
+    let page = Chapter::read("plugins.md").after(RELEASES);
+    page.perform(&TestEnvironment::new());
 }

@@ -84,6 +84,13 @@ impl Chapter {
         Self { steps }
     }
 
+    /// The same for a reader who did what `text` says before.
+    #[must_use]
+    pub fn after(mut self, text: &str) -> Self {
+        self.steps.splice(0..0, Self::parse(text).steps);
+        self
+    }
+
     /// Does all that the page says, from an empty folder in the environment's home.
     ///
     /// # Panics

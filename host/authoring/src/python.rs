@@ -25,6 +25,9 @@ const ENVIRONMENT: &str = ".venv";
 /// Python's view of the contract, for the author's tests and editor.
 const BINDINGS: &str = "bindings";
 
+/// The package in them that is named after the contract's world.
+const WORLD: &str = "wit_world";
+
 /// What the author's manifest tells.
 #[derive(Deserialize)]
 struct Manifest {
@@ -179,6 +182,12 @@ fn bind(directory: &Path, program: &Path, place: &Path) -> Result<()> {
     )?;
     let bindings = directory.join(BINDINGS);
     if bindings.exists() {
+        // Only what was made here before: it may be a package of the author's.
+        if !bindings.join(WORLD).is_dir() {
+            let foreign =
+                io::Error::other("it holds no bindings of an earlier build; give it another name");
+            return Err(Error::file("replace", &bindings)(foreign));
+        }
         fs::remove_dir_all(&bindings).map_err(Error::file("write", &bindings))?;
     }
     fs::rename(place, &bindings).map_err(Error::file("write", &bindings))

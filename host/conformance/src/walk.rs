@@ -49,6 +49,17 @@ pub fn walk(pass: &mut Pass, tree: &dyn Tree) -> Result<Vec<Decided>, Error> {
     while let Some((directory, becomes)) = ahead.pop() {
         let mut entries = tree.list(&directory)?;
         entries.retain(|entry| entry.kind != Kind::Socket);
+        if let Some(elsewhere) = entries
+            .iter()
+            .find(|entry| split(&entry.path).0 != directory)
+        {
+            return Err(Error::Unfit {
+                path: elsewhere.path.clone(),
+                problem: format!(
+                    "it is listed in the directory `{directory}`, where it does not lie"
+                ),
+            });
+        }
         if entries.is_empty() {
             continue;
         }

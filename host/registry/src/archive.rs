@@ -10,6 +10,7 @@ use tar::{Archive, EntryType, Header};
 use crate::Error;
 use crate::folder::{Links, failed, read_file, save};
 use crate::gather::Gathered;
+use crate::web::first_words;
 
 /// Bytes of an archive: the largest component, the documents, and what tar adds.
 pub(crate) fn max_size() -> usize {
@@ -77,11 +78,10 @@ pub(crate) fn read(archive: &[u8], place: &str) -> Result<Bundle, Error> {
     for entry in Archive::new(archive).entries().map_err(broken)? {
         let entry = entry.map_err(broken)?;
         members += 1;
-        let path = entry.path_bytes();
-        let shown = String::from_utf8_lossy(&path).escape_debug().to_string();
         let path = entry.path().map_err(broken)?;
+        let shown = || first_words(path.as_os_str().as_encoded_bytes());
         let Some(member) = Member::of(&path) else {
-            return Err(invalid(format!("the name `{shown}` leads elsewhere")));
+            return Err(invalid(format!("the name `{}` leads elsewhere", shown())));
         };
         match (entry.header().entry_type(), member) {
             (EntryType::XGlobalHeader, _)
@@ -107,9 +107,12 @@ pub(crate) fn read(archive: &[u8], place: &str) -> Result<Bundle, Error> {
                 gathered.add(&name, read_entry(entry).map_err(broken)?)?;
             }
             (EntryType::Regular | EntryType::Continuous | EntryType::Directory, _) => {
-                return Err(invalid(format!("`{shown}` lies deeper than one folder")));
+                return Err(invalid(format!(
+                    "`{}` lies deeper than one folder",
+                    shown()
+                )));
             }
-            _ => return Err(invalid(format!("`{shown}` is no plain file"))),
+            _ => return Err(invalid(format!("`{}` is no plain file", shown()))),
         }
     }
     if members == 0 {

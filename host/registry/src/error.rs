@@ -67,6 +67,14 @@ pub enum Error {
     /// An object store.
     #[error(transparent)]
     Storage(#[from] copal_storage::Error),
+    /// A place that sends too slowly.
+    #[error("{place} did not send the whole release within {minutes} minutes")]
+    Slow {
+        /// Where.
+        place: String,
+        /// How long it was waited for.
+        minutes: u64,
+    },
     /// No connection, or one that broke.
     #[error("{place} can't be reached: {reason}")]
     Unreachable {
@@ -195,7 +203,7 @@ impl Error {
             Self::Archive { .. } => "archive",
             Self::Twice { .. } => "twice",
             Self::Storage(_) => "storage",
-            Self::Unreachable { .. } => "unreachable",
+            Self::Slow { .. } | Self::Unreachable { .. } => "unreachable",
             Self::Answer { .. } => "answer",
             Self::WebPage { .. } => "web-page",
             Self::Denied { .. } => "denied",
@@ -218,13 +226,18 @@ impl Error {
                 "Write a path, or an address such as `https://HOST/FOLDER`, `s3://BUCKET/FOLDER` or `oci://HOST/REPOSITORY:TAG`. \
                  A path with a colon begins with `./`."
             }
+            Self::Missing { place } if !place.contains("://") => {
+                "Check the path. `copal plugin list` shows the plugins that are installed, which go by their names."
+            }
             Self::Empty { .. } => "Name the folder in which plugin.wasm and release.json lie.",
             Self::TooLarge { .. } => "No release is so large: ask its publisher.",
             Self::Archive { .. } | Self::Twice { .. } => {
                 "A release archive is an uncompressed tar of the release's files, at its top or in one folder. \
                  Copal makes one with `copal plugin export RELEASE FILE.tar`."
             }
-            Self::Unreachable { .. } => "Check the address and the network, and try again.",
+            Self::Slow { .. } | Self::Unreachable { .. } => {
+                "Check the address and the network, and try again."
+            }
             Self::WebPage { .. } => {
                 "Check the address, and whether the server wants you to log in."
             }

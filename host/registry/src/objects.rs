@@ -4,31 +4,18 @@ use bytes::Bytes;
 use copal_storage::object_store::path::Path;
 use copal_storage::object_store::{Error as StoreError, ObjectStoreExt as _};
 use copal_storage::{Error as StorageError, Store};
-use copal_trust::{Bundle, COMPONENT};
+use copal_trust::Bundle;
 use futures::TryStreamExt as _;
 
 use crate::folder::statement_last;
-use crate::gather::{Gathered, difference};
+use crate::gather::difference;
 use crate::place::Item;
-use crate::probe::{Shelf, probe};
+use crate::probe::{self, Shelf};
 use crate::{Error, archive};
 
 /// Fetches what is meant from a folder of an object store.
 pub(crate) async fn fetch(store: &Store, place: &str, item: &Item) -> Result<Bundle, Error> {
-    let shelf = Objects { store, place };
-    match item {
-        Item::Release | Item::Publisher => probe(&shelf, place, item).await,
-        Item::Archive(name) => {
-            let bytes = shelf.require(name, archive::max_size()).await?;
-            archive::read(&bytes, place)
-        }
-        Item::Component(name) => {
-            let mut gathered = Gathered::new(place);
-            let limit = gathered.limit(COMPONENT).unwrap_or_default();
-            gathered.add(COMPONENT, shelf.require(name, limit).await?)?;
-            gathered.finish()
-        }
-    }
+    probe::fetch(&Objects { store, place }, place, item).await
 }
 
 /// Publishes a release into a folder of an object store, as its files or as one archive.
@@ -53,7 +40,7 @@ pub(crate) async fn publish(
         }
         return objects.put(name, archive).await;
     }
-    let existing = match probe(&objects, place, &Item::Release).await {
+    let existing = match probe::probe(&objects, place, &Item::Release).await {
         Err(Error::Empty { .. }) => Bundle::default(),
         existing => existing?,
     };
@@ -81,12 +68,6 @@ struct Objects<'a> {
 impl Objects<'_> {
     fn failed(&self, action: &'static str, name: &str, error: StoreError) -> Error {
         StorageError::new(self.store.location(), action, name, error).into()
-    }
-
-    async fn require(&self, name: &str, limit: usize) -> Result<Bytes, Error> {
-        self.get(name, limit).await?.ok_or_else(|| Error::Missing {
-            place: self.place.to_owned(),
-        })
     }
 
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Error> {
@@ -150,7 +131,7 @@ impl Shelf for Objects<'_> {
 #[cfg(test)]
 mod tests {
     use copal_tests::s3::S3Server;
-    use copal_trust::{PUBLISHER, STATEMENT};
+    use copal_trust::{COMPONENT, PUBLISHER, STATEMENT};
 
     use super::*;
 

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use copal_trust::{Bundle, COMPONENT, MAX_VERSIONS, PUBLISHER, STATEMENT};
 use serde::Deserialize;
 
-use crate::Error;
 use crate::gather::Gathered;
 use crate::place::Item;
+use crate::{Error, archive};
 
 /// A folder that gives files by name.
 pub(crate) trait Shelf {
@@ -20,6 +20,26 @@ pub(crate) fn belongs(name: &str, item: &Item) -> bool {
         Item::Release => Bundle::limit(name).is_some(),
         Item::Publisher => Bundle::limit(name).is_some() && name.starts_with("publisher."),
         Item::Archive(_) | Item::Component(_) => false,
+    }
+}
+
+/// Fetches what is meant from `shelf`.
+pub(crate) async fn fetch(shelf: &impl Shelf, place: &str, item: &Item) -> Result<Bundle, Error> {
+    let require = async |name, limit| {
+        let found = shelf.get(name, limit).await?;
+        found.ok_or_else(|| Error::Missing {
+            place: place.to_owned(),
+        })
+    };
+    match item {
+        Item::Release | Item::Publisher => probe(shelf, place, item).await,
+        Item::Archive(name) => archive::read(&require(name, archive::max_size()).await?, place),
+        Item::Component(name) => {
+            let mut gathered = Gathered::new(place);
+            let limit = gathered.limit(COMPONENT).unwrap_or_default();
+            gathered.add(COMPONENT, require(name, limit).await?)?;
+            gathered.finish()
+        }
     }
 }
 

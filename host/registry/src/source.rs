@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use copal_trust::Bundle;
 
@@ -15,6 +16,11 @@ use crate::{Error, archive, folder, objects, oci, web};
 pub struct Source(Place);
 
 impl Source {
+    /// Whether it is on this machine, where it may be gone tomorrow.
+    pub fn is_local(&self) -> bool {
+        matches!(self.0, Place::Local(_))
+    }
+
     /// Understands an address, see [the crate](crate).
     ///
     /// # Errors
@@ -43,6 +49,11 @@ impl fmt::Display for Source {
 pub struct Destination(Place);
 
 impl Destination {
+    /// Whether it is a folder of this machine.
+    pub fn is_local_folder(&self) -> bool {
+        matches!(&self.0, Place::Local(path) if Form::of(file_name(path)) != Form::Archive)
+    }
+
     /// Understands an address, see [the crate](crate): a folder or a `.tar`, on this machine, in an object store or on a WebDAV server, or
     /// a tag in a registry.
     ///
@@ -78,6 +89,9 @@ impl Destination {
     }
 }
 
+/// For all files of a release: the largest component at 100 kB/s, and more.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+
 const NO_FILE: &str = "a release goes into a folder or a plain `.tar`";
 
 impl FromStr for Destination {
@@ -109,14 +123,25 @@ pub struct Published {
 /// Nothing is there, it can't be read, or it is nothing that a release may come in.
 pub async fn fetch(source: &Source) -> Result<Bundle, Error> {
     let place = source.to_string();
+    // Each request is bounded by itself; without this, many of them could take weeks.
+    match tokio::time::timeout(PATIENCE, fetch_from(source, &place)).await {
+        Ok(fetched) => fetched,
+        Err(_) => Err(Error::Slow {
+            place,
+            minutes: PATIENCE.as_secs() / 60,
+        }),
+    }
+}
+
+async fn fetch_from(source: &Source, place: &str) -> Result<Bundle, Error> {
     match &source.0 {
-        Place::Local(path) => fetch_local(path, &place),
+        Place::Local(path) => fetch_local(path, place),
         Place::Objects { folder, item } => {
             let store = copal_storage::open(folder)?;
-            objects::fetch(&store, &place, item).await
+            objects::fetch(&store, place, item).await
         }
-        Place::Web { folder, item } => web::fetch(folder, &place, item).await,
-        Place::Registry(reference) => oci::fetch(reference, &place).await,
+        Place::Web { folder, item } => web::fetch(folder, place, item).await,
+        Place::Registry(reference) => oci::fetch(reference, place).await,
     }
 }
 

@@ -5,17 +5,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use copal_trust::{Bundle, COMPONENT};
+use copal_trust::Bundle;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Request, Response, StatusCode};
 use url::Url;
 
-use crate::gather::Gathered;
-use crate::place::{Item, bare, file_in, is_loopback};
-use crate::probe::{Shelf, probe};
-use crate::{Error, archive};
+use crate::Error;
+use crate::place::{Item, bare, file_in};
+use crate::probe::{self, Shelf};
 
 /// What servers are told about the client.
 pub(crate) const USER_AGENT: &str = concat!("copal/", env!("CARGO_PKG_VERSION"));
@@ -132,40 +131,17 @@ impl Web {
 
 /// Fetches what is meant from a folder on a web server.
 pub(crate) async fn fetch(folder: &Url, place: &str, item: &Item) -> Result<Bundle, Error> {
-    if folder.scheme() == "http" && !is_loopback(folder) {
-        tracing::warn!("{place} is not encrypted: whoever is in between sees it and can change it");
-    }
     let shelf = Server {
         web: Web::new(place)?,
         folder,
     };
-    match item {
-        Item::Release | Item::Publisher => probe(&shelf, place, item).await,
-        Item::Archive(name) => {
-            let bytes = shelf.require(name, archive::max_size()).await?;
-            archive::read(&bytes, place)
-        }
-        Item::Component(name) => {
-            let mut gathered = Gathered::new(place);
-            let limit = gathered.limit(COMPONENT).unwrap_or_default();
-            gathered.add(COMPONENT, shelf.require(name, limit).await?)?;
-            gathered.finish()
-        }
-    }
+    probe::fetch(&shelf, place, item).await
 }
 
 /// A folder on a web server that can do no more than GET.
 struct Server<'a> {
     web: Web,
     folder: &'a Url,
-}
-
-impl Server<'_> {
-    async fn require(&self, name: &str, limit: usize) -> Result<Bytes, Error> {
-        self.get(name, limit).await?.ok_or_else(|| Error::Missing {
-            place: self.web.place.clone(),
-        })
-    }
 }
 
 impl Shelf for Server<'_> {

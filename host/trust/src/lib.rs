@@ -31,7 +31,7 @@ pub use document::Format;
 pub use name::{PluginName, RESERVED};
 pub use publisher::{MAX_KEYS, PublisherDocument, RevokedRelease, fingerprint, to_seconds};
 pub use refusal::Refusal;
-pub use release::{Verified, read_documents, signed_document, verify};
+pub use release::{Verified, read_documents, signed_document, statement_of, verify};
 pub use statement::Statement;
 pub use store::Store;
 pub use store::approvals::Approval;

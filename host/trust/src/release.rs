@@ -85,6 +85,16 @@ pub fn read_documents(bundle: &Bundle) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The statement of a release, about the very component that it brings. Who signed it is not looked at.
+///
+/// # Errors
+/// One of them is missing, the statement is none of format 1, or it is about another component.
+pub fn statement_of(bundle: &Bundle) -> Result<Statement, Refusal> {
+    let statement = parts(bundle)?;
+    component(bundle, &statement)?;
+    Ok(statement)
+}
+
 /// The statement of a release that has a component too.
 pub(crate) fn parts(bundle: &Bundle) -> Result<Statement, Refusal> {
     match (bundle.get(STATEMENT), bundle.get(COMPONENT)) {

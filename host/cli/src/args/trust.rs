@@ -56,7 +56,7 @@ pub(crate) enum TrustCommand {
     List,
     /// Show a publisher's document
     Show(PublisherNameArgs),
-    /// Trust a publisher no longer, once none of its plugins is installed
+    /// Trust a publisher no longer, once none of its plugins is installed; what it revoked is forgotten too
     Remove(PublisherNameArgs),
 }
 
@@ -99,7 +99,7 @@ pub(crate) struct GrantsAllowArgs {
     /// The plugin's name, such as acme/notebook
     #[arg(value_name = "PLUGIN")]
     pub(crate) name: String,
-    /// What it may have done, such as 'run:docker stop notebook'; within what the plugin says that it may ask for
+    /// What it may have done, such as 'run:docker stop notebook'. What the plugin does not say that it may ask for stays refused
     #[arg(required = true, value_name = "GRANT")]
     pub(crate) grants: Vec<Grant>,
 }

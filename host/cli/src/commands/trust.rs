@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use copal_registry::Source;
 use copal_trust::{Publisher, Refusal};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -25,6 +26,13 @@ fn add(args: &TrustAddArgs, session: &Session) -> Outcome {
     let introduction = session.trust.introduce(&bundle, Timestamp::now())?;
     agree_to_publisher(&introduction, args.fingerprint.as_deref(), session)?;
     session.trust.trust(&introduction)?;
+    let source = Source::parse(&args.source)?;
+    if !source.is_local() {
+        let publisher = &introduction.publisher;
+        session
+            .trust
+            .keep_news_address(publisher, &source.to_string())?;
+    }
     let (publisher, version) = (&introduction.publisher, introduction.document.version);
     if session.global.json {
         output::json(&json!({
@@ -87,18 +95,24 @@ fn show(args: &PublisherNameArgs, session: &Session) -> Outcome {
     let publisher = session.trust.publisher(&args.name)?;
     let publisher = publisher.ok_or_else(|| Refusal::NotTrusted(args.name.clone()))?;
     if session.global.json {
-        output::json(&document(&publisher))?;
+        let mut document = document(&publisher);
+        document["address"] = json!(session.trust.news_address(&args.name)?);
+        output::json(&document)?;
         return Ok(ExitCode::SUCCESS);
     }
     let told = &publisher.document;
     let mut text = format!(
-        "{}, version {}\nfingerprint {}\nvalid until {}\n{} of these keys must sign\n",
+        "{}, version {}\nfingerprint {}\nvalid until {}\n",
         told.publisher,
         told.version,
         publisher.fingerprint,
-        output::time(told.not_after),
-        told.threshold
+        output::time(told.not_after)
     );
+    if let Some(address) = session.trust.news_address(&args.name)? {
+        let address = output::printable(&address);
+        text += &format!("later documents are looked for at {address}\n");
+    }
+    text += &format!("{} of these keys must sign\n", told.threshold);
     text.extend(
         told.keys
             .iter()

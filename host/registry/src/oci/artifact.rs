@@ -191,8 +191,12 @@ pub(super) fn statement(
         place: place.to_owned(),
         reason: format!("its statement {digest} {reason}"),
     };
-    let manifest: OciImageManifest = serde_json::from_slice(manifest)
-        .map_err(|error| invalid(format!("has a manifest that is none: {error}")))?;
+    let manifest: OciImageManifest = serde_json::from_slice(manifest).map_err(|error| {
+        invalid(format!(
+            "has a manifest that is none: {}",
+            shown(&error.to_string())
+        ))
+    })?;
     if manifest.artifact_type.as_deref() != Some(RELEASE) {
         return Err(invalid(format!("has not the type {RELEASE}")));
     }

@@ -42,15 +42,10 @@ impl Session<'_> {
     /// The statements about the component whose manifest has the digest `subject`.
     pub(super) async fn statements(&mut self, subject: &str) -> Result<Statements, Error> {
         let listed = self.listed(subject).await?;
-        let (listed, entries) = match listed {
-            Some(entries) => (true, entries),
-            None => (false, entries(&self.index(subject).await?)),
+        let (listed, mut digests) = match listed {
+            Some(digests) => (true, digests),
+            None => (false, statements(&self.index(subject).await?).collect()),
         };
-        let mut digests: Vec<_> = entries
-            .iter()
-            .filter(|entry| text(entry, "artifactType") == RELEASE)
-            .map(|entry| text(entry, "digest").to_owned())
-            .collect();
         digests.sort_unstable();
         digests.dedup();
         if let Some(strange) = digests.iter().find(|digest| !is_digest(digest)) {
@@ -75,8 +70,8 @@ impl Session<'_> {
         statement(&manifest, digest, subject, self.place)
     }
 
-    /// What refers to `subject`, if the registry keeps a list of that.
-    async fn listed(&mut self, subject: &str) -> Result<Option<Vec<Value>>, Error> {
+    /// The digests of the statements about `subject`, if the registry keeps a list of that.
+    async fn listed(&mut self, subject: &str) -> Result<Option<Vec<String>>, Error> {
         let mut url = self.url(&format!("referrers/{subject}"))?;
         url.query_pairs_mut().append_pair("artifactType", RELEASE);
         let mut found = Vec::new();
@@ -95,7 +90,7 @@ impl Session<'_> {
             let page = self.web.body(response, "its statements", MAX_INDEX).await?;
             let page: Value = serde_json::from_slice(&page)
                 .map_err(|_| self.misbehaves("its list of statements is none".to_owned()))?;
-            found.extend(entries(&page));
+            found.extend(statements(&page));
             let next = next.as_ref().and_then(|next| next.to_str().ok());
             match next.and_then(|next| following(next, &url)) {
                 Some(next) => url = next,
@@ -153,10 +148,13 @@ fn tag(subject: &str) -> String {
     subject.replacen(':', "-", 1)
 }
 
-/// The entries of a list.
-fn entries(index: &Value) -> Vec<Value> {
+/// The digests of the statements in a list.
+fn statements(index: &Value) -> impl Iterator<Item = String> {
     let entries = index.get("manifests").and_then(Value::as_array);
-    entries.cloned().unwrap_or_default()
+    let entries = entries.map(Vec::as_slice).unwrap_or_default().iter();
+    entries
+        .filter(|entry| text(entry, "artifactType") == RELEASE)
+        .map(|entry| text(entry, "digest").to_owned())
 }
 
 fn text<'a>(entry: &'a Value, key: &str) -> &'a str {

@@ -11,7 +11,7 @@ use crate::publisher::to_seconds;
 use crate::refusal::Refusal;
 
 /// Bytes of the place that a release came from: the longest path of Linux.
-const MAX_FROM: usize = 4096;
+pub(super) const MAX_FROM: usize = 4096;
 
 /// What an installation did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::install::MAX_FROM;
 use super::{Store, files};
 use crate::bundle::{Bundle, MAX_DOCUMENT, MAX_SIGNATURE, MAX_VERSIONS, PUBLISHER};
 use crate::key::PublicKey;
@@ -13,6 +14,9 @@ use crate::publisher::PublisherDocument;
 use crate::refusal::Refusal;
 use crate::release::{not_from_the_future, unexpired};
 use crate::signed::Signed;
+
+/// The file that says where later documents are looked for.
+const ADDRESS: &str = "address";
 
 /// A publisher that is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,6 +229,38 @@ impl Store {
             return Err(damaged("it holds no document"));
         }
         Ok(Publisher::new(documents))
+    }
+
+    /// Where later documents of a publisher are looked for; none where nobody said.
+    ///
+    /// # Errors
+    /// The name is none, or the file can't be read.
+    pub fn news_address(&self, publisher: &str) -> Result<Option<String>, Refusal> {
+        name::publisher(publisher)?;
+        let path = self.publisher_folder(publisher).join(ADDRESS);
+        let Some(bytes) = files::read(&path, MAX_FROM)? else {
+            return Ok(None);
+        };
+        let address = std::str::from_utf8(&bytes);
+        let address = address.map_err(|error| Refusal::damaged(&path, error.to_string()))?;
+        Ok(Some(address.to_owned()))
+    }
+
+    /// Keeps the address, without credentials, at which later documents of a trusted publisher are looked for.
+    ///
+    /// # Errors
+    /// It is too long, the publisher is not trusted, or the file can't be written.
+    pub fn keep_news_address(&self, publisher: &str, address: &str) -> Result<(), Refusal> {
+        name::publisher(publisher)?;
+        if address.len() > MAX_FROM {
+            return Err(Refusal::Source { limit: MAX_FROM });
+        }
+        let _lock = self.lock()?;
+        let folder = self.publisher_folder(publisher);
+        if !files::is_folder(&folder)? {
+            return Err(Refusal::NotTrusted(publisher.to_owned()));
+        }
+        files::write(&folder.join(ADDRESS), address.as_bytes())
     }
 
     /// Trusts a publisher no longer, and forgets its documents with all that they revoke: otherwise one that lost its keys could not begin anew.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use copal_registry::Source;
 use copal_trust::{
-    Bundle, COMPONENT, Candidate, Change, Installation, Introduction, PUBLISHER, PluginName,
-    STATEMENT, Statement, Terms,
+    Bundle, COMPONENT, Candidate, Change, Described, Installation, Introduction, PUBLISHER,
+    PluginName, STATEMENT, Statement, Terms,
 };
 use jiff::Timestamp;
 use semver::Version;
@@ -81,12 +81,7 @@ impl Order<'_> {
             }
             _ => None,
         };
-        let terms = Terms {
-            now: Timestamp::now(),
-            host: host_version()?,
-            name: self.name.clone(),
-            unsigned,
-        };
+        let terms = terms(self.name.clone(), unsigned)?;
         let candidate = session.trust.check(&bundle, &terms)?;
         if candidate.unsigned {
             tracing::warn!(
@@ -233,11 +228,20 @@ impl Done {
     }
 }
 
-/// The version of this program.
-fn host_version() -> Result<Version, Failure> {
-    env!("CARGO_PKG_VERSION")
-        .parse()
-        .map_err(|e| Failure::usage("version", format!("Copal's own version can't be read: {e}")))
+/// By which a release is judged here and now: which plugin it must be of, and what an unsigned one says of itself where that is enough.
+pub(super) fn terms(
+    name: Option<PluginName>,
+    unsigned: Option<Described>,
+) -> Result<Terms, Failure> {
+    let host = env!("CARGO_PKG_VERSION").parse::<Version>();
+    Ok(Terms {
+        now: Timestamp::now(),
+        host: host.map_err(|e| {
+            Failure::usage("version", format!("Copal's own version can't be read: {e}"))
+        })?,
+        name,
+        unsigned,
+    })
 }
 
 /// Whether there is somebody to ask.

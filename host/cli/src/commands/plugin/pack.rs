@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use copal_registry::Destination;
 use copal_trust::{Bundle, COMPONENT, PUBLISHER, STATEMENT, Statement};
 use jiff::Timestamp;
 use semver::Version;
@@ -38,6 +39,14 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
             let advice = "The name of a plugin begins with that of its publisher.";
             return Err(Failure::usage("publisher-other", message).advise(advice));
         }
+    }
+    if args.key.is_empty() && !Destination::parse(&args.to.to_string_lossy())?.is_local_folder() {
+        let message = format!(
+            "{} is no folder, where an unsigned release could be signed",
+            args.to.display()
+        );
+        let advice = "Give --key FILE, or pack it into a folder first; `copal plugin export` brings it elsewhere.";
+        return Err(Failure::arguments(message, advice));
     }
     if args.key.len() > copal_trust::MAX_SIGNATURES {
         return Err(Failure::arguments(

@@ -126,25 +126,28 @@ fn changed(
     }
     let reason = args.reason.as_deref().unwrap_or_default();
     for release in &args.revoke_release {
-        document = document.with_revoked_release(&digest(release, session)?, reason);
+        let digest = digest(release, &document.publisher, session)?;
+        document = document.with_revoked_release(&digest, reason);
     }
     Ok(document)
 }
 
-/// The SHA-256 of a component that is named by it, or by the release that has it.
-fn digest(release: &str, session: &Session) -> Result<String, Failure> {
+/// The SHA-256 of a component that is named by it, or by the publisher's release that has it. A revocation is for good, so it must not hit another.
+fn digest(release: &str, publisher: &str, session: &Session) -> Result<String, Failure> {
     let is_digest = release.len() == 64 && release.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_digest {
         return Ok(release.to_ascii_lowercase());
     }
     let bundle = super::export::fetch(release, session)?;
-    let statement = bundle.get(copal_trust::STATEMENT).ok_or_else(|| {
-        Failure::usage(
-            "plugin-without-statement",
-            format!("{release} has no release.json"),
-        )
-    })?;
-    Ok(copal_trust::Statement::parse(statement)?.sha256)
+    let statement = copal_trust::statement_of(&bundle)?;
+    if statement.name.publisher() != publisher {
+        let message = format!(
+            "{release} is a release of {}, not of {publisher}",
+            statement.name
+        );
+        return Err(Failure::usage("publisher-other", message));
+    }
+    Ok(statement.sha256)
 }
 
 /// A document of the vendor's own, who is the one to mend it.

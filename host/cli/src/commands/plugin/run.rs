@@ -28,7 +28,6 @@ pub(crate) fn run(args: &PluginRunArgs, session: &Session) -> Outcome {
     let engine = session.engine()?;
     let plugin = session.plugin(&engine, &args.plugin)?;
     plugin.describe().map_err(plain)?;
-    session.interrupts_end_work()?;
     match &args.call {
         PluginCall::Detect(call) => detect(&plugin, call, session)?,
         PluginCall::PlanBackup(call) => plan_backup(&plugin, call, session)?,

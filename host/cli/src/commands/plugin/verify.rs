@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::describe::confirm_shape;
 use super::export;
+use super::install::terms;
 use crate::args::VerifyArgs;
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure};
 use crate::plugins::described;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -20,8 +21,8 @@ use crate::{Outcome, output};
 struct Here {
     /// The version of the publisher's document that is known; none where it is not trusted.
     known: Option<u32>,
-    /// Why the release's document does not go with that.
-    disagrees: Option<String>,
+    /// Why it would not be installed here, by what is known of its publisher and of the plugin.
+    refused: Option<String>,
     /// Why the publisher, as it is known here, took the release back.
     revoked: Option<String>,
 }
@@ -44,23 +45,26 @@ pub(super) fn run(args: &VerifyArgs, session: &Session) -> Outcome {
             "signed": verified.signed,
             "here": here,
         }))?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        output::print(&text(&verified, &here))?;
     }
-    output::print(&text(&verified, &here))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match here.refused.is_some() || here.revoked.is_some() {
+        true => ExitCode::from(FAILED),
+        false => ExitCode::SUCCESS,
+    })
 }
 
 impl Here {
     fn of(verified: &Verified, bundle: &Bundle, session: &Session) -> Result<Self, Failure> {
         let (name, digest) = (&verified.statement.name, &verified.statement.sha256);
         let known = session.trust.publisher(name.publisher())?;
-        let introduced = session.trust.introduce(bundle, Timestamp::now());
+        let refused = match known {
+            Some(_) => session.trust.check(bundle, &terms(None, None)?).err(),
+            None => None,
+        };
         let revoked = session.trust.revoked(name, digest, Some(bundle))?;
         Ok(Self {
-            disagrees: match (&known, introduced) {
-                (Some(_), Err(refusal)) => Some(refusal.to_string()),
-                _ => None,
-            },
+            refused: refused.map(|refusal| refusal.to_string()),
             known: known.map(|known| known.document.version),
             revoked: revoked.map(|revocation| revocation.reason),
         })
@@ -68,10 +72,10 @@ impl Here {
 
     fn lines(&self, verified: &Verified) -> String {
         let publisher = &verified.publisher.publisher;
-        let mut lines = match (self.known, &self.disagrees) {
+        let mut lines = match (self.known, &self.refused) {
             (None, _) => format!("{publisher} is not trusted here: compare the fingerprint\n"),
             (Some(_), Some(problem)) => format!(
-                "IT IS NOT BY THE {publisher} THAT IS TRUSTED HERE, OR IS OUT OF DATE: {}\n",
+                "IT WOULD BE REFUSED HERE, where {publisher} is trusted: {}\n",
                 output::printable(problem)
             ),
             (Some(known), None) => format!(

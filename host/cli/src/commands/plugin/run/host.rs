@@ -1,6 +1,7 @@
 //! What a plugin that is tried out sees of its host: directories and granted commands, or a recording of those.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ use crate::commands::job;
 use crate::failure::Failure;
 use crate::output::{self, Tried};
 use crate::session::Session;
+
+/// Bytes of a recording: what it holds is at most 64 MiB, and takes up to six times as much where it is escaped.
+const MAX_RECORDING: u64 = 512 << 20;
 
 /// The trees and the probe that the plugin is handed.
 pub(super) struct Host {
@@ -222,7 +226,7 @@ impl Host {
                     "with --replay no directories are given: those of the recording are looked at";
                 return Err(Failure::arguments(message, ""));
             }
-            let bytes = std::fs::read(path).map_err(|error| unread(path, &error))?;
+            let bytes = read_recording(path).map_err(|error| unread(path, &error))?;
             let recording = Recording::parse(&bytes).map_err(for_author)?;
             host.recorded = recording.call.clone();
             let replay = Replay::new(recording);
@@ -399,6 +403,18 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     written()
         .map_err(Error::file("write", path))
         .map_err(for_author)
+}
+
+/// Reads a recording; nobody wrote one that is longer than this.
+fn read_recording(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?
+        .take(MAX_RECORDING + 1)
+        .read_to_end(&mut bytes)?;
+    match read as u64 > MAX_RECORDING {
+        true => Err(io::Error::other("it is too long for a recording")),
+        false => Ok(bytes),
+    }
 }
 
 fn unread(path: &Path, error: &std::io::Error) -> Failure {

@@ -57,6 +57,12 @@ fn a_new_plugin_passes_its_tests_and_builds_and_backs_up_as_it_is() {
     // The lock that came with the project is what was built.
     assert_eq!(fs::read(project.join("Cargo.lock")).unwrap(), lock);
 
+    let tested = environment
+        .copal(["plugin", "test", "--json"])
+        .arg(&project);
+    let tested = tested.run().succeeds().json();
+    assert_eq!(tested["cases"][0]["outcome"], "passed", "{tested:#}");
+
     let info = environment
         .copal(["plugin", "info", "--json"])
         .arg(&component);

@@ -314,6 +314,9 @@ fn a_plugin_is_asked_by_hand() {
     let plan = ask("plan-restore", "--set stopped=true --intent migrate");
     assert_eq!(plan["placements"][0]["name"], "home", "{plan:#}");
 
+    let findings = ask("verify", "--set stopped=true --intent migrate");
+    assert!(findings.is_array(), "{findings:#}");
+
     let verdicts = ask("classify", "--set stopped=true");
     let verdicts = verdicts.to_string();
     assert!(verdicts.contains("data/data/temp"), "{verdicts}");
@@ -359,6 +362,15 @@ fn what_was_recorded_is_replayed_without_the_application() {
     };
     let again = replay("--json").run().succeeds().json();
     assert_eq!(again, plan);
+    // Another component says so.
+    let recorded = std::fs::read_to_string(&record).unwrap();
+    let digest = serde_json::from_str::<Value>(&recorded).unwrap()["call"]["plugin"]["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    std::fs::write(&record, recorded.replace(&digest, &"0".repeat(64))).unwrap();
+    replay("").run().succeeds().says("with another component");
+    std::fs::write(&record, recorded).unwrap();
     // What was not asked then has no answer.
     environment
         .refused(replay("--set container=other"), 1)

@@ -414,6 +414,9 @@ fn a_new_project_builds_passes_its_tests_and_saves_and_restores() {
             _ => in_project("npm", &["test"]),
         }
 
+        let tested = environment.copal(["plugin", "test"]).arg(&project);
+        tested.within(Duration::from_secs(600)).run().succeeds();
+
         let sample = project.join("sample");
         environment.backup(&component, &sample, "").run().succeeds();
         let target = environment.path("restored");

@@ -11,6 +11,7 @@ use copal_tests::applications::Applications;
 use copal_tests::environment::Refusal;
 use copal_tests::run::Program;
 use copal_tests::vendor::{self, CONTAINERS, Capabilities, Vendor};
+use copal_tests::webdav::WebDavServer;
 use copal_tests::{TestEnvironment, sample};
 
 const NAME: &str = "acme/notebook";
@@ -633,6 +634,60 @@ fn a_revocation_counts_although_the_release_that_brought_it_is_refused() {
 }
 
 #[test]
+fn an_update_learns_of_a_revocation_where_the_publisher_was_met() {
+    let environment = TestEnvironment::with_repository();
+    let acme = Vendor::new(&environment, "acme");
+    let Some(server) = WebDavServer::open_to_all(&acme.path("")) else {
+        return;
+    };
+    let address = server.bare_address("publisher.json");
+    let add = environment.copal(["trust", "add", &address]);
+    add.args(["--fingerprint", &acme.fingerprint()])
+        .run()
+        .succeeds();
+    let show = environment.copal(["trust", "show", "acme"]).run();
+    assert!(show.succeeds().text().contains(&address));
+    // The release lies where no news of the publisher ever comes.
+    let release = acme.release("1.0.0", &[]);
+    install(&environment, &acme, &release).run().succeeds();
+    let update = || environment.copal(["plugin", "update"]);
+    update().run().succeeds();
+    let revoke = format!("--revoke-release {} --reason leaks", release.display());
+    acme.document(&revoke, &["key"]);
+    environment.refused(update(), 1).is("plugin-revoked");
+    environment
+        .refused(environment.backup(NAME, &source(&environment), ""), 1)
+        .is("plugin-revoked")
+        .says("leaks");
+    // That nothing can be learned is said, and keeps nobody from an update.
+    drop(server);
+    let update = update().arg("--json").run().exits(1);
+    assert_eq!(update.json()[0]["publisher"], "acme");
+}
+
+#[test]
+fn only_a_release_of_the_publisher_s_own_is_revoked_by_its_folder() {
+    let environment = TestEnvironment::new();
+    let (acme, other) = (
+        Vendor::new(&environment, "acme"),
+        Vendor::new(&environment, "other"),
+    );
+    let foreign = other.release("1.0.0", &[]);
+    let mixed = acme.release("1.0.0", &[]);
+    std::fs::copy(foreign.join("plugin.wasm"), mixed.join("plugin.wasm")).unwrap();
+    for (release, kind) in [(&foreign, "publisher-other"), (&mixed, "plugin-tampered")] {
+        let revoke = environment.copal(["plugin", "publisher"]);
+        let revoke = revoke.arg(acme.path("publisher.json"));
+        let revoke = revoke.args(["--reason", "leaks", "--revoke-release"]);
+        let revoke = revoke.arg(release);
+        environment.refused(revoke, 1).is(kind);
+    }
+    let named = environment.copal(["plugin", "publisher", "--name", "copal", "--key"]);
+    let named = named.arg(acme.path("key.pub")).arg(acme.path("new.json"));
+    environment.refused(named, 1).is("plugin-reserved");
+}
+
+#[test]
 fn a_release_by_a_key_that_was_replaced_is_told_from_theft() {
     let environment = TestEnvironment::new();
     let acme = Vendor::new(&environment, "acme");
@@ -650,6 +705,10 @@ fn a_release_by_a_key_that_was_replaced_is_told_from_theft() {
         let known = environment.copal(["plugin", "install"]).arg(release);
         not_installed(&environment, known).is("key-retired");
     }
+    // By what it brings itself the old one is whole.
+    let verify = environment.copal(["plugin", "verify"]).arg(&old);
+    let verified = verify.run().exits(1).text();
+    assert!(verified.contains("WOULD BE REFUSED HERE"), "{verified}");
 }
 
 #[test]
@@ -824,6 +883,7 @@ fn nobody_is_asked_about_a_list_that_is_not_shown() {
         "{shown}"
     );
     assert!(shown.contains("run:docker stop *"), "{shown}");
+    assert!(shown.contains("declined"), "{shown}");
     assert_eq!(installed(&environment), None);
 }
 
@@ -834,8 +894,10 @@ fn a_release_is_verified_against_what_is_known_here() {
     let release = acme.release("1.0.0", &[]);
     let here = || {
         let verify = environment.copal(["plugin", "verify", "--json"]);
-        verify.arg(&release).run().succeeds().json()
+        verify.arg(&release).run()
     };
+    let refused = || here().exits(1).json();
+    let here = || here().succeeds().json();
     assert_eq!(here()["signed"], 1);
     assert_eq!(here()["here"]["known"], serde_json::Value::Null);
     trust(&environment, &acme);
@@ -843,9 +905,9 @@ fn a_release_is_verified_against_what_is_known_here() {
     let path = release.to_str().unwrap().to_owned();
     acme.document(&format!("--revoke-release {path} --reason leaks"), &["key"]);
     trust(&environment, &acme);
-    assert_eq!(here()["here"]["revoked"], "leaks");
+    assert_eq!(refused()["here"]["revoked"], "leaks");
     let verify = environment.copal(["plugin", "verify"]).arg(&release);
-    let text = verify.run().succeeds().text();
+    let text = verify.run().exits(1).text();
     assert!(text.contains("REVOKED, as is known here: leaks"), "{text}");
 }
 

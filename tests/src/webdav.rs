@@ -21,14 +21,22 @@ pub struct WebDavServer {
 impl WebDavServer {
     /// Starts a server, or says that rclone is missing and returns none.
     pub fn start(directory: &Path) -> Option<Self> {
+        Self::serve(directory, &["--user", USER, "--pass", PASSWORD])
+    }
+
+    /// The same without a password.
+    pub fn open_to_all(directory: &Path) -> Option<Self> {
+        Self::serve(directory, &[])
+    }
+
+    fn serve(directory: &Path, access: &[&str]) -> Option<Self> {
         let rclone = programs::require("rclone", "rclone")?;
         std::fs::create_dir_all(directory).unwrap();
         let port = free_port();
         let mut server = Program::new(rclone)
             .env("HOME", "/nonexistent")
-            .args([
-                "serve", "webdav", "--config", "", "--user", USER, "--pass", PASSWORD,
-            ])
+            .args(["serve", "webdav", "--config", "", "--dir-cache-time", "0s"])
+            .args(access)
             .arg(format!("--addr=127.0.0.1:{port}"))
             .arg(directory)
             .start();
@@ -41,6 +49,11 @@ impl WebDavServer {
         let user = USER.replace('@', "%40");
         let password = PASSWORD.replace(' ', "%20");
         format!("http://{user}:{password}@127.0.0.1:{}/{folder}", self.port)
+    }
+
+    /// The address of a file, for a server without a password.
+    pub fn bare_address(&self, file: &str) -> String {
+        format!("http://127.0.0.1:{}/{file}", self.port)
     }
 
     /// An environment whose repository is a folder that is not there yet.

@@ -79,9 +79,11 @@ pub fn build(directory: &Path, options: &BuildOptions, say: &dyn Fn(&str)) -> Re
     })
 }
 
-/// Where [`build`] puts the component NAME of a project unless it is told otherwise.
-pub fn default_output(directory: &Path, name: &str) -> PathBuf {
-    directory.join("target/plugin").join(format!("{name}.wasm"))
+/// The folder of a project in which [`build`] puts its component unless it is told otherwise.
+pub const OUTPUT: &str = "target/plugin";
+
+fn default_output(directory: &Path, name: &str) -> PathBuf {
+    directory.join(OUTPUT).join(format!("{name}.wasm"))
 }
 
 /// Fails where a component is not a plugin.

@@ -21,7 +21,7 @@ mod python;
 mod rust;
 pub mod toolchain;
 
-pub use build::{BuildOptions, Built, build, default_output};
+pub use build::{BuildOptions, Built, OUTPUT, build};
 pub use error::Error;
 pub use language::Language;
 pub use name::Name;

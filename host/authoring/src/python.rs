@@ -1,9 +1,9 @@
 //! Plugins in Python, of which componentize-py makes components.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fs, io};
 
 use serde::Deserialize;
 

@@ -14,9 +14,6 @@ use crate::failure::{FAILED, Failure};
 use crate::session::Session;
 use crate::{Outcome, output, plugins};
 
-/// Where `copal plugin build` puts a project's component.
-const BUILT: &str = "target/plugin";
-
 /// What the tests brought.
 #[derive(Serialize)]
 struct Tested {
@@ -117,7 +114,7 @@ fn subject(
             args.cases.clone(),
         ));
     }
-    let built = project.join(BUILT);
+    let built = project.join(copal_authoring::OUTPUT);
     let mut components: Vec<PathBuf> = std::fs::read_dir(&built)
         .into_iter()
         .flatten()

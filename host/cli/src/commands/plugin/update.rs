@@ -43,7 +43,7 @@ pub(super) fn run(args: &UpdateArgs, session: &Session) -> Outcome {
             Ok(done) if session.global.json => documents.push(json!(done)),
             Ok(done) => output::print(&done.text())?,
             // One that can't be had does not keep the others from theirs.
-            Err(failure) if wanted.len() > 1 => {
+            Err(failure) if wanted.len() > 1 || failed.is_some() => {
                 let name = installed.name.as_str();
                 documents.push(tell("name", name, &failure, session));
                 failed = Some(failure);

@@ -10,11 +10,11 @@ mod release;
 mod select;
 mod storage;
 mod trust;
+mod upkeep;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use copal_job::{INCOMPLETE_TAG, SAFETY_TAG};
 use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
@@ -32,11 +32,15 @@ pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 pub(crate) use self::release::{
     ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
 };
-pub(crate) use self::select::FilterArgs;
+pub(crate) use self::select::{FilterArgs, GroupByArg};
 pub(crate) use self::storage::{Limits, StorageArgs};
 pub(crate) use self::trust::{
     Consent, GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs, InstallArgs,
     PluginNameArgs, PublisherNameArgs, TrustAddArgs, TrustCommand, UpdateArgs,
+};
+pub(crate) use self::upkeep::{
+    ForgetArgs, PruneArgs, PruningArgs, RepairCommand, RepairIndexArgs, RepairPacksArgs,
+    RepairSnapshotsArgs, RewriteArgs, TagArgs, UnlockArgs,
 };
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
@@ -148,6 +152,19 @@ pub(crate) enum Command {
     /// Print what lies in the repository
     #[command(subcommand)]
     Cat(CatCommand),
+    /// Remove snapshots: those that no rule keeps, or those that are named
+    Forget(ForgetArgs),
+    /// Remove what no snapshot needs
+    Prune(PruneArgs),
+    /// Make the best of a damaged repository
+    #[command(subcommand)]
+    Repair(RepairCommand),
+    /// Make snapshots without some of their files out of others
+    Rewrite(RewriteArgs),
+    /// Change the tags of snapshots
+    Tag(TagArgs),
+    /// Remove the locks of programs that no longer run
+    Unlock(UnlockArgs),
     /// Find out which plugin fits a directory, and why
     Detect(DetectArgs),
     /// Write, use, install and publish plugins
@@ -404,8 +421,7 @@ pub(crate) fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
 
 /// A tag that is not one of those by which Copal tells its own snapshots apart.
 pub(crate) fn tag(text: &str) -> Result<String, String> {
-    let own = [INCOMPLETE_TAG, SAFETY_TAG].contains(&text)
-        || ["job:", "plugin:"].iter().any(|own| text.starts_with(own));
+    let own = copal_job::is_own_tag(text);
     if text.trim().is_empty() || text.contains(',') {
         Err(format!("`{text}` is not a tag: a text without commas"))
     } else if own {

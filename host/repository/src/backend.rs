@@ -69,6 +69,16 @@ impl FileKind {
 
 const CONFIG: &str = "config";
 
+/// A file that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Listed {
+    pub(crate) id: [u8; 32],
+    /// Bytes.
+    pub(crate) size: u64,
+    /// When it was written, by the store's clock: seconds since 1970.
+    pub(crate) written: i64,
+}
+
 /// The files of one repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Backend {
@@ -160,6 +170,11 @@ impl Backend {
         self.wait(self.read_async(kind, id))
     }
 
+    /// The whole file, whatever its bytes are.
+    pub(crate) fn read_unproved(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
+        self.wait(self.get(&kind.path(id)))
+    }
+
     /// A part of the file, as many bytes as asked for.
     pub(crate) fn read_range(
         &self,
@@ -234,6 +249,12 @@ impl Backend {
 
     /// All files of a kind with their sizes, ordered by id. Files whose name is no id are passed over.
     pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<([u8; 32], u64)>, Error> {
+        let files = self.list_dated(kind)?.into_iter();
+        Ok(files.map(|file| (file.id, file.size)).collect())
+    }
+
+    /// As [`Self::list`], with the times at which they were written.
+    pub(crate) fn list_dated(&self, kind: FileKind) -> Result<Vec<Listed>, Error> {
         use futures::TryStreamExt as _;
         let directory = kind.directory();
         let list = async {
@@ -246,7 +267,11 @@ impl Backend {
                         .location
                         .filename()
                         .and_then(|name| name.parse::<crate::id::BlobId>().ok());
-                    Ok(id.map(|id| (id.0, object.size)))
+                    Ok(id.map(|id| Listed {
+                        id: id.0,
+                        size: object.size,
+                        written: object.last_modified.timestamp(),
+                    }))
                 })
                 .try_collect()
                 .await

@@ -14,6 +14,10 @@ use crate::parallel;
 use crate::progress::Progress;
 use crate::repository::Repository;
 
+/// What is wrong with a blob that a snapshot needs and a prune in two phases did not know to be needed.
+const MARKED: &str =
+    "is needed and lies in a pack that is marked to be removed: `copal prune` takes that back";
+
 /// What is checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckOptions {
@@ -149,10 +153,20 @@ fn check_packs(
         .collect();
     errors.sort_unstable();
     report.errors.append(&mut errors);
-    let unused = sizes.keys().filter(|id| !packs.contains_key(id)).count();
-    if unused > 0 {
+    let others = sizes.keys().filter(|id| !packs.contains_key(id)).copied();
+    let (marked, unused) = repository.with_index(|index| {
+        others.partition::<Vec<_>, _>(|id| index.marked().number_of(id).is_some())
+    })?;
+    if !unused.is_empty() {
         report.hints.push(format!(
-            "{unused} packs are in no index: an interrupted backup left them, and `restic prune` removes them"
+            "{} packs are in no index: an interrupted backup left them, and `copal prune` removes them",
+            unused.len()
+        ));
+    }
+    if !marked.is_empty() {
+        report.hints.push(format!(
+            "{} packs are marked to be removed: a later `copal prune` does so",
+            marked.len()
         ));
     }
     Ok(sizes)
@@ -184,19 +198,28 @@ fn check_tree(repository: &Repository, id: &TreeId) -> (Vec<String>, Vec<TreeId>
         Err(error) => return (vec![error.to_string()], Vec::new()),
     };
     let mut errors = Vec::new();
+    let there = |kind, id: &BlobId| repository.has(kind, id).unwrap_or(false);
+    if !there(BlobKind::Tree, &(*id).into()) {
+        errors.push(format!("tree {id} {MARKED}"));
+    }
     if let Some(name) = tree.misplaced() {
         errors.push(format!(
             "tree {id} is damaged: `{}` stands in the wrong place",
             name.escape_ascii()
         ));
     }
-    let missing = |blob: &BlobId| !repository.has(BlobKind::Data, blob).unwrap_or(false);
     for node in &tree.nodes {
         let name = node.name.escape_ascii();
-        for blob in node.content.iter().filter(|blob| missing(blob)) {
-            errors.push(format!(
-                "file `{name}` in tree {id} is damaged: its data blob {blob} is missing"
-            ));
+        let missing = node.content.iter();
+        for blob in missing.filter(|blob| !there(BlobKind::Data, blob)) {
+            errors.push(match repository.locate(BlobKind::Data, blob) {
+                Ok(Some(_)) => {
+                    format!("data blob {blob} of the file `{name}` in tree {id} {MARKED}")
+                }
+                _ => format!(
+                    "file `{name}` in tree {id} is damaged: its data blob {blob} is missing"
+                ),
+            });
         }
         if node.kind == NodeKind::Directory && node.subtree.is_none() {
             errors.push(format!(

@@ -64,7 +64,7 @@ pub enum Error {
     /// Another process excludes this one.
     #[error(
         "the repository at {location} is locked {holder}: wait for it to finish; if it no longer runs, \
-         remove its lock with `restic unlock`"
+         remove its lock with `copal unlock`"
     )]
     Locked {
         /// Where the repository is.
@@ -155,6 +155,26 @@ impl Error {
         Self::Corrupt {
             what: what.to_string(),
             reason: reason.to_string(),
+        }
+    }
+
+    /// Adds to damage what to do about it.
+    pub(crate) fn advise(self, advice: &str) -> Self {
+        match self {
+            Self::Corrupt { what, reason } => Self::Corrupt {
+                what,
+                reason: format!("{reason}; {advice}"),
+            },
+            other => other,
+        }
+    }
+
+    /// Whether what was to be read is damaged or missing, rather than out of reach.
+    pub(crate) fn is_loss(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Storage(error) => error.is_not_found(),
+            _ => false,
         }
     }
 

@@ -139,12 +139,32 @@ impl RetentionPolicy {
     ///
     /// Snapshots of the future, seen from `now`, are not what time is counted from.
     pub fn apply(&self, snapshots: &[(SnapshotId, Snapshot)], now: Timestamp) -> Vec<Decision> {
+        let mut decisions = self.apply_to_the_letter(snapshots, now);
+        if self.is_empty() {
+            for decision in &mut decisions {
+                decision.reasons.push("policy is empty".to_owned());
+            }
+        }
+        if !decisions.iter().any(Decision::is_kept)
+            && let Some(newest) = decisions.first_mut()
+        {
+            newest.reasons.push("no rule keeps any".to_owned());
+        }
+        decisions
+    }
+
+    /// As [`Self::apply`], but lets all go that no rule keeps: all there are, where there is no rule.
+    pub fn apply_to_the_letter(
+        &self,
+        snapshots: &[(SnapshotId, Snapshot)],
+        now: Timestamp,
+    ) -> Vec<Decision> {
         let mut newest_first: Vec<_> = snapshots.iter().collect();
         newest_first.sort_by_key(|(_, snapshot)| std::cmp::Reverse(snapshot.time.instant()));
         let mut times = newest_first.iter().map(|(_, snapshot)| snapshot.time);
         let newest = times.find(|time| time.instant() < now.instant());
         let mut rules = self.rules(newest);
-        let mut decisions: Vec<_> = newest_first
+        newest_first
             .iter()
             .enumerate()
             .map(|(index, (id, snapshot))| {
@@ -156,18 +176,9 @@ impl RetentionPolicy {
                         .iter_mut()
                         .filter_map(|rule| rule.keeps(snapshot.time, index, is_oldest)),
                 );
-                if self.is_empty() {
-                    reasons.push("policy is empty".to_owned());
-                }
                 Decision { id: *id, reasons }
             })
-            .collect();
-        if !decisions.iter().any(Decision::is_kept)
-            && let Some(newest) = decisions.first_mut()
-        {
-            newest.reasons.push("no rule keeps any".to_owned());
-        }
-        decisions
+            .collect()
     }
 
     /// The rules that there are. `newest` is what time is counted from.

@@ -172,7 +172,7 @@ impl Repository {
         Ok(())
     }
 
-    fn read_lock(&self, id: &[u8; 32]) -> Result<LockFile, Error> {
+    pub(crate) fn read_lock(&self, id: &[u8; 32]) -> Result<LockFile, Error> {
         let sealed = self.backend().read(FileKind::Lock, id)?;
         unpacked::open(self.key(), &sealed)
             .and_then(|json| LockFile::decode(&json))
@@ -299,7 +299,8 @@ fn age(time: Timestamp) -> i64 {
     Timestamp::now().seconds.saturating_sub(time.seconds)
 }
 
-fn is_stale(file: &LockFile) -> bool {
+/// Whether the process that holds the lock is gone, as restic sees it.
+pub(crate) fn is_stale(file: &LockFile) -> bool {
     if age(file.time) > STALE.as_secs().cast_signed() {
         return true;
     }

@@ -27,6 +27,9 @@ use crate::{keys, parallel};
 /// The newest version of the format, which new repositories get.
 const VERSION: u32 = 2;
 
+/// How often the index files are listed and read, where one of them is gone when its turn comes: a prune without a lock replaces them.
+const INDEX_ATTEMPTS: u32 = 5;
+
 /// An open repository. Cheap to clone; all clones share the index.
 ///
 /// Its methods wait for the store, so they must not be called from within the asynchronous runtime.
@@ -332,19 +335,48 @@ impl Repository {
         {
             return Ok(());
         }
+        let mut attempts = INDEX_ATTEMPTS;
+        let files = loop {
+            let files = self.read_index_files();
+            attempts -= 1;
+            match files {
+                Err(Error::Storage(error)) if error.is_not_found() && attempts > 0 => {}
+                Err(error) => return Err(error.advise("`copal repair index` makes it anew")),
+                Ok(files) => break files,
+            }
+        };
+        self.install_index(Index::new(files));
+        Ok(())
+    }
+
+    fn read_index_files(&self) -> Result<Vec<(IndexId, IndexFile)>, Error> {
         let ids: Vec<_> = self
             .backend()
             .list(FileKind::Index)?
             .into_iter()
             .map(|(id, _)| id)
             .collect();
-        let files = self
-            .backend()
+        self.backend()
             .read_all(FileKind::Index, &ids, |id, sealed| {
                 self.decode_index(id, sealed)
-            })?;
-        self.install_index(Index::new(files));
-        Ok(())
+            })
+    }
+
+    /// Forgets the index, so that whoever needs it next reads what is there then.
+    pub(crate) fn unload_index(&self) {
+        *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Writes an index file.
+    pub(crate) async fn write_index(&self, file: &IndexFile) -> Result<IndexId, Error> {
+        let sealed = file
+            .encode()
+            .and_then(|json| unpacked::seal(self.key(), self.version(), &json))
+            .map_err(Error::damaged("a new index"))?;
+        self.backend()
+            .write_async(FileKind::Index, sealed.into())
+            .await
+            .map(IndexId)
     }
 
     pub(crate) fn decode_index(
@@ -372,10 +404,12 @@ impl Repository {
         }
     }
 
-    /// Adds to the index what was just stored.
+    /// Adds to the index what was just stored. One that is not loaded will hold it once it is.
     pub(crate) fn extend_index(&self, pack: &crate::format::index::PackEntry) {
         let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.get_or_insert_default().insert(pack);
+        if let Some(index) = &mut *index {
+            index.insert(pack);
+        }
     }
 
     /// Whether the blob is stored.

@@ -13,10 +13,10 @@ use zstd::bulk::Compressor;
 
 use crate::backend::FileKind;
 use crate::error::Error;
+use crate::format::Malformed;
 use crate::format::crypto::OVERHEAD;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
 use crate::format::pack::{self, BlobKind, HeaderEntry};
-use crate::format::{Malformed, unpacked};
 use crate::id::{BlobId, PackId};
 use crate::reader::Proved;
 use crate::repository::{Repository, lock};
@@ -49,7 +49,7 @@ impl Default for WriterOptions {
 const PACK_BLOBS: usize = 100_000;
 
 /// An index file is written when so many blobs wait for one, as in restic.
-const INDEX_BLOBS: usize = 50_000;
+pub(crate) const INDEX_BLOBS: usize = 50_000;
 
 /// How long a writer that is given up waits for the uploads that have begun, and then for its last index file.
 const GIVING_UP: Duration = Duration::from_secs(10);
@@ -194,6 +194,30 @@ impl BlobWriter {
             return Ok(Stored::known(id));
         }
         self.seal_and_place(kind, id, data)
+    }
+
+    /// Stores a blob once more, although the repository has it: this copy takes the place of one that is about to be removed.
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub(crate) fn store_again(&self, kind: BlobKind, data: &[u8]) -> Result<Stored, Error> {
+        self.shared.check()?;
+        let id = BlobId::of(data);
+        lock(&self.shared.claimed).insert((kind, id));
+        self.seal_and_place(kind, id, data)
+    }
+
+    /// As [`Self::store_again`], with the blob's bytes as they are sealed already. They were proved to be those of `id`.
+    pub(crate) fn store_sealed(
+        &self,
+        kind: BlobKind,
+        id: BlobId,
+        sealed: &[u8],
+        uncompressed_length: Option<u32>,
+    ) -> Result<Stored, Error> {
+        self.shared.check()?;
+        lock(&self.shared.claimed).insert((kind, id));
+        self.place(kind, id, sealed, uncompressed_length)
     }
 
     /// As [`Self::store`], for a blob out of a repository. Where it is compressed there, that is not done again.
@@ -347,7 +371,7 @@ impl BlobWriter {
         let id = PackId::of(&bytes);
         let shared = Arc::clone(&self.shared);
         runtime.spawn(async move {
-            if let Err(error) = shared.upload(PackEntry { id, blobs }, bytes.into()).await {
+            if let Err(error) = shared.upload(PackEntry::new(id, blobs), bytes.into()).await {
                 shared.fail(error);
             }
             drop(slot);
@@ -497,19 +521,10 @@ impl Shared {
         // Had a lock lapsed, someone might have removed the packs meanwhile, since no index names them.
         self.repository.check_own_locks().await?;
         let file = IndexFile {
-            supersedes: None,
             packs,
+            ..IndexFile::default()
         };
-        let sealed = file
-            .encode()
-            .and_then(|json| {
-                unpacked::seal(self.repository.key(), self.repository.version(), &json)
-            })
-            .map_err(Error::damaged("a new index"))?;
-        self.repository
-            .backend()
-            .write_async(FileKind::Index, sealed.into())
-            .await?;
+        self.repository.write_index(&file).await?;
         for pack in &file.packs {
             self.repository.extend_index(pack);
         }

@@ -29,6 +29,14 @@ impl Store {
         &self.location
     }
 
+    /// The same place through another store, such as one that counts what passes, or that fails.
+    pub fn through(self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        Self {
+            objects: wrap(self.objects),
+            ..self
+        }
+    }
+
     /// Makes the directories `names` where directories exist at all: in a local store, readable by their owner only.
     ///
     /// # Errors

@@ -3,11 +3,13 @@
 mod backup;
 mod cat;
 mod check;
+mod choice;
 mod config;
 mod copy;
 mod detect;
 mod drill;
 mod dump;
+mod forget;
 mod grants;
 mod init;
 mod job;
@@ -16,12 +18,19 @@ mod ls;
 mod manifest;
 mod migrate;
 mod plugin;
+mod prune;
+mod pruning;
+mod repair;
 mod restore;
 mod resume;
 mod retention;
+mod rewrite;
 mod rollback;
+mod select;
 mod snapshots;
+mod tag;
 mod trust;
+mod unlock;
 
 use crate::Outcome;
 use crate::args::{Command, ConfigCommand, PlanCommand};
@@ -48,6 +57,12 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome {
         Command::Copy(args) => copy::run(&args, session),
         Command::Key(command) => key::run(&command, session),
         Command::Cat(command) => cat::run(&command, session),
+        Command::Forget(args) => forget::run(&args, session),
+        Command::Prune(args) => prune::run(&args, session),
+        Command::Repair(command) => repair::run(&command, session),
+        Command::Rewrite(args) => rewrite::run(&args, session),
+        Command::Tag(args) => tag::run(&args, session),
+        Command::Unlock(args) => unlock::run(&args, session),
         Command::Detect(args) => detect::run(&args, session),
         Command::Plugin(command) => plugin::run(command, session),
         Command::Trust(command) => trust::run(&command, session),

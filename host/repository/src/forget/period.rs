@@ -28,6 +28,13 @@ impl Period {
         *self == Self::default()
     }
 
+    /// How long it is, counted back from now.
+    pub fn duration(self) -> std::time::Duration {
+        let now = Timestamp::now();
+        let seconds = now.seconds - self.before(now).0;
+        std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    }
+
     /// Seconds and nanoseconds since 1970 at what the clock of `time` showed so long before. As in Go, a day that a month does not
     /// have is one of the next: a month before October 31st is October 1st.
     pub(super) fn before(self, time: Timestamp) -> (i64, u32) {

@@ -6,9 +6,10 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use copal_tests::restic::Restic;
-use copal_tests::{TestEnvironment, plugins, sample, tree};
+use copal_tests::{Running, TestEnvironment, plugins, sample, tree};
 use serde_json::Value;
 
 /// A repository with so many snapshots of a directory of which one file differs, and the directory.
@@ -48,6 +49,36 @@ fn size(files: &[PathBuf]) -> u64 {
         .iter()
         .map(|file| file.metadata().unwrap().len())
         .sum()
+}
+
+/// How many locks there are; files that are being written are none.
+fn locks(environment: &TestEnvironment) -> usize {
+    let files = std::fs::read_dir(Path::new(environment.repository()).join("locks"));
+    let names = files.unwrap().map(|file| file.unwrap().file_name());
+    names.filter(|name| name.len() == 64).count()
+}
+
+/// A backup that has locked the repository, knows what is stored there, and goes on once there is a file `go`.
+fn held_backup(environment: &TestEnvironment, source: &Path) -> Running {
+    let [held, go] = ["held", "go"].map(|name| environment.path(name));
+    let script = format!(
+        "#!/bin/sh\n[ $1 = stop ] || exit 0\ntouch '{}'\nwhile [ ! -e '{}' ]; do sleep 0.05; done\n",
+        held.display(),
+        go.display()
+    );
+    environment.install_program("docker", &script);
+    let program = environment.backup(plugins::guest("hostile"), source, "--set container=app");
+    let grants = ["run:docker stop app", "run:docker start app"];
+    let backup = program.args(grants.into_iter().flat_map(|grant| ["--grant", grant]));
+    let backup = backup.start();
+    let begun = (0..3_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        held.exists()
+    });
+    assert!(begun, "the backup does not begin");
+    assert_eq!(locks(environment), 1, "Copal writes without a lock");
+    std::fs::remove_file(held).unwrap();
+    backup
 }
 
 #[track_caller]
@@ -111,7 +142,11 @@ fn nothing_is_kept_only_where_that_is_said() {
         environment.copal(["forget"]).args(further)
     };
     environment.refused(forget(""), 2).is("arguments");
-    environment.refused(forget("latest --keep-last 1"), 2);
+    let both = forget("latest --keep-last 1").run();
+    both.exits(2).says("cannot be used with");
+    environment
+        .refused(forget("latest --host h"), 2)
+        .is("arguments");
     let all = forget("--unsafe-allow-remove-all");
     environment.refused(all, 2).says("--host");
     let text = forget("--keep-tag none").run().succeeds().text();
@@ -142,14 +177,7 @@ fn a_prune_in_two_phases_lets_a_backup_run_meanwhile() {
         .copal(["forget", "--keep-last", "1"])
         .run()
         .succeeds();
-    let slow = environment
-        .backup(
-            plugins::guest("hostile"),
-            &source,
-            "--set mode=slow --set stage=classify --set at=a.txt",
-        )
-        .start();
-    slow.wait_for_error_line("computing");
+    let backup = held_backup(&environment, &source);
     environment
         .refused(environment.copal(["prune"]), 11)
         .is("locked");
@@ -164,8 +192,8 @@ fn a_prune_in_two_phases_lets_a_backup_run_meanwhile() {
     );
     let removed = prune();
     assert_eq!(removed["removed"], marked["marked"], "{removed:#}");
-    drop(slow);
-    environment.copal(["unlock"]).run().succeeds();
+    std::fs::write(environment.path("go"), "").unwrap();
+    backup.wait().succeeds();
     environment.copal(["check", "--read-data"]).run().succeeds();
     restores(&environment, &source);
 }
@@ -369,7 +397,8 @@ fn tags_are_changed_and_copals_own_stay() {
             .copal(["tag"])
             .args(copal_tests::run::words(further))
     };
-    environment.refused(tag("--add plugin:acme/other"), 2);
+    let own = tag("--add plugin:acme/other").run();
+    own.exits(2).says("is for Copal alone");
     tag("latest --add monthly,kept").run().succeeds();
     let tags = |at: usize| environment.snapshots()[at]["tags"].clone();
     assert_eq!(
@@ -408,34 +437,8 @@ fn restics_unlock_spares_a_copal_that_runs_and_removes_the_lock_of_one_that_was_
     let source = environment.make_directory("source");
     sample::simple(&source);
     let go = environment.path("go");
-    let script = format!(
-        "#!/bin/sh\nwhile [ $1 = stop ] && [ ! -e '{}' ]; do sleep 0.05; done\n",
-        go.display()
-    );
-    environment.install_program("docker", &script);
-    let locks = || {
-        let files = std::fs::read_dir(Path::new(environment.repository()).join("locks"));
-        files.map_or(0, Iterator::count)
-    };
-    let start = || {
-        let program = environment.backup(plugins::guest("hostile"), &source, "--set container=app");
-        let backup = program
-            .args([
-                "--grant",
-                "run:docker stop app",
-                "--grant",
-                "run:docker start app",
-            ])
-            .start();
-        for _ in 0..1_000 {
-            if locks() > 0 {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        assert_eq!(locks(), 1, "Copal writes without a lock");
-        backup
-    };
+    let locks = || locks(&environment);
+    let start = || held_backup(&environment, &source);
     let backup = start();
     restic.command(["unlock"]).run().succeeds();
     assert_eq!(locks(), 1, "restic takes a Copal that runs for gone");

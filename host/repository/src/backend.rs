@@ -4,9 +4,9 @@ use std::future::Future;
 use std::ops::Range;
 
 use bytes::Bytes;
-use copal_storage::Store;
 use copal_storage::object_store::path::Path;
 use copal_storage::object_store::{ObjectStoreExt, PutPayload};
+use copal_storage::{Store, Unfinished};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
@@ -69,6 +69,13 @@ impl FileKind {
 
 const CONFIG: &str = "config";
 
+/// Where files of all kinds lie.
+fn directories() -> Vec<String> {
+    let kinds = FileKind::ALL.map(|kind| kind.directory().to_owned());
+    let packs = (0..=255_u8).map(|byte| format!("data/{byte:02x}"));
+    kinds.into_iter().chain(packs).collect()
+}
+
 /// A file that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Listed {
@@ -101,15 +108,22 @@ impl Backend {
 
     /// Makes what restic's local backend expects to find.
     pub(crate) fn create_directories(&self) -> Result<(), Error> {
-        let packs: Vec<_> = (0..=255_u8)
-            .map(|byte| format!("data/{byte:02x}"))
-            .collect();
-        let directories = FileKind::ALL.map(FileKind::directory);
-        Ok(self.store.create_directories(
-            directories
-                .into_iter()
-                .chain(packs.iter().map(String::as_str)),
-        )?)
+        let directories = directories();
+        Ok(self
+            .store
+            .create_directories(directories.iter().map(String::as_str))?)
+    }
+
+    /// What writes that were cut off left behind, where the store is a local directory.
+    pub(crate) fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
+        let directories = directories();
+        Ok(self
+            .store
+            .unfinished(directories.iter().map(String::as_str))?)
+    }
+
+    pub(crate) fn discard(&self, file: &Unfinished) -> Result<(), Error> {
+        Ok(self.store.discard(file)?)
     }
 
     fn wait<T>(&self, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

@@ -15,7 +15,7 @@ use crate::{Error, services};
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     location: Arc<str>,
-    directory: Option<PathBuf>,
+    pub(crate) directory: Option<PathBuf>,
 }
 
 impl Store {

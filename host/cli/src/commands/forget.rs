@@ -156,11 +156,11 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
 /// Refuses to keep nothing where nobody said so.
 fn check(args: &ForgetArgs, policy: &RetentionPolicy) -> Result<(), Failure> {
     if !args.snapshots.is_empty() {
-        return match policy.is_empty() && args.filter.filter().is_empty() {
+        return match args.filter.filter().is_empty() {
             true => Ok(()),
             false => Err(Failure::arguments(
-                "snapshots are named, so rules and filters mean nothing",
-                "Give either snapshots or rules.",
+                "snapshots are named, so --host, --tag and --path mean nothing",
+                "Give either those or the snapshots.",
             )),
         };
     }

@@ -100,6 +100,10 @@ fn text(stats: &PruneStats) -> String {
         ("needed for nothing".to_owned(), packs(stats.unneeded)),
         ("in no index".to_owned(), packs(stats.unindexed)),
         (
+            "never written to the end".to_owned(),
+            packs(stats.unfinished),
+        ),
+        (
             "missing, and needed for nothing".to_owned(),
             [stats.absent.to_string(), String::new(), String::new()],
         ),

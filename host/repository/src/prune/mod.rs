@@ -15,6 +15,8 @@ mod steps;
 
 use std::time::Duration;
 
+use copal_storage::Unfinished;
+
 pub use options::{MaxUnused, PruneOptions, parse_size};
 pub use stats::{Amount, Packs, PruneStats};
 
@@ -87,6 +89,8 @@ struct Plan {
     marked: Vec<MarkedFate>,
     /// Packs in no index that are removed.
     unindexed: Vec<PackId>,
+    /// Files that never became any, which are removed.
+    unfinished: Vec<Unfinished>,
     stats: PruneStats,
 }
 
@@ -111,6 +115,9 @@ impl Plan {
         let roots = snapshots.into_iter().map(|(_, snapshot)| snapshot.tree);
         let used = used::find(repository, roots.collect(), &options.cancel)?;
         let files = repository.backend().list_dated(FileKind::Pack)?;
+        let mut unfinished = repository.backend().unfinished()?;
+        let before = touchable(options);
+        unfinished.retain(|file| file.written <= before);
         let version = repository.version();
         let plan =
             repository.with_index(|index| Self::decide(index, used, &files, options, version))?;
@@ -118,11 +125,16 @@ impl Plan {
             let count = problems.len() as u64;
             used::missing(repository, &problems[..problems.len().min(20)], count)
         })?;
+        let mut stats = PruneStats {
+            snapshots: count,
+            ..plan.stats
+        };
+        for file in &unfinished {
+            stats.unfinished.add(file.size);
+        }
         Ok(Self {
-            stats: PruneStats {
-                snapshots: count,
-                ..plan.stats
-            },
+            stats,
+            unfinished,
             ..plan
         })
     }
@@ -135,13 +147,7 @@ impl Plan {
         options: &PruneOptions,
         version: u32,
     ) -> Result<Self, Vec<String>> {
-        // What was written, or marked, after this is not touched.
-        let before = match options.two_phase {
-            Some(grace) => Timestamp::now()
-                .seconds
-                .saturating_sub(i64::try_from(grace.as_secs()).unwrap_or(i64::MAX)),
-            None => i64::MAX,
-        };
+        let before = touchable(options);
         let (packs, duplicate) = plan::packs(index.live(), &used.live, files, before);
         let (marked_packs, _) = plan::packs(index.marked(), &used.marked, files, i64::MAX);
         let problems: Vec<_> = [(index.live(), &packs), (index.marked(), &marked_packs)]
@@ -198,9 +204,19 @@ impl Plan {
             fates,
             marked,
             unindexed,
+            unfinished: Vec::new(),
             stats,
         })
     }
+}
+
+/// What was written, or marked, after this is not touched: seconds since 1970.
+fn touchable(options: &PruneOptions) -> i64 {
+    let Some(grace) = options.two_phase else {
+        return i64::MAX;
+    };
+    let grace = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::now().seconds.saturating_sub(grace)
 }
 
 /// What is wrong with a pack that is needed, if anything is.

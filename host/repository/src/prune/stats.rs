@@ -54,6 +54,8 @@ pub struct PruneStats {
     pub unneeded: Packs,
     /// Packs that no index names: interrupted backups left them.
     pub unindexed: Packs,
+    /// Files that were never written to their end, in a local directory: interrupted backups left them.
+    pub unfinished: Packs,
     /// Packs that the index names, that are not there, and that nothing needs: the index forgets them.
     pub absent: u64,
     /// Packs that are marked now, and removed by a later prune.

@@ -42,6 +42,9 @@ pub(super) fn perform(
         lock,
         progress,
     };
+    steps.proceed()?;
+    let discard = |file| repository.backend().discard(file);
+    plan.unfinished.iter().try_for_each(discard)?;
     steps.remove_packs("that no index names", &plan.unindexed)?;
     steps.repack()?;
     steps.rewrite_index()?;

@@ -54,9 +54,9 @@ impl World {
     /// Four snapshots of which each has something of its own and something of the others: large and small files, and directories.
     pub(crate) fn with_history() -> (Self, Vec<SnapshotId>) {
         let world = Self::new();
+        world.write("same/large", noise(3 << 20, 100));
+        world.write("same/small", "the same in all");
         let snapshots = (0..4).map(|version: u64| {
-            world.write("same/large", noise(3 << 20, 100));
-            world.write("same/small", "the same in all");
             world.write("own/large", noise(2 << 20, version));
             world.write(&format!("own/{version}/deep/small"), format!("{version}"));
             world.write("text", format!("line of {version}\n").repeat(20_000));

@@ -205,11 +205,14 @@ fn what_an_interrupted_backup_left_is_removed() {
     let (world, _) = World::with_history();
     let pack = world.path("repository/data/00").join("0".repeat(64));
     std::fs::write(&pack, b"half a pack").unwrap();
+    let unfinished = pack.with_file_name(format!("{}#1", "1".repeat(64)));
+    std::fs::write(&unfinished, b"not even that").unwrap();
     let hints = world.report().hints;
     assert!(hints[0].contains("copal prune"), "{hints:?}");
     let stats = world.prune(&PruneOptions::default()).unwrap();
     assert_eq!((stats.unindexed.packs, stats.unindexed.bytes), (1, 11));
-    assert!(!pack.exists());
+    assert_eq!((stats.unfinished.packs, stats.unfinished.bytes), (1, 13));
+    assert!(!pack.exists() && !unfinished.exists());
     assert_eq!(world.report().hints, [""; 0]);
 }
 

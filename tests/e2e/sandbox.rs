@@ -178,7 +178,7 @@ fn a_filter_that_fails_with_a_gigantic_message_loses_that_file_alone_and_names_i
     std::fs::write(source.join("large"), sample::noise(5, 3 << 20)).unwrap();
     let settings = "--set mode=message --set stage=push";
     let outcome = environment
-        .backup(&plugins::guest("hostile"), &source, settings)
+        .backup(plugins::guest("hostile"), &source, settings)
         .arg("--json")
         .run()
         .exits(3);

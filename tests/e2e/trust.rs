@@ -890,3 +890,35 @@ fn what_comes_with_copal_works_beside_a_trust_folder_that_can_not_be_used() {
     let backup = environment.backup(NAME, &source, "");
     environment.refused(backup, 1).is("trust-exposed");
 }
+
+#[test]
+fn a_secret_key_given_for_a_public_one_is_not_shown() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::without_document(&environment, "acme");
+    let secret = std::fs::read_to_string(acme.path("key.key")).unwrap();
+    let secret = secret.lines().nth(1).unwrap();
+    let program = environment.copal(["plugin", "publisher", "--name", "acme"]);
+    let program = program.arg(acme.path("publisher.json"));
+    let refusal = environment.refused(program.arg("--key").arg(acme.path("key.key")), 1);
+    refusal.is("key").says("key.key holds a secret key");
+    assert!(!refusal.outcome.stderr.contains(secret));
+    assert!(!acme.path("publisher.json").exists());
+}
+
+#[test]
+fn a_release_takes_the_place_of_another_only_where_that_is_said() {
+    let environment = TestEnvironment::new();
+    let acme = Vendor::new(&environment, "acme");
+    let release = acme.release("1.0.0", &[]);
+    let other = environment.write("other.wasm", vendor::component(NAME, "1.0.1", &[]));
+    let pack = || {
+        let program = environment.copal(["plugin", "pack"]).arg(&other);
+        program.arg("--to").arg(&release)
+    };
+    environment.refused(pack(), 1).says("--replace");
+    pack().arg("--replace").run().succeeds();
+    assert_eq!(
+        std::fs::read(release.join("plugin.wasm")).unwrap(),
+        std::fs::read(&other).unwrap()
+    );
+}

@@ -61,12 +61,6 @@ pub(crate) const RCLONE: Provided = Provided {
     package: "rclone",
 };
 
-/// What makes environments of Python.
-pub(crate) const PYTHON_VENV: Provided = Provided {
-    file: "/usr/lib/python3.11/ensurepip/__main__.py",
-    package: "python3-venv",
-};
-
 /// npm, which brings Liquibase and Azurite.
 pub(crate) const NPM: Provided = Provided {
     file: "/usr/bin/npm",

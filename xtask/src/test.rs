@@ -7,8 +7,7 @@ use anyhow::Result;
 use crate::{
     command,
     debian::{
-        self, DOCKER_REGISTRY, H2, JAVA, MINISIGN, NPM, POSTGRESQL, PYTHON_VENV, RCLONE, RESTIC,
-        SSH, SSHD,
+        self, DOCKER_REGISTRY, H2, JAVA, MINISIGN, NPM, POSTGRESQL, RCLONE, RESTIC, SSH, SSHD,
     },
     examples, plugins, workspace,
 };
@@ -42,7 +41,6 @@ fn programs() -> Result<()> {
         SSH,
         SSHD,
         RCLONE,
-        PYTHON_VENV,
     ];
     let Err(reason) = debian::provide(&programs) else {
         return Ok(());

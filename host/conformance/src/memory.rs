@@ -158,7 +158,7 @@ impl MemoryTree {
                 if hops > MAX_HOPS {
                     return Err(Failure::new(
                         FailureKind::Unavailable,
-                        "tree.unreadable",
+                        "copal.path.unreadable",
                         format!("`{}` has too many symlinks", self.shown(path)),
                     ));
                 }
@@ -179,12 +179,12 @@ impl MemoryTree {
             self.shown(path),
             self.name
         );
-        Failure::new(FailureKind::Denied, "tree.outside", message)
+        Failure::new(FailureKind::Denied, "copal.path.outside", message)
     }
 
     fn missing(&self, path: &str) -> Failure {
         let message = format!("there is no `{}`", self.shown(path));
-        Failure::new(FailureKind::Missing, "tree.missing", message)
+        Failure::new(FailureKind::Missing, "copal.path.missing", message)
     }
 }
 
@@ -214,7 +214,7 @@ impl Tree for MemoryTree {
             let message = format!("`{}` holds more than {MAX_LIST} entries", self.shown(path));
             return Err(Failure::new(
                 FailureKind::Unavailable,
-                "tree.too-many",
+                "copal.tree.too-many",
                 message,
             ));
         }
@@ -242,7 +242,7 @@ impl Tree for MemoryTree {
             let message = format!("`{}` is not a file", self.shown(path));
             return Err(Failure::new(
                 FailureKind::Missing,
-                "tree.not-a-file",
+                "copal.path.not-a-file",
                 message,
             ));
         }

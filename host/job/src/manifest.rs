@@ -218,7 +218,7 @@ impl Manifest {
         };
         let bytes = read_file(repository, tree, PLUGIN_PATH, PLUGIN_LIMIT)?;
         let bytes = bytes.ok_or_else(|| unusable(format!("there is no {PLUGIN_PATH}")))?;
-        let digest = digest(&bytes);
+        let digest = copal_sandbox::digest(&bytes);
         if digest != self.plugin.digest {
             return Err(unusable(format!(
                 "its digest is {digest}, and the manifest names {}",
@@ -256,14 +256,6 @@ impl Manifest {
 
 fn is_file_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
-}
-
-fn digest(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 pub(crate) fn read_file(

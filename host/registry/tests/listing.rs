@@ -12,7 +12,6 @@ use copal_registry::{Bundle, Destination, Error, Source, fetch, publish};
 use copal_trust::{COMPONENT, STATEMENT};
 use serde_json::{Value, json};
 use server::{Request, answer_with};
-use sha2::{Digest as _, Sha256};
 
 const TOKEN: &str = "a.token.of-the-registry";
 
@@ -66,11 +65,7 @@ impl Registry {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: Vec<_> = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{}", hex.concat())
+    format!("sha256:{}", copal_tests::vendor::sha256(bytes))
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {

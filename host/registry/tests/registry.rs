@@ -8,7 +8,6 @@ use copal_registry::{Bundle, Destination, Error, Published, Source, fetch, publi
 use copal_tests::registry::{PASSWORD, Registry, USER};
 use copal_trust::{COMPONENT, PUBLISHER, STATEMENT};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -45,11 +44,7 @@ fn alone(content: &str) -> Bundle {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", copal_tests::vendor::sha256(bytes))
 }
 
 async fn push(

@@ -1,6 +1,6 @@
 //! Interoperation with restic itself: it opens and proves what we write, we read and rewrite what it writes.
 //!
-//! Passed over where no `restic` is installed, unless `COPAL_TEST_RESTIC` asks for a failure instead.
+//! Where no `restic` is installed the tests say so and are skipped; where `CI` is set they fail.
 
 #![allow(clippy::unwrap_used)] // Clippy takes only functions marked as tests for tests.
 
@@ -22,15 +22,7 @@ use tokio::runtime::Runtime;
 const PASSWORD: &str = "correct horse";
 
 fn have_restic() -> bool {
-    let found = Command::new("restic")
-        .arg("version")
-        .output()
-        .is_ok_and(|output| output.status.success());
-    assert!(
-        found || std::env::var_os("COPAL_TEST_RESTIC").is_none(),
-        "restic is not installed"
-    );
-    found
+    copal_tests::programs::require("restic", "restic").is_some()
 }
 
 /// Runs restic on `repository` and gives its output.

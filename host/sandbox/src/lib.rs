@@ -42,5 +42,5 @@ pub use engine::{Engine, EngineOptions};
 pub use error::Error;
 pub use grants::{CapabilityPattern, Grant, Grants, Need};
 pub use pass::Pass;
-pub use plugin::{Described, MAX_COMPONENT, Plugin};
+pub use plugin::{Described, MAX_COMPONENT, Plugin, digest};
 pub use tree::{Probe, Tree};

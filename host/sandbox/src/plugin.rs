@@ -84,7 +84,7 @@ impl Plugin {
         Ok(Self(Arc::new(Loaded {
             engine,
             bytes: bytes.into(),
-            digest: hex(&Sha256::digest(bytes)),
+            digest: digest(bytes),
             imports,
             exports,
             prepared,
@@ -337,8 +337,10 @@ fn linker(engine: &Engine, imports: &[String]) -> wasmtime::Result<Linker<State>
     Ok(linker)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
+/// The SHA-256 of a component, in lower-case hexadecimal digits: what [`Plugin::digest`] gives.
+pub fn digest(component: &[u8]) -> String {
+    let digest = Sha256::digest(component);
+    digest.iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String never fails.
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::sftp;
+use crate::transport::METADATA;
 
 /// What an error says, all the way down.
 pub(crate) struct Diagnosis {
@@ -186,13 +187,9 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// Whether this is about the servers from which machines of a cloud get credentials.
 fn is_metadata(text: &str) -> bool {
-    [
-        "http://169.254.169.254/",
-        "http://metadata.google.internal/",
-        "http://metadata/",
-    ]
-    .iter()
-    .any(|server| text.contains(server))
+    METADATA
+        .iter()
+        .any(|host| text.contains(&format!("http://{host}/")))
 }
 
 fn first_line(text: &str) -> String {

@@ -26,7 +26,7 @@ const SLICE: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Where machines of a cloud get their credentials. Other machines find nobody there, and should not be long in saying so.
-const METADATA: [&str; 4] = [
+pub(crate) const METADATA: [&str; 4] = [
     "169.254.169.254",
     "169.254.170.2",
     "metadata",

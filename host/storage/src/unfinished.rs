@@ -85,8 +85,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn only_what_is_being_written_is_unfinished() {
         let directory = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use object_store::http::HttpStore;
@@ -13,8 +14,11 @@ use object_store::{
 
 use crate::{diagnosis, walk};
 
-/// How often a folder may be made by somebody else while an object is written that needs it: one is made at each depth.
-const RACES: usize = 4;
+/// How often an object is written again because somebody else makes a folder that it needs.
+const RACES: u32 = 8;
+
+/// How long the first of them is waited for; each later one twice as long as the one before, two and a half seconds in all.
+const RACE: Duration = Duration::from_millis(10);
 
 /// A folder of a WebDAV server.
 #[derive(Clone, Debug)]
@@ -32,11 +36,11 @@ impl fmt::Display for WebDav {
     }
 }
 
-/// Whether a folder was there already that was to be made: 405, RFC 4918, section 9.3.1.
-fn is_folder_there(error: &object_store::Error) -> bool {
+/// Whether a folder that was to be made was there already (405; RFC 4918, section 9.3.1), or is locked while somebody else makes it (423; section 11.3).
+fn is_race(error: &object_store::Error) -> bool {
     diagnosis::causes(error)
         .filter_map(|cause| diagnosis::status(&cause.to_string()))
-        .any(|status| status == 405)
+        .any(|status| matches!(status, 405 | 423))
 }
 
 #[async_trait::async_trait]
@@ -47,14 +51,14 @@ impl ObjectStore for WebDav {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        // Two that need the same folder both make it, and one of them is told that it is there.
-        for _ in 0..RACES {
+        // Two that need the same folder both make it, and one of them is refused.
+        for race in 0..RACES {
             match self
                 .0
                 .put_opts(location, payload.clone(), options.clone())
                 .await
             {
-                Err(error) if is_folder_there(&error) => {}
+                Err(error) if is_race(&error) => tokio::time::sleep(RACE * (1 << race)).await,
                 put => return put,
             }
         }

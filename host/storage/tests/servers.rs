@@ -164,7 +164,7 @@ async fn many_may_need_the_same_new_folder_at_once() {
         open(&webdav.address("new"), Vec::new()),
         open(&ssh.address(ssh.port(), &root), ssh.variables()),
     ] {
-        let puts = (0..16).map(|number| {
+        let puts = (0..64).map(|number| {
             let objects = store.objects().clone();
             let name = Path::from(format!("data/{:02x}/{number}", number / 2));
             tokio::spawn(async move { objects.put(&name, "x".into()).await })

@@ -39,4 +39,4 @@ pub use store::install::{Installation, Removal};
 pub use store::installed::Installed;
 pub use store::publishers::{Introduction, Publisher};
 pub use store::revocation::Revocation;
-pub use text::is_visible;
+pub use text::{is_visible, sha256};

@@ -427,8 +427,8 @@ pub enum Refusal {
         grant: Option<String>,
     },
     /// A text that is no public key.
-    #[error("`{0}` is no public key of minisign's")]
-    PublicKey(String),
+    #[error("this is no public key of minisign's")]
+    PublicKey,
     /// A secret key that can't be used.
     #[error("the secret key can't be used: {0}")]
     SecretKey(String),

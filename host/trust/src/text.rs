@@ -52,7 +52,7 @@ pub fn is_visible(c: char) -> bool {
 }
 
 /// The SHA-256 of bytes, in lower-case hexadecimal digits.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
         // Writing to a String never fails.

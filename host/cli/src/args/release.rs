@@ -61,6 +61,9 @@ pub(crate) struct PackArgs {
     pub(crate) key: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) password: KeyPassword,
+    /// Replace another release that lies there
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use copal_trust::{Bundle, COMPONENT};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest, OciManifest};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::Error;
@@ -237,13 +236,7 @@ pub(super) fn statement(
 
 /// `sha256:` and the hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(bytes) {
-        // A string takes all that is written to it.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", copal_trust::sha256(bytes))
 }
 
 /// Whether a text is a digest as [`digest`] spells it.

@@ -1,6 +1,6 @@
 //! restic restores what we archived and we restore what it backed up, to identical trees.
 //!
-//! Passed over where no `restic` is installed, unless `COPAL_TEST_RESTIC` asks for a failure instead.
+//! Where no `restic` is installed the tests say so and are skipped; where `CI` is set they fail.
 
 use std::fs;
 use std::path::Path;
@@ -48,10 +48,7 @@ fn restic(place: &Place, directory: &Path, arguments: &[&str]) -> String {
 }
 
 fn have_restic() -> bool {
-    let found = Command::new("restic").arg("version").output().is_ok();
-    let wanted = std::env::var_os("COPAL_TEST_RESTIC").is_some();
-    assert!(found || !wanted, "restic is not installed");
-    found
+    copal_tests::programs::require("restic", "restic").is_some()
 }
 
 /// A repository that restic made, opened by us.

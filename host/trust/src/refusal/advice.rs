@@ -109,7 +109,7 @@ impl Refusal {
                 "Remove these plugins first: without their publisher nothing would tell that one of them is revoked."
             }
             Self::NoApproval { .. } => "`copal grants list` shows what is allowed.",
-            Self::PublicKey(_) => {
+            Self::PublicKey => {
                 "It is the second line of the file that `copal plugin keygen` or `minisign -G` made, 56 characters that begin with `RW`."
             }
             Self::SecretKey(_) => {

@@ -48,7 +48,7 @@ impl Refusal {
             Self::NotTrusted(_) => "publisher-not-trusted",
             Self::InUse { .. } => "publisher-in-use",
             Self::Approval(_) | Self::NoApproval { .. } => "approval",
-            Self::PublicKey(_) | Self::SecretKey(_) => "key",
+            Self::PublicKey | Self::SecretKey(_) => "key",
             Self::PasswordMissing | Self::PasswordWrong | Self::PasswordUnfit { .. } => {
                 "key-password"
             }

@@ -47,7 +47,16 @@ pub(super) fn with(path: &Path, suffix: &str) -> PathBuf {
 
 /// Reads a public key's file.
 pub(super) fn read_public(path: &Path) -> Result<PublicKey, Failure> {
-    Ok(PublicKey::read(&read(path)?)?)
+    let text = read(path)?;
+    PublicKey::read(&text).map_err(|refusal| {
+        let file = path.display();
+        match SecretKey::is_protected(&text) {
+            Ok(_) => Failure::usage("key", format!("{file} holds a secret key"))
+                .advise("Give the file of its public key, which ends in .pub, and keep this one to yourself."),
+            Err(_) => Failure::usage("key", format!("{file}: {refusal}"))
+                .advise(refusal.advice().unwrap_or_default()),
+        }
+    })
 }
 
 /// Reads a secret key's file, and asks for its password where it has one.

@@ -51,7 +51,7 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
     }
     insert(&mut bundle, STATEMENT, bytes)?;
     insert(&mut bundle, COMPONENT, component)?;
-    let published = export::publish(&bundle, &args.to.to_string_lossy(), false, session)?;
+    let published = export::publish(&bundle, &args.to.to_string_lossy(), args.replace, session)?;
     if session.global.json {
         output::json(
             &json!({"folder": published.place, "statement": statement, "signatures": args.key.len()}),

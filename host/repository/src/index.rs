@@ -158,6 +158,11 @@ impl Index {
         })
     }
 
+    /// The ids of all blobs of a kind; one that is stored twice comes twice.
+    pub(crate) fn ids(&self, kind: BlobKind) -> impl Iterator<Item = BlobId> {
+        self.table(kind).entries().map(|entry| entry.id)
+    }
+
     /// Every pack with the blobs that the index says it holds, by their place in it, each once.
     pub(crate) fn by_pack(&self) -> HashMap<PackId, Vec<BlobEntry>> {
         let mut packs: HashMap<PackId, Vec<BlobEntry>> =

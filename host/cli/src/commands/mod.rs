@@ -3,11 +3,15 @@
 mod backup;
 mod cat;
 mod check;
+mod choice;
 mod config;
 mod copy;
 mod detect;
+mod diff;
 mod drill;
 mod dump;
+mod entries;
+mod find;
 mod grants;
 mod init;
 mod job;
@@ -15,12 +19,15 @@ mod key;
 mod ls;
 mod manifest;
 mod migrate;
+mod mount;
 mod plugin;
 mod restore;
 mod resume;
 mod retention;
 mod rollback;
+mod select;
 mod snapshots;
+mod stats;
 mod trust;
 
 use crate::Outcome;
@@ -40,9 +47,13 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome {
         Command::Rollback(args) => rollback::run(&args, session),
         Command::Drill(args) => drill::run(&args, session),
         Command::Resume => resume::run(session),
-        Command::Snapshots => snapshots::run(session),
+        Command::Snapshots(args) => snapshots::run(&args, session),
         Command::Ls(args) => ls::run(&args, session),
+        Command::Find(args) => find::run(&args, session),
+        Command::Diff(args) => diff::run(&args, session),
+        Command::Stats(args) => stats::run(&args, session),
         Command::Dump(args) => dump::run(&args, session),
+        Command::Mount(args) => mount::run(&args, session),
         Command::Manifest(args) => manifest::run(&args, session),
         Command::Check(args) => check::run(&args, session),
         Command::Copy(args) => copy::run(&args, session),

@@ -163,49 +163,6 @@ fn what_is_there_already_is_replaced_unless_it_is_a_directory_with_something_in_
 }
 
 #[test]
-fn a_restore_that_is_cancelled_leaves_no_half_file() {
-    struct Cancel(Arc<AtomicBool>);
-    impl Progress for Cancel {
-        fn advance(&self, _: u64, bytes: u64) {
-            self.0.fetch_or(bytes > 0, Ordering::Relaxed);
-        }
-    }
-    let place = Place::new();
-    for index in 0..4 {
-        place.write(&format!("{index}"), noise(12 << 20, index));
-    }
-    let whole = describe(&place.path("source"));
-    let archived = place.archive(None, None);
-    let cancel = Arc::new(AtomicBool::new(false));
-    let options = RestoreOptions {
-        cancel: Arc::clone(&cancel),
-        ..Default::default()
-    };
-    let subtree = place.find(&archived.tree, b"home").subtree.unwrap();
-    let target = place.path("target");
-    let result = restore_tree(
-        &place.repository,
-        subtree,
-        &target,
-        None,
-        &options,
-        &Cancel(cancel),
-    );
-    assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
-    let found = describe(&target);
-    assert!(
-        found.len() <= 4,
-        "four files and the target itself would be all of it"
-    );
-    for (path, item) in found
-        .iter()
-        .filter(|(path, _)| !path.as_os_str().is_empty())
-    {
-        assert_eq!(Some(item), whole.get(path), "{path:?}");
-    }
-}
-
-#[test]
 fn damage_loses_the_files_that_it_hits_and_names_them() {
     let place = Place::new();
     place.write("a/hit", noise(100_000, 1));

@@ -1,15 +1,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::pass::{Change, PassError, Verdict};
-use copal_repository::progress::{ItemError, ItemErrorKind, Progress, Silent};
-use copal_repository::restorer::{RestoreOptions, restore_node, restore_tree};
-use copal_repository::{BlobId, ErrorKind, TreeId, WriterOptions};
+use copal_repository::progress::{ItemError, ItemErrorKind, Silent};
+use copal_repository::restorer::{RestoreOptions, restore_node};
+use copal_repository::{BlobId, TreeId, WriterOptions};
 
 use crate::fixture::{Place, Rules, assert_same, describe, noise, rich_tree};
 
@@ -200,8 +198,10 @@ fn damage_loses_the_files_that_it_hits_and_names_them() {
     );
     assert_eq!(describe(&place.path("target")).len(), 4);
 
-    // The pack gone altogether: every file is named, and the directories are there.
+    // The pack gone altogether: every file is named that is not there already.
     fs::remove_file(&pack).unwrap();
+    assert_eq!(place.restore(archived.tree, None).errors.len(), 2);
+    fs::remove_file(place.path("target/b/spared")).unwrap();
     assert_eq!(place.restore(archived.tree, None).errors.len(), 3);
 }
 

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use copal_repository::ErrorKind;
+use copal_repository::format::BlobKind;
+use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::progress::Progress;
 use copal_repository::restorer::{RestoreOptions, restore_node};
+use copal_repository::{ErrorKind, TreeId, WriterOptions};
 
-use crate::fixture::{Place, assert_same, describe, noise};
+use crate::fixture::{Place, noise};
 
 /// Ends the work once so many bytes are written.
 struct Cancel {
@@ -26,8 +28,45 @@ impl Progress for Cancel {
     }
 }
 
+/// So many pieces that not all can be fetched at once.
+fn many() -> usize {
+    4 * std::thread::available_parallelism().map_or(2, usize::from) + 8
+}
+
+/// Stores files whose every piece lies in a pack of its own, in the root `home`.
+fn scatter(place: &Place, files: &[(&str, Vec<Vec<u8>>)]) -> TreeId {
+    let store = |kind, data: &[u8]| {
+        let writer = place.repository.writer(WriterOptions::default()).unwrap();
+        let id = writer.store(kind, data).unwrap().id;
+        writer.finish().unwrap();
+        id
+    };
+    let directory = |nodes| store(BlobKind::Tree, &Tree { nodes }.encode()).into();
+    let file = |(name, pieces): &(&str, Vec<Vec<u8>>)| Node {
+        mode: 0o644,
+        size: pieces.iter().map(|piece| piece.len() as u64).sum(),
+        content: pieces
+            .iter()
+            .map(|piece| store(BlobKind::Data, piece))
+            .collect(),
+        ..Node::new(*name, NodeKind::File)
+    };
+    let home = Node {
+        mode: 0o755,
+        subtree: Some(directory(files.iter().map(file).collect())),
+        ..Node::new("home", NodeKind::Directory)
+    };
+    directory(vec![home])
+}
+
+/// Pieces without any pattern.
+fn pieces(seed: u64) -> Vec<Vec<u8>> {
+    let piece = |number| noise(20_000, seed * 1_000 + number as u64);
+    (0..many()).map(piece).collect()
+}
+
 /// Restores, and is cut off after so many bytes.
-fn cut_off(place: &Place, tree: copal_repository::TreeId, bytes: u64) {
+fn cut_off(place: &Place, tree: TreeId, bytes: u64) {
     let cancel = Arc::new(AtomicBool::new(false));
     let options = RestoreOptions {
         cancel: Arc::clone(&cancel),
@@ -57,37 +96,37 @@ fn parts(place: &Place) -> Vec<PathBuf> {
 #[test]
 fn a_restore_that_was_cut_off_writes_only_the_rest() {
     let place = Place::new();
-    let total = 4 * (12 << 20);
-    for index in 0..4 {
-        place.write(&format!("{index}"), noise(12 << 20, index));
+    let files = ["0", "1", "2", "3"].map(|name| (name, pieces(name.parse().unwrap())));
+    let tree = scatter(&place, &files);
+    let whole = |name: &str| files[name.parse::<usize>().unwrap()].1.concat();
+    let total = 4 * 20_000 * many() as u64;
+    cut_off(&place, tree, total / 2);
+    let unfinished = parts(&place);
+    assert!(!unfinished.is_empty(), "nothing was cut off");
+    for entry in fs::read_dir(place.path("target")).unwrap() {
+        let path = entry.unwrap().path();
+        if !unfinished.contains(&path) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(fs::read(&path).unwrap() == whole(name), "{name} is half");
+        }
     }
-    let whole = describe(&place.path("source"));
-    let archived = place.archive(None, None);
-    cut_off(&place, archived.tree, total / 2);
-    let parts = parts(&place);
-    let found = describe(&place.path("target"));
-    for (path, item) in &found {
-        let unfinished = parts.contains(&place.path("target").join(path));
-        assert!(
-            unfinished || path.as_os_str().is_empty() || whole.get(path) == Some(item),
-            "{path:?}"
-        );
-    }
-    assert!(!parts.is_empty(), "nothing was cut off: {found:?}");
 
-    let summary = place.restore(archived.tree, None);
-    assert_eq!(summary.errors, []);
-    assert_eq!(summary.files, 4);
+    let summary = place.restore(tree, None);
+    assert_eq!((summary.errors.len(), summary.files), (0, 4));
     assert!(
-        summary.bytes <= total - total / 4,
+        summary.bytes <= total / 2,
         "{} of {total} bytes were fetched again",
         summary.bytes
     );
-    assert_same(&whole, &describe(&place.path("target")));
+    for (name, _) in &files {
+        let content = fs::read(place.path("target").join(name)).unwrap();
+        assert!(content == whole(name), "{name}");
+    }
+    assert_eq!(parts(&place), [] as [PathBuf; 0]);
 }
 
 /// The name of the unfinished file of the only file that there is.
-fn part_of_the_only_file(place: &Place, tree: copal_repository::TreeId) -> PathBuf {
+fn part_of_the_only_file(place: &Place, tree: TreeId) -> PathBuf {
     cut_off(place, tree, 1);
     let [part] = &parts(place)[..] else {
         panic!("{:?}", parts(place));
@@ -98,17 +137,24 @@ fn part_of_the_only_file(place: &Place, tree: copal_repository::TreeId) -> PathB
 #[test]
 fn what_is_in_an_unfinished_file_is_believed_only_as_far_as_it_is_right() {
     let place = Place::new();
+    let mut pieces: Vec<_> = (0..many())
+        .map(|number| noise(64 << 10, number as u64))
+        .collect();
     // Zeros, which are not written where nothing was written before.
-    let mut content = noise(12 << 20, 1);
-    content[4 << 20..8 << 20].fill(0);
-    place.write("file", &content);
-    let archived = place.archive(None, None);
-    let part = part_of_the_only_file(&place, archived.tree);
+    for piece in pieces.iter_mut().skip(2).step_by(2) {
+        piece.fill(0);
+    }
+    let content = pieces.concat();
+    let tree = scatter(&place, &[("file", pieces)]);
+    let part = part_of_the_only_file(&place, tree);
     let file = File::options().write(true).open(&part).unwrap();
-    file.write_all_at(&noise(11 << 20, 9), 1 << 20).unwrap();
+    file.write_all_at(&content[..100_000], 0).unwrap();
+    file.write_all_at(&noise(content.len() - 100_000, 99), 100_000)
+        .unwrap();
     file.set_len(40 << 20).unwrap();
-    let summary = place.restore(archived.tree, None);
+    let summary = place.restore(tree, None);
     assert_eq!(summary.errors, []);
+    assert_eq!(summary.bytes, content.len() as u64 - (64 << 10));
     assert!(fs::read(place.path("target/file")).unwrap() == content);
     assert_eq!(parts(&place), [] as [PathBuf; 0]);
 }
@@ -116,26 +162,26 @@ fn what_is_in_an_unfinished_file_is_believed_only_as_far_as_it_is_right() {
 #[test]
 fn an_unfinished_file_that_is_whole_is_put_in_place() {
     let place = Place::new();
-    let content = noise(6 << 20, 1);
-    place.write("file", &content);
-    let archived = place.archive(None, None);
-    let part = part_of_the_only_file(&place, archived.tree);
+    let pieces = pieces(1);
+    let content = pieces.concat();
+    let tree = scatter(&place, &[("file", pieces)]);
+    let part = part_of_the_only_file(&place, tree);
     fs::write(&part, &content).unwrap();
-    let summary = place.restore(archived.tree, None);
+    let summary = place.restore(tree, None);
     assert_eq!((summary.errors.len(), summary.bytes), (0, 0));
-    assert_same(
-        &describe(&place.path("source")),
-        &describe(&place.path("target")),
-    );
+    let file = place.path("target/file");
+    assert!(fs::read(&file).unwrap() == content);
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
 }
 
 #[test]
 fn what_somebody_else_put_there_is_not_gone_on_with() {
     let place = Place::new();
-    let content = noise(6 << 20, 1);
-    place.write("file", &content);
-    let archived = place.archive(None, None);
-    let part = part_of_the_only_file(&place, archived.tree);
+    let pieces = pieces(1);
+    let content = pieces.concat();
+    let tree = scatter(&place, &[("file", pieces)]);
+    let part = part_of_the_only_file(&place, tree);
     let outside = place.path("outside");
     for others in 0..3 {
         fs::remove_file(&part).unwrap();
@@ -152,7 +198,7 @@ fn what_somebody_else_put_there_is_not_gone_on_with() {
                 fs::set_permissions(&part, fs::Permissions::from_mode(0o666)).unwrap();
             }
         }
-        let summary = place.restore(archived.tree, None);
+        let summary = place.restore(tree, None);
         assert_eq!(summary.errors, [], "{others}");
         assert_eq!(fs::read(&outside).unwrap(), b"mine", "{others}");
         assert!(fs::read(place.path("target/file")).unwrap() == content);
@@ -163,11 +209,9 @@ fn what_somebody_else_put_there_is_not_gone_on_with() {
 #[test]
 fn what_another_restore_left_is_removed() {
     let place = Place::new();
-    place.write("file", noise(6 << 20, 1));
-    let archived = place.archive(None, None);
-    let part = part_of_the_only_file(&place, archived.tree);
-    place.write("file", noise(6 << 20, 2));
-    let archived = place.archive(None, None);
-    place.restore(archived.tree, None);
+    let tree = scatter(&place, &[("file", pieces(1))]);
+    let part = part_of_the_only_file(&place, tree);
+    let tree = scatter(&place, &[("file", pieces(2))]);
+    assert_eq!(place.restore(tree, None).errors, []);
     assert!(!part.exists());
 }

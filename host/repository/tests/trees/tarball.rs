@@ -115,7 +115,7 @@ fn large_numbers_and_other_owners_are_kept() {
     assert!(listed.contains("3000000000/3000000001"), "{listed}");
     assert!(listed.contains("-rwsr-x--x"), "{listed}");
     // A time that was never set is before all that a header can say.
-    assert!(listed.contains("0001-01-01"), "{listed}");
+    assert!(listed.contains(" 1-01-01 00:00"), "{listed}");
     let listed = tar(&["-tv"], &archive);
     assert!(listed.contains("too long for a header"), "{listed}");
 }

@@ -232,7 +232,8 @@ impl MigrationJob {
         }
         streams.retain(|name| !backup.operator_streams.contains(name));
         let (targets, looked_at) = roots::targets(&self.targets, &held, &plugin.describe()?.roots)?;
-        roots::check_spare(&targets, self.repository.location(), &context.state)?;
+        let location = self.repository.location();
+        roots::check_spare(&targets, location, &context.state, "a rollback would remove")?;
         roots::check_apart_from(&targets, &backup.roots)?;
         let read: Vec<Root> = backup
             .roots

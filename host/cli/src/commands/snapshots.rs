@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use copal_repository::SnapshotId;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::select::{GroupBy, GroupKey, group};
 use serde::Serialize;
 
 use super::select::{self, Several};
 use crate::args::{GroupByArg, SnapshotsArgs};
+use crate::failure::Failure;
 use crate::session::Session;
 use crate::{Outcome, output};
 
@@ -63,14 +65,11 @@ fn keep_latest(snapshots: &mut Snapshots, count: usize) {
     snapshots.retain(|_| keep.pop().unwrap_or(true));
 }
 
-fn print_json(
-    groups: &BTreeMap<GroupKey, Snapshots>,
-    grouped: bool,
-) -> Result<(), crate::failure::Failure> {
-    let rows = |snapshots: &'_ Snapshots| -> Vec<_> {
+fn print_json(groups: &BTreeMap<GroupKey, Snapshots>, grouped: bool) -> Result<(), Failure> {
+    fn rows(snapshots: &Snapshots) -> Vec<Row<'_>> {
         let rows = snapshots.iter();
         rows.map(|(id, snapshot)| Row { id, snapshot }).collect()
-    };
+    }
     if !grouped {
         return output::json(&groups.values().flat_map(rows).collect::<Vec<_>>());
     }

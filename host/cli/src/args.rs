@@ -4,10 +4,15 @@ mod authoring;
 mod cat;
 mod conformance;
 mod copy;
+mod find;
 mod key;
+mod look;
+mod mount;
 mod plugin;
 mod release;
+mod restore;
 mod select;
+mod stats;
 mod storage;
 mod trust;
 mod upkeep;
@@ -27,12 +32,17 @@ pub(crate) use self::conformance::{
     PluginCheckArgs, PluginRunArgs, PluginTestArgs, RestoreCall,
 };
 pub(crate) use self::copy::{CopyArgs, InitArgs, SourceArgs};
+pub(crate) use self::find::FindArgs;
 pub(crate) use self::key::{KeyAddArgs, KeyCommand, KeyRemoveArgs};
+pub(crate) use self::look::{ArchiveArg, DiffArgs, DumpArgs, LsArgs};
+pub(crate) use self::mount::MountArgs;
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 pub(crate) use self::release::{
     ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
 };
-pub(crate) use self::select::{FilterArgs, GroupByArg};
+pub(crate) use self::restore::{ChoiceArgs, RestoreArgs};
+pub(crate) use self::select::{FilterArgs, GroupByArg, SnapshotsArgs};
+pub(crate) use self::stats::StatsArgs;
 pub(crate) use self::storage::{Limits, StorageArgs};
 pub(crate) use self::trust::{
     Consent, GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs, InstallArgs,
@@ -135,11 +145,19 @@ pub(crate) enum Command {
     /// Take back what an interrupted job left: start stopped applications again
     Resume,
     /// List the snapshots
-    Snapshots,
+    Snapshots(SnapshotsArgs),
     /// List the files of a snapshot
     Ls(LsArgs),
-    /// Write one file of a snapshot to the standard output
+    /// Find files in snapshots by their names and times, or the files that blobs belong to
+    Find(FindArgs),
+    /// Show what two snapshots differ in
+    Diff(DiffArgs),
+    /// Count what snapshots hold
+    Stats(StatsArgs),
+    /// Write a file of a snapshot as it is, or a folder as a tar archive
     Dump(DumpArgs),
+    /// Show the snapshots as a read-only file system until it is interrupted
+    Mount(MountArgs),
     /// Show what a snapshot says of itself
     Manifest(SnapshotArgs),
     /// Check that the repository is whole
@@ -246,32 +264,6 @@ pub(crate) struct BackupArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct RestoreArgs {
-    /// The snapshot: its id or the beginning of it, or `latest`. With --job it may be left out: the job's latest
-    pub(crate) snapshot: Option<String>,
-    /// Where to; a directory without a name receives the snapshot's only root. It goes before the job's
-    #[arg(long, value_name = "[NAME=]DIR", value_parser = root)]
-    pub(crate) to: Vec<(Option<String>, PathBuf)>,
-    /// Why: for the same place, for a new place, or beside the old one. Without it the plugin's first
-    #[arg(long, value_enum)]
-    pub(crate) intent: Option<IntentArg>,
-    #[command(flatten)]
-    pub(crate) job: JobArgs,
-    /// Use this plugin instead of the one inside the snapshot
-    #[arg(long, value_name = "PLUGIN")]
-    pub(crate) plugin: Option<String>,
-    /// Save what the targets hold first, so that `copal rollback` can put it back
-    #[arg(long)]
-    pub(crate) safety: bool,
-    /// Restore even with a plugin that its publisher took back
-    #[arg(long)]
-    pub(crate) allow_revoked: bool,
-    /// Show the plan and stop
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Clone, Debug, Args)]
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) from: BackupArgs,
@@ -340,25 +332,6 @@ pub(crate) struct DrillArgs {
 pub(crate) struct SnapshotArgs {
     /// The snapshot: its id or the beginning of it, or `latest`
     pub(crate) snapshot: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LsArgs {
-    /// The snapshot: its id or the beginning of it, or `latest`
-    pub(crate) snapshot: String,
-    /// Only what lies here
-    pub(crate) path: Option<String>,
-    /// With mode, owner, size and time
-    #[arg(short, long)]
-    pub(crate) long: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DumpArgs {
-    /// The snapshot: its id or the beginning of it, or `latest`
-    pub(crate) snapshot: String,
-    /// The file, such as home/conf/application.yml
-    pub(crate) path: String,
 }
 
 #[derive(Debug, Args)]

@@ -57,7 +57,7 @@ pub use plan::Needed;
 pub use probe::GrantedProbe;
 pub use process::ProcessError;
 pub use proposal::intent_word;
-pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome};
+pub use restore::{ApprovedRestore, Extent, Placed, PlannedRestore, RestoreJob, RestoreOutcome};
 pub use resume::{Resumed, interrupted, resume};
 pub use rollback::{
     ApprovedRollback, PlannedRollback, RollbackJob, RollbackOutcome, latest_safety,

@@ -216,6 +216,11 @@ impl Part {
         })
     }
 
+    /// The ids of all blobs of a kind; one that is stored twice comes twice.
+    pub(crate) fn ids(&self, kind: BlobKind) -> impl Iterator<Item = BlobId> {
+        self.table(kind).entries().map(|entry| entry.id)
+    }
+
     /// The blobs of the packs that `wanted` says, by their place in the pack.
     pub(crate) fn blobs_of(&self, wanted: impl Fn(u32) -> bool) -> HashMap<u32, Vec<BlobEntry>> {
         let mut packs: HashMap<u32, Vec<BlobEntry>> = HashMap::new();

@@ -95,6 +95,11 @@ impl Pattern {
         fixed.zip(&names).all(|(part, name)| part.matches(name))
     }
 
+    /// Whether whether it matches depends on the last name of a path alone, as long as it matches none of the directories above.
+    fn is_of_one_name(&self) -> bool {
+        !self.anchored && matches!(self.parts[..], [Part::Name(_) | Part::Glob(_)])
+    }
+
     fn matches_names(&self, names: &[&[u8]]) -> bool {
         match self.anchored {
             true => fits(&self.parts, names),
@@ -316,6 +321,11 @@ impl Patterns {
                 false => may || pattern.may_match_beneath(path),
                 true => may && !pattern.matches(path),
             })
+    }
+
+    /// Whether what they match beneath a directory that they don't match does not depend on where that directory is.
+    pub(crate) fn are_of_one_name(&self) -> bool {
+        self.0.iter().all(Pattern::is_of_one_name)
     }
 
     /// The patterns, as they were written.

@@ -335,6 +335,19 @@ impl Repository {
         {
             return Ok(());
         }
+        self.read_index()
+    }
+
+    /// Reads all index files anew: for whoever wants to see what others have added.
+    ///
+    /// # Errors
+    /// As [`Self::load_index`].
+    pub fn reload_index(&self) -> Result<(), Error> {
+        let _loading = lock(&self.0.loading);
+        self.read_index()
+    }
+
+    fn read_index(&self) -> Result<(), Error> {
         let mut attempts = INDEX_ATTEMPTS;
         let files = loop {
             let files = self.read_index_files();

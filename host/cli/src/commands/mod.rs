@@ -7,8 +7,11 @@ mod choice;
 mod config;
 mod copy;
 mod detect;
+mod diff;
 mod drill;
 mod dump;
+mod entries;
+mod find;
 mod forget;
 mod grants;
 mod init;
@@ -17,6 +20,7 @@ mod key;
 mod ls;
 mod manifest;
 mod migrate;
+mod mount;
 mod plugin;
 mod prune;
 mod pruning;
@@ -28,6 +32,7 @@ mod rewrite;
 mod rollback;
 mod select;
 mod snapshots;
+mod stats;
 mod tag;
 mod trust;
 mod unlock;
@@ -49,9 +54,13 @@ pub(crate) fn run(command: Command, session: &Session) -> Outcome {
         Command::Rollback(args) => rollback::run(&args, session),
         Command::Drill(args) => drill::run(&args, session),
         Command::Resume => resume::run(session),
-        Command::Snapshots => snapshots::run(session),
+        Command::Snapshots(args) => snapshots::run(&args, session),
         Command::Ls(args) => ls::run(&args, session),
+        Command::Find(args) => find::run(&args, session),
+        Command::Diff(args) => diff::run(&args, session),
+        Command::Stats(args) => stats::run(&args, session),
         Command::Dump(args) => dump::run(&args, session),
+        Command::Mount(args) => mount::run(&args, session),
         Command::Manifest(args) => manifest::run(&args, session),
         Command::Check(args) => check::run(&args, session),
         Command::Copy(args) => copy::run(&args, session),

@@ -1,9 +1,7 @@
 //! `copal rewrite`
 
-use std::process::ExitCode;
-
 use copal_job::{RewriteOptions, RewrittenSnapshot, rewrite_snapshots};
-use copal_repository::LockMode;
+use copal_repository::{LockMode, ReadableSnapshots};
 
 use super::{choice, select};
 use crate::args::RewriteArgs;
@@ -26,7 +24,8 @@ pub(crate) fn run(args: &RewriteArgs, session: &Session) -> Outcome {
         (false, true) => LockMode::Exclusive,
         (false, false) => LockMode::Write,
     })?;
-    let snapshots = select::several(&repository, &args.snapshots, &args.filter)?;
+    let ReadableSnapshots { snapshots, damaged } =
+        select::several(&repository, &args.snapshots, &args.filter)?;
     let looked = snapshots.len();
     let console = Console::new(session.global.quiet || session.global.json);
     let rewritten = rewrite_snapshots(&repository, snapshots, &options, &lock, &console)?;
@@ -36,7 +35,7 @@ pub(crate) fn run(args: &RewriteArgs, session: &Session) -> Outcome {
     } else {
         output::print(&text(&rewritten, looked, args))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(select::complain(&damaged))
 }
 
 fn text(rewritten: &[RewrittenSnapshot], looked: usize, args: &RewriteArgs) -> String {

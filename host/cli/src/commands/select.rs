@@ -1,10 +1,13 @@
 //! Which snapshots a command is about.
 
+use std::process::ExitCode;
+
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::{Repository, SnapshotId};
+use copal_repository::{Error, ReadableSnapshots, Repository, SnapshotId};
 
 use crate::args::FilterArgs;
-use crate::failure::Failure;
+use crate::failure::{Failure, INCOMPLETE};
+use crate::output;
 
 /// The snapshot of that id or beginning of one; `latest` is the newest that the filter lets through and that is no safety snapshot.
 pub(super) fn one(
@@ -24,18 +27,37 @@ pub(super) fn one(
     })
 }
 
-/// The snapshots that are named; if none is, all that the filter lets through, oldest first.
+/// The snapshots that are named, each once; if none is, all that the filter lets through, oldest first, and what is wrong with those that can't be read.
 pub(super) fn several(
     repository: &Repository,
     named: &[String],
     filter: &FilterArgs,
-) -> Result<Vec<(SnapshotId, Snapshot)>, Failure> {
-    if !named.is_empty() {
-        let named = named.iter().map(|text| one(repository, text, filter));
-        return named.collect();
+) -> Result<ReadableSnapshots, Failure> {
+    if named.is_empty() {
+        let mut readable = repository.readable_snapshots()?;
+        let filter = filter.filter();
+        let all = &mut readable.snapshots;
+        all.retain(|(_, snapshot)| filter.matches(snapshot));
+        return Ok(readable);
     }
-    let filter = filter.filter();
-    let mut snapshots = repository.snapshots()?;
-    snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
-    Ok(snapshots)
+    let mut readable = ReadableSnapshots::default();
+    for text in named {
+        let found = one(repository, text, filter)?;
+        if readable.snapshots.iter().all(|(id, _)| *id != found.0) {
+            readable.snapshots.push(found);
+        }
+    }
+    Ok(readable)
+}
+
+/// Says which snapshots can't be read, and how a command ends that looked at the others.
+pub(super) fn complain(damaged: &[Error]) -> ExitCode {
+    for error in damaged {
+        let text = output::printable(&error.to_string());
+        output::complain(&format!("ERROR: {text}\n"));
+    }
+    match damaged {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::from(INCOMPLETE),
+    }
 }

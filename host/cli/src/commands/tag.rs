@@ -1,9 +1,7 @@
 //! `copal tag`
 
-use std::process::ExitCode;
-
 use copal_job::{Retagged, TagChange, retag};
-use copal_repository::LockMode;
+use copal_repository::{LockMode, ReadableSnapshots};
 
 use super::select;
 use crate::args::{TagArgs, tag};
@@ -28,14 +26,15 @@ pub(crate) fn run(args: &TagArgs, session: &Session) -> Outcome {
         true => LockMode::Read,
         false => LockMode::Exclusive,
     })?;
-    let snapshots = select::several(&repository, &args.snapshots, &args.filter)?;
+    let ReadableSnapshots { snapshots, damaged } =
+        select::several(&repository, &args.snapshots, &args.filter)?;
     let changed = retag(&repository, snapshots, &change, args.dry_run, &lock)?;
     if session.global.json {
         output::json(&changed)?;
     } else {
         output::print(&text(&changed, args.dry_run))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(select::complain(&damaged))
 }
 
 fn text(changed: &[Retagged], dry_run: bool) -> String {

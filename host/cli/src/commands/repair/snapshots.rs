@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use copal_job::{RepairedSnapshot, SnapshotRepairOptions, repair_snapshots};
-use copal_repository::{LockMode, ReadableSnapshots, Repository};
+use copal_repository::{LockMode, ReadableSnapshots};
 use serde_json::json;
 
 use super::super::select;
 use crate::args::RepairSnapshotsArgs;
-use crate::failure::{Failure, INCOMPLETE};
+use crate::failure::INCOMPLETE;
 use crate::output::Console;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -23,7 +23,8 @@ pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
         (false, true) => LockMode::Exclusive,
         (false, false) => LockMode::Write,
     })?;
-    let ReadableSnapshots { snapshots, damaged } = choose(&repository, args)?;
+    let ReadableSnapshots { snapshots, damaged } =
+        select::several(&repository, &args.snapshots, &args.filter)?;
     let unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
     let looked = snapshots.len() + unreadable.len();
     let options = SnapshotRepairOptions {
@@ -48,24 +49,6 @@ pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(INCOMPLETE),
     })
-}
-
-/// The snapshots that are named, or all that fit; and what is wrong with those that can't be read.
-fn choose(
-    repository: &Repository,
-    args: &RepairSnapshotsArgs,
-) -> Result<ReadableSnapshots, Failure> {
-    if !args.snapshots.is_empty() {
-        return Ok(ReadableSnapshots {
-            snapshots: select::several(repository, &args.snapshots, &args.filter)?,
-            damaged: Vec::new(),
-        });
-    }
-    let filter = args.filter.filter();
-    let mut readable = repository.readable_snapshots()?;
-    let all = &mut readable.snapshots;
-    all.retain(|(_, snapshot)| filter.matches(snapshot));
-    Ok(readable)
 }
 
 fn text(repaired: &[RepairedSnapshot], looked: usize, args: &RepairSnapshotsArgs) -> String {

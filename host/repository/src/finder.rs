@@ -49,7 +49,7 @@ impl Wanted {
         let prefix = prefix.to_ascii_lowercase();
         let begins = |id: &BlobId| id.hex().starts_with(prefix.as_bytes());
         let found = repository.with_index(|index| {
-            let ids = index.ids(kind).filter(|id| begins(id));
+            let ids = index.live().ids(kind).filter(|id| begins(id));
             ids.collect::<Vec<_>>()
         })?;
         if prefix.is_empty() || found.is_empty() {

@@ -82,8 +82,8 @@ pub(crate) struct Listed {
     pub(crate) id: [u8; 32],
     /// Bytes.
     pub(crate) size: u64,
-    /// When it was written, by the store's clock: seconds since 1970.
-    pub(crate) written: i64,
+    /// When it was written, by the store's clock: seconds since 1970. Nothing where the store does not know.
+    pub(crate) written: Option<i64>,
 }
 
 /// The files of one repository.
@@ -267,6 +267,12 @@ impl Backend {
         Ok(files.map(|file| (file.id, file.size)).collect())
     }
 
+    /// As [`Self::list`], the ids alone.
+    pub(crate) fn ids(&self, kind: FileKind) -> Result<Vec<[u8; 32]>, Error> {
+        let files = self.list(kind)?.into_iter();
+        Ok(files.map(|(id, _)| id).collect())
+    }
+
     /// As [`Self::list`], with the times at which they were written.
     pub(crate) fn list_dated(&self, kind: FileKind) -> Result<Vec<Listed>, Error> {
         use futures::TryStreamExt as _;
@@ -284,7 +290,8 @@ impl Backend {
                     Ok(id.map(|id| Listed {
                         id: id.0,
                         size: object.size,
-                        written: object.last_modified.timestamp(),
+                        // A store that does not know says that it was the beginning of time.
+                        written: Some(object.last_modified.timestamp()).filter(|&time| time > 0),
                     }))
                 })
                 .try_collect()

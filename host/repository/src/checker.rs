@@ -18,6 +18,9 @@ use crate::repository::Repository;
 const MARKED: &str =
     "is needed and lies in a pack that is marked to be removed: `copal prune` takes that back";
 
+/// So many files are in memory at a time.
+const FILES: usize = 64;
+
 /// What is checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckOptions {
@@ -73,51 +76,48 @@ fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> 
     }
 }
 
-/// All files of a kind that can be read and decoded; the others go into the report.
+/// Hands all files of a kind that can be read and decoded to `take`, few of them in memory at a time; the others go into the report.
 fn read_files<T: Send>(
     repository: &Repository,
     kind: FileKind,
     report: &mut CheckReport,
     decode: impl Fn(&[u8; 32], &[u8]) -> Result<T, Error> + Sync,
-) -> Result<Vec<([u8; 32], T)>, Error> {
-    let ids: Vec<_> = repository
-        .backend()
-        .list(kind)?
-        .into_iter()
-        .map(|(id, _)| id)
-        .collect();
-    let files = each(&ids, |id| decode(id, &repository.backend().read(kind, id)?));
-    let mut read = Vec::with_capacity(files.len());
-    for (id, file) in ids.into_iter().zip(files) {
-        match file {
-            Ok(file) => read.push((id, file)),
-            Err(error) => report.errors.push(error.to_string()),
+    mut take: impl FnMut(T),
+) -> Result<(), Error> {
+    for ids in repository.backend().ids(kind)?.chunks(FILES) {
+        for file in each(ids, |id| decode(id, &repository.backend().read(kind, id)?)) {
+            match file {
+                Ok(file) => take(file),
+                Err(error) => report.errors.push(error.to_string()),
+            }
         }
     }
-    Ok(read)
+    Ok(())
 }
 
 fn check_snapshots(
     repository: &Repository,
     report: &mut CheckReport,
 ) -> Result<Vec<TreeId>, Error> {
-    let snapshots = read_files(repository, FileKind::Snapshot, report, |id, sealed| {
-        repository
-            .decode_snapshot(id, sealed)
-            .map(|(_, snapshot)| snapshot.tree)
+    let mut roots = Vec::new();
+    let decode = |id: &[u8; 32], sealed: &[u8]| repository.decode_snapshot(id, sealed);
+    read_files(repository, FileKind::Snapshot, report, decode, |file| {
+        roots.push(file.1.tree);
     })?;
-    report.snapshots = snapshots.len();
-    Ok(snapshots.into_iter().map(|(_, tree)| tree).collect())
+    report.snapshots = roots.len();
+    Ok(roots)
 }
 
 fn check_indexes(
     repository: &Repository,
     report: &mut CheckReport,
 ) -> Result<HashMap<PackId, Vec<BlobEntry>>, Error> {
-    let files = read_files(repository, FileKind::Index, report, |id, sealed| {
-        repository.decode_index(id, sealed)
+    let mut index = Index::default();
+    let decode = |id: &[u8; 32], sealed: &[u8]| repository.decode_index(id, sealed);
+    read_files(repository, FileKind::Index, report, decode, |(id, file)| {
+        index.load(id, &file);
     })?;
-    let index = Index::new(files.into_iter().map(|(_, file)| file).collect());
+    index.sort();
     let packs = index.by_pack();
     repository.install_index(index);
     report.packs = packs.len();

@@ -1,6 +1,6 @@
 //! Where every blob lies: all index files of a repository merged in memory, 48 bytes a blob.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::format::Timestamp;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
@@ -155,14 +155,23 @@ impl Part {
         }
     }
 
-    /// Adds a pack of an index file that is being loaded; it counts once all are sorted.
-    fn load(&mut self, pack: &PackEntry) -> u32 {
-        let number = self.number(pack.id);
-        for blob in &pack.blobs {
-            let table = self.table_mut(blob.kind);
-            table.sorted.push(Entry::new(number, blob));
-        }
-        number
+    /// Adds the packs of an index file that is being loaded, and gives their numbers; they count once all are sorted.
+    fn load(&mut self, packs: &[PackEntry]) -> Vec<u32> {
+        self.packs.reserve(packs.len());
+        self.numbers.reserve(packs.len());
+        let blobs = || packs.iter().flat_map(|pack| &pack.blobs);
+        let data = blobs().filter(|blob| blob.kind == BlobKind::Data).count();
+        self.data.sorted.reserve(data);
+        self.tree.sorted.reserve(blobs().count() - data);
+        let load = |pack: &PackEntry| {
+            let number = self.number(pack.id);
+            for blob in &pack.blobs {
+                let table = self.table_mut(blob.kind);
+                table.sorted.push(Entry::new(number, blob));
+            }
+            number
+        };
+        packs.iter().map(load).collect()
     }
 
     fn sort(&mut self) {
@@ -257,48 +266,46 @@ pub(crate) struct Index {
     /// Since when each of the marked packs is to be removed, as far as that is known.
     marked_since: Vec<Option<Timestamp>>,
     files: Vec<Origin>,
-    superseded: Vec<IndexId>,
+    /// When it began to be read.
+    age: Option<Timestamp>,
 }
 
 impl Index {
-    /// Merges index files. Those that another one supersedes count for nothing.
-    pub(crate) fn new(files: Vec<(IndexId, IndexFile)>) -> Self {
-        let superseded: HashSet<_> = files
-            .iter()
-            .flat_map(|(_, file)| file.supersedes.iter().flatten().copied())
-            .collect();
-        let mut index = Self::default();
-        for (id, file) in files {
-            if superseded.contains(&id) {
-                index.superseded.push(id);
-                continue;
+    /// Merges an index file in; it counts once [`Self::sort`] has been called. As in restic, one that another says it supersedes counts as any
+    /// other: whoever wrote that may not have come to its end.
+    pub(crate) fn load(&mut self, id: IndexId, file: &IndexFile) {
+        let packs = self.live.load(&file.packs);
+        let marked = self.marked.load(&file.packs_to_delete);
+        for (number, pack) in marked.iter().zip(&file.packs_to_delete) {
+            match self.marked_since.get_mut(*number as usize) {
+                // The later one leaves the pack there for longer.
+                Some(since) => *since = (*since).zip(pack.time).map(|(a, b)| a.max(b)),
+                None => self.marked_since.push(pack.time),
             }
-            let packs: Vec<_> = file
-                .packs
-                .iter()
-                .map(|pack| index.live.load(pack))
-                .collect();
-            let mut marked = Vec::with_capacity(file.packs_to_delete.len());
-            for pack in &file.packs_to_delete {
-                let number = index.marked.load(pack);
-                marked.push(number);
-                match index.marked_since.get_mut(number as usize) {
-                    // The later one leaves the pack there for longer.
-                    Some(since) => *since = (*since).zip(pack.time).map(|(a, b)| a.max(b)),
-                    None => index.marked_since.push(pack.time),
-                }
-            }
-            let blobs = file.packs.iter().chain(&file.packs_to_delete);
-            index.files.push(Origin {
-                id,
-                packs,
-                marked,
-                blobs: blobs.map(|pack| pack.blobs.len()).sum(),
-            });
         }
-        index.live.sort();
-        index.marked.sort();
-        index
+        let blobs = file.packs.iter().chain(&file.packs_to_delete);
+        self.files.push(Origin {
+            id,
+            packs,
+            marked,
+            blobs: blobs.map(|pack| pack.blobs.len()).sum(),
+        });
+    }
+
+    /// Makes all that was loaded count.
+    pub(crate) fn sort(&mut self) {
+        self.live.sort();
+        self.marked.sort();
+    }
+
+    /// Notes when it began to be read.
+    pub(crate) fn set_age(&mut self, begun: Timestamp) {
+        self.age = Some(begun);
+    }
+
+    /// When it began to be read; now, if nobody noted that.
+    pub(crate) fn age(&self) -> Timestamp {
+        self.age.unwrap_or_else(Timestamp::now)
     }
 
     /// Adds a pack that has just been stored.
@@ -331,14 +338,15 @@ impl Index {
         &self.files
     }
 
-    /// The index files that others supersede, and that are still there.
-    pub(crate) fn superseded(&self) -> &[IndexId] {
-        &self.superseded
+    /// The pack that a new snapshot may rely on for the blob.
+    pub(crate) fn live_pack(&self, kind: BlobKind, id: &BlobId) -> Option<PackId> {
+        let mut live = self.live.locations(kind, *id);
+        live.next().map(|location| location.pack)
     }
 
     /// Whether a new snapshot may rely on the blob.
     pub(crate) fn has(&self, kind: BlobKind, id: &BlobId) -> bool {
-        self.live.locations(kind, *id).next().is_some()
+        self.live_pack(kind, id).is_some()
     }
 
     /// Where the blob can be read.
@@ -363,6 +371,19 @@ impl Index {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+impl Index {
+    /// The index of these files.
+    pub(crate) fn new(files: Vec<(IndexId, IndexFile)>) -> Self {
+        let mut index = Self::default();
+        for (id, file) in files {
+            index.load(id, &file);
+        }
+        index.sort();
+        index
     }
 }
 
@@ -413,21 +434,6 @@ mod tests {
                 .plaintext_length(),
             18
         );
-    }
-
-    #[test]
-    fn a_superseded_index_counts_for_nothing() {
-        let mut new = file(2, &[(7, BlobKind::Data)]);
-        new.supersedes = Some(vec![IndexId([1; 32])]);
-        let index = Index::new(vec![
-            (IndexId([1; 32]), file(1, &[(7, BlobKind::Data)])),
-            (IndexId([2; 32]), new),
-        ]);
-        assert_eq!(
-            index.by_pack().into_keys().collect::<Vec<_>>(),
-            [PackId([2; 32])]
-        );
-        assert_eq!(index.superseded(), [IndexId([1; 32])]);
     }
 
     #[test]

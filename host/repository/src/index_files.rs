@@ -9,8 +9,6 @@ use crate::repository::Repository;
 use crate::writer::INDEX_BLOBS;
 
 /// Writes index files of a usual size. What it wrote counts beside what is there; whatever it replaces is removed afterwards.
-///
-/// No file says that it supersedes another: were only some of the new ones written, readers who heed that would miss packs.
 pub(crate) struct IndexWriter<'a> {
     repository: &'a Repository,
     file: IndexFile,

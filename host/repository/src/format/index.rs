@@ -4,14 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::pack::BlobKind;
 use super::{Malformed, Timestamp, is_default};
-use crate::id::{BlobId, IndexId, PackId};
+use crate::id::{BlobId, PackId};
 
 /// A file of `index/`, decrypted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexFile {
-    /// Indexes that this one replaces. They count for nothing any more.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub supersedes: Option<Vec<IndexId>>,
     /// Packs with their blobs.
     #[serde(deserialize_with = "super::null_is_default")]
     pub packs: Vec<PackEntry>,

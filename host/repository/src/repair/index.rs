@@ -18,6 +18,9 @@ use crate::parallel;
 use crate::progress::Progress;
 use crate::repository::Repository;
 
+/// So many index files are in memory at a time.
+const FILES: usize = 64;
+
 /// So many headers are in memory at a time.
 const HEADERS: usize = 1024;
 
@@ -111,19 +114,30 @@ pub fn repair_index(
         let absent = numbered.filter(|(_, id)| absent(id));
         absent.map(|(number, _)| number).collect::<HashSet<_>>()
     };
-    let (gone, gone_marked) = (numbers(index.live()), numbers(index.marked()));
+    // By their numbers: packs that are gone, and then those whose header was read.
+    let (mut leaving, mut leaving_marked) = (numbers(index.live()), numbers(index.marked()));
     let live = index.live().packs().iter();
     report.missing = live.filter(|id| absent(id)).copied().collect();
-    let held = index.live().blobs_of(|number| gone.contains(&number));
+    let held = index.live().blobs_of(|number| leaving.contains(&number));
     report.missing_blobs = held.values().map(|blobs| blobs.len() as u64).sum();
 
-    let sizes = index.live().sizes();
+    // Where the index describes a pack: what counts is asked first, then what is to be removed.
+    let parts = [(false, index.live()), (true, index.marked())];
+    let place = |id: &PackId| {
+        let mut parts = parts.iter();
+        parts.find_map(|(marked, part)| Some((*marked, part.number_of(id)?)))
+    };
+    let sizes = parts.map(|(_, part)| part.sizes());
     let unread: Vec<_> = packs
         .iter()
         .map(|(id, size)| (PackId(*id), *size))
-        .filter(|(id, size)| match index.live().number_of(id) {
-            Some(number) => options.read_all_packs || sizes.get(number as usize) != Some(size),
-            None => index.marked().number_of(id).is_none(),
+        .filter(|(id, size)| match place(id) {
+            Some((marked, number)) => {
+                let sizes = sizes.get(usize::from(marked));
+                let indexed = sizes.and_then(|sizes| sizes.get(number as usize));
+                options.read_all_packs || indexed != Some(size)
+            }
+            None => true,
         })
         .collect();
     progress.part(&format!("Reading the headers of {} packs", unread.len()));
@@ -132,7 +146,6 @@ pub fn repair_index(
         unread.iter().map(|(_, size)| size).sum(),
     );
     let mut writer = IndexWriter::new(repository);
-    let mut replaced = HashSet::new();
     for unread in unread.chunks(HEADERS) {
         proceed()?;
         let headers = parallel::map(unread, |(id, size)| {
@@ -143,40 +156,49 @@ pub fn repair_index(
                 header => Ok(header),
             }
         })?;
-        let numbers = unread.iter().map(|(id, _)| index.live().number_of(id));
-        let numbers: HashSet<u32> = numbers.flatten().collect();
-        let mut known = index.live().blobs_of(|number| numbers.contains(&number));
+        let places = unread.iter().filter_map(|(id, _)| place(id));
+        let places: HashSet<_> = places.collect();
+        let mut known =
+            parts.map(|(marked, part)| part.blobs_of(|number| places.contains(&(marked, number))));
         for ((id, _), header) in unread.iter().zip(headers) {
             report.read += 1;
-            let number = index.live().number_of(id);
+            let place = place(id);
             let blobs = match header {
                 Ok(blobs) => blobs,
                 Err(problem) => {
                     report.damaged.push(DamagedPack {
                         id: *id,
                         problem: problem.to_string(),
-                        indexed: number.is_some(),
+                        indexed: place.is_some(),
                     });
                     continue;
                 }
             };
-            match number {
-                None => report.added.push(*id),
-                Some(number) => {
-                    replaced.insert(number);
-                    if known.remove(&number).as_ref() != Some(&blobs) {
-                        report.corrected.push(*id);
-                    }
+            let mut time = None;
+            if let Some((marked, number)) = place {
+                if marked {
+                    leaving_marked.insert(number);
+                    time = index.marked_since(number);
+                } else {
+                    leaving.insert(number);
                 }
+                let known = known.get_mut(usize::from(marked));
+                if known.and_then(|known| known.remove(&number)).as_ref() != Some(&blobs) {
+                    report.corrected.push(*id);
+                }
+            } else {
+                report.added.push(*id);
             }
             if !options.dry_run {
-                writer.add(PackEntry::new(*id, blobs), false)?;
+                let marked = place.is_some_and(|(marked, _)| marked);
+                let pack = PackEntry::new(*id, blobs);
+                writer.add(PackEntry { time, ..pack }, marked)?;
             }
         }
     }
     let touched = |file: &&Origin| {
-        let leaves = |number| gone.contains(number) || replaced.contains(number);
-        file.packs.iter().any(leaves) || file.marked.iter().any(|n| gone_marked.contains(n))
+        file.packs.iter().any(|number| leaving.contains(number))
+            || file.marked.iter().any(|n| leaving_marked.contains(n))
     };
     let old: Vec<_> = index
         .files()
@@ -189,12 +211,12 @@ pub fn repair_index(
         return Ok(report);
     }
     each_pack(repository, &old, &mut |pack, marked| {
-        let (part, leaves) = match marked {
-            true => (index.marked(), [&gone_marked, &gone_marked]),
-            false => (index.live(), [&gone, &replaced]),
+        let (part, leaving) = match marked {
+            true => (index.marked(), &leaving_marked),
+            false => (index.live(), &leaving),
         };
         let number = part.number_of(&pack.id);
-        match number.is_some_and(|number| leaves.iter().any(|leaves| leaves.contains(&number))) {
+        match number.is_some_and(|number| leaving.contains(&number)) {
             true => Ok(()),
             false => writer.add(pack, marked),
         }
@@ -202,37 +224,38 @@ pub fn repair_index(
     proceed()?;
     writer.finish()?;
     proceed()?;
-    let old = old.iter().chain(index.superseded()).chain(&broken);
-    let old: Vec<_> = old.copied().collect();
+    let old: Vec<_> = old.into_iter().chain(broken).collect();
     parallel::map(&old, |id| {
         repository.backend().remove(FileKind::Index, &id.0)
     })?;
     Ok(report)
 }
 
-/// The index that can be read, and the files that can't.
+/// The index that can be read, and the files that are damaged. One that is not found when it is read is no reason to remove it.
 fn read_index(
     repository: &Repository,
     report: &mut IndexRepair,
 ) -> Result<(Index, Vec<IndexId>), Error> {
-    let ids = repository.backend().list(FileKind::Index)?;
-    let read = parallel::map(&ids, |(id, _)| {
-        let read = repository.backend().read(FileKind::Index, id);
-        match read.and_then(|sealed| repository.decode_index(id, &sealed)) {
-            Err(error) if !error.is_loss() => Err(error),
-            read => Ok((IndexId(*id), read)),
-        }
-    })?;
-    let mut files = Vec::with_capacity(read.len());
+    let mut index = Index::default();
     let mut broken = Vec::new();
-    for (id, read) in read {
-        match read {
-            Ok(file) => files.push(file),
-            Err(error) => {
-                report.unreadable.push(error.to_string());
-                broken.push(id);
+    for ids in repository.backend().ids(FileKind::Index)?.chunks(FILES) {
+        let read = parallel::map(ids, |id| {
+            let read = repository.backend().read(FileKind::Index, id);
+            match read.and_then(|sealed| repository.decode_index(id, &sealed)) {
+                Err(damage @ Error::Corrupt { .. }) => Ok((IndexId(*id), Err(damage))),
+                read => read.map(|(id, file)| (id, Ok(file))),
+            }
+        })?;
+        for (id, read) in read {
+            match read {
+                Ok(file) => index.load(id, &file),
+                Err(damage) => {
+                    report.unreadable.push(damage.to_string());
+                    broken.push(id);
+                }
             }
         }
     }
-    Ok((Index::new(files), broken))
+    index.sort();
+    Ok((index, broken))
 }

@@ -15,7 +15,7 @@ pub enum ErrorKind {
     AlreadyInitialized,
     /// No key of the repository opens with the password.
     WrongPassword,
-    /// Someone else holds a lock that excludes this, or the own lock lapsed.
+    /// Someone else holds a lock that excludes this, or the own lock lapsed, or someone was quicker without one.
     Locked,
     /// The key can't be removed, because it is the one in use.
     KeyInUse,
@@ -81,6 +81,17 @@ pub enum Error {
         /// Where the repository is.
         location: String,
     },
+    /// What took long relied on what a prune in two phases found to be needed no longer.
+    #[error(
+        "this took {hours} hours, and meanwhile a prune marked a part of what it relies on in the repository at {location} to be removed: nothing \
+         refers to it, and what was stored is not lost; run it again, and let prunes have a --grace that is longer than this takes"
+    )]
+    Overtaken {
+        /// Where the repository is.
+        location: String,
+        /// How long it took.
+        hours: i64,
+    },
     /// The key can't be removed, because it is the one in use.
     #[error(
         "key {id} is the one that opened the repository now, so it stays: open the repository with another key's password to remove it, \
@@ -130,7 +141,9 @@ impl Error {
             Self::NoRepository { .. } => ErrorKind::NoRepository,
             Self::AlreadyInitialized { .. } => ErrorKind::AlreadyInitialized,
             Self::WrongPassword { .. } => ErrorKind::WrongPassword,
-            Self::Locked { .. } | Self::LockLapsed { .. } => ErrorKind::Locked,
+            Self::Locked { .. } | Self::LockLapsed { .. } | Self::Overtaken { .. } => {
+                ErrorKind::Locked
+            }
             Self::KeyInUse { .. } => ErrorKind::KeyInUse,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Unsupported(_) => ErrorKind::Unsupported,

@@ -23,6 +23,16 @@ pub struct Period {
 }
 
 impl Period {
+    /// So many hours.
+    pub const fn hours(hours: u32) -> Self {
+        Self {
+            years: 0,
+            months: 0,
+            days: 0,
+            hours,
+        }
+    }
+
     /// Whether it has no length.
     pub fn is_zero(&self) -> bool {
         *self == Self::default()

@@ -31,8 +31,18 @@ use crate::repository::Repository;
 use crate::used::{self, Used};
 use plan::{Fate, Pack};
 
-/// A pause that no backup outlasts: as long as rustic's.
-pub const GRACE: Duration = Duration::from_secs(23 * 60 * 60);
+/// The usual pause between the two phases in hours: as long as rustic's.
+pub const GRACE_HOURS: u32 = 23;
+
+/// The same pause. A backup that takes longer than half of it proves, before it saves its snapshot, that nothing it relies on was marked.
+pub const GRACE: Duration = Duration::from_secs(GRACE_HOURS as u64 * 60 * 60);
+
+/// A shorter pause is only for those who have kept everybody out: what a backup relies on could be removed before it is done.
+pub const MIN_GRACE: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Marks are written before the index files go that do not have them, and until then a backup may begin to rely on what is marked: for no
+/// longer than this.
+const MARKING: Duration = Duration::from_secs(30 * 60);
 
 /// Prunes. `planned` is shown what is about to be done.
 ///
@@ -41,7 +51,8 @@ pub const GRACE: Duration = Duration::from_secs(23 * 60 * 60);
 ///
 /// # Errors
 /// Something that a snapshot needs is missing or damaged: then nothing is changed. Or the lock is not the right one or has lapsed, the store
-/// fails, or the work was interrupted: then less is removed than planned, and nothing that is needed.
+/// fails, or the work was interrupted: then less is removed than planned, and nothing that is needed. Or the grace is below [`MIN_GRACE`], and
+/// the lock not exclusive.
 pub fn prune(
     repository: &Repository,
     options: &PruneOptions,
@@ -50,7 +61,8 @@ pub fn prune(
     planned: &mut dyn FnMut(&PruneStats),
 ) -> Result<PruneStats, Error> {
     check(options, lock)?;
-    let plan = Plan::make(repository, options, progress)?;
+    let horizon = Horizon::new(options, lock)?;
+    let plan = Plan::make(repository, options, horizon, progress)?;
     planned(&plan.stats);
     if !options.dry_run {
         steps::perform(&plan, repository, options, lock, progress)?;
@@ -64,6 +76,58 @@ fn check(options: &PruneOptions, lock: &LockGuard) -> Result<(), Error> {
     match options.two_phase.is_none() && !options.dry_run {
         true => lock.check_exclusive(),
         false => lock.check(),
+    }
+}
+
+/// What was written, or marked, after it is not touched.
+#[derive(Debug, Clone, Copy)]
+struct Horizon {
+    /// Seconds since 1970; nothing where all may be touched.
+    written: Option<i64>,
+    marked: Option<i64>,
+}
+
+impl Horizon {
+    /// The one of a prune that begins now. No later moment will do: a backup that has ended since is not among the snapshots that are looked at.
+    fn new(options: &PruneOptions, lock: &LockGuard) -> Result<Self, Error> {
+        let Some(grace) = options.two_phase else {
+            return Ok(Self {
+                written: None,
+                marked: None,
+            });
+        };
+        let alone = lock.is_exclusive();
+        if grace < MIN_GRACE && !alone && !options.dry_run {
+            return Err(Error::Unsupported(format!(
+                "the repository at {} is not locked exclusively, so what was marked less than {} hours ago may be needed by a backup that is not \
+                 done: give a longer grace, or prune without two phases",
+                lock.location(),
+                MIN_GRACE.as_secs() / (60 * 60)
+            )));
+        }
+        let ago = |time: Duration| {
+            let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+            Some(Timestamp::now().seconds.saturating_sub(seconds))
+        };
+        Ok(Self {
+            written: ago(grace),
+            marked: match alone {
+                true => ago(grace),
+                false => ago(grace.saturating_add(MARKING)),
+            },
+        })
+    }
+
+    /// Whether a file may be touched that was written then. One of which that is not known may have been written just now.
+    fn is_past(self, written: Option<i64>) -> bool {
+        let past = |horizon| written.is_some_and(|written| written <= horizon);
+        self.written.is_none_or(past)
+    }
+
+    /// Whether a pack may be removed that was marked then.
+    fn is_past_mark(self, since: Option<i64>) -> bool {
+        let past = |horizon| since.is_some_and(|since| since <= horizon);
+        self.marked.is_none_or(past)
     }
 }
 
@@ -98,6 +162,7 @@ impl Plan {
     fn make(
         repository: &Repository,
         options: &PruneOptions,
+        horizon: Horizon,
         progress: &dyn Progress,
     ) -> Result<Self, Error> {
         repository.unload_index();
@@ -116,11 +181,10 @@ impl Plan {
         let used = used::find(repository, roots.collect(), &options.cancel)?;
         let files = repository.backend().list_dated(FileKind::Pack)?;
         let mut unfinished = repository.backend().unfinished()?;
-        let before = touchable(options);
-        unfinished.retain(|file| file.written <= before);
+        unfinished.retain(|file| horizon.is_past(Some(file.written).filter(|&time| time > 0)));
         let version = repository.version();
-        let plan =
-            repository.with_index(|index| Self::decide(index, used, &files, options, version))?;
+        let plan = repository
+            .with_index(|index| Self::decide(index, used, &files, options, horizon, version))?;
         let plan = plan.map_err(|problems| {
             let count = problems.len() as u64;
             used::missing(repository, &problems[..problems.len().min(20)], count)
@@ -145,11 +209,12 @@ impl Plan {
         used: Used,
         files: &[Listed],
         options: &PruneOptions,
+        horizon: Horizon,
         version: u32,
     ) -> Result<Self, Vec<String>> {
-        let before = touchable(options);
-        let (packs, duplicate) = plan::packs(index.live(), &used.live, files, before);
-        let (marked_packs, _) = plan::packs(index.marked(), &used.marked, files, i64::MAX);
+        let young = |written| !horizon.is_past(written);
+        let (packs, duplicate) = plan::packs(index.live(), &used.live, files, young);
+        let (marked_packs, _) = plan::packs(index.marked(), &used.marked, files, |_| false);
         let problems: Vec<_> = [(index.live(), &packs), (index.marked(), &marked_packs)]
             .into_iter()
             .flat_map(|(part, packs)| part.packs().iter().zip(packs))
@@ -176,7 +241,7 @@ impl Plan {
             } else if pack.used.blobs > 0 {
                 stats.recovered.add(size);
                 MarkedFate::Recover
-            } else if options.two_phase.is_none() || since.is_some_and(|since| since <= before) {
+            } else if horizon.is_past_mark(since) {
                 stats.removed.add(size);
                 MarkedFate::Remove
             } else {
@@ -188,7 +253,7 @@ impl Plan {
         let mut unindexed = Vec::new();
         for file in files {
             let id = PackId(file.id);
-            if known(&id).is_none() && file.written <= before {
+            if known(&id).is_none() && horizon.is_past(file.written) {
                 stats.unindexed.add(file.size);
                 stats.removed.add(file.size);
                 unindexed.push(id);
@@ -208,15 +273,6 @@ impl Plan {
             stats,
         })
     }
-}
-
-/// What was written, or marked, after this is not touched: seconds since 1970.
-fn touchable(options: &PruneOptions) -> i64 {
-    let Some(grace) = options.two_phase else {
-        return i64::MAX;
-    };
-    let grace = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::now().seconds.saturating_sub(grace)
 }
 
 /// What is wrong with a pack that is needed, if anything is.

@@ -22,7 +22,8 @@ pub struct PruneOptions {
     /// Packs are written anew in which nothing is compressed.
     pub repack_uncompressed: bool,
     /// Prune in two phases, without keeping others out: what is not needed is marked, and only removed by a prune so long after. No backup may
-    /// take longer than that. Without it the repository must be locked exclusively, and what is not needed is removed at once.
+    /// take longer than that, and unless the repository is locked exclusively it must be [`MIN_GRACE`](super::MIN_GRACE) or more. Without it
+    /// the repository must be locked exclusively, and what is not needed is removed at once.
     pub two_phase: Option<Duration>,
     /// Say what would be done, and change nothing.
     pub dry_run: bool,

@@ -82,12 +82,13 @@ pub(super) enum Fate {
 /// All packs of a part of the index by their numbers. Of each needed blob with several copies, one stays needed: where there is a choice, one in a
 /// pack that is sound and needed anyway.
 ///
-/// Besides, gives the copies that are not. Packs written after `young` may belong to a backup that is not done yet.
+/// Besides, gives the copies that are not. `young` says of the time when a pack was written, whether it may belong to a backup that is not done
+/// yet.
 pub(super) fn packs(
     part: &Part,
     needed: &Needed,
     files: &[Listed],
-    young: i64,
+    young: impl Fn(Option<i64>) -> bool,
 ) -> (Vec<Pack>, Amount) {
     let file = |id: &[u8; 32]| {
         let found = files.binary_search_by(|file| file.id.cmp(id));
@@ -98,7 +99,7 @@ pub(super) fn packs(
         Pack {
             header: header_length([]),
             size: file.map(|file| file.size),
-            young: file.is_some_and(|file| file.written > young),
+            young: file.is_some_and(|file| young(file.written)),
             ..Pack::default()
         }
     };

@@ -45,7 +45,7 @@ pub(super) fn perform(
     steps.proceed()?;
     let discard = |file| repository.backend().discard(file);
     plan.unfinished.iter().try_for_each(discard)?;
-    steps.remove_packs("that no index names", &plan.unindexed)?;
+    steps.remove_packs("that no index names", &steps.unindexed()?)?;
     steps.repack()?;
     steps.rewrite_index()?;
     let packs = repository.with_index(|index| steps.obsolete(index))?;
@@ -85,6 +85,17 @@ impl Steps<'_> {
             .part(&format!("Removing {} packs {which}", packs.len()));
         let ids: Vec<_> = packs.iter().map(|id| id.0).collect();
         self.remove(FileKind::Pack, &ids)
+    }
+
+    /// The packs that no index names. Where others may work meanwhile, the index is asked once more: whatever listing missed a file of it, no
+    /// pack goes for that.
+    fn unindexed(&self) -> Result<Vec<PackId>, Error> {
+        let mut packs = self.plan.unindexed.clone();
+        if !packs.is_empty() && !self.lock.is_exclusive() {
+            let named = self.repository.named_packs()?;
+            packs.retain(|id| !named.contains_key(id));
+        }
+        Ok(packs)
     }
 
     fn fate(&self, pack: u32) -> Fate {
@@ -204,7 +215,7 @@ impl Steps<'_> {
 
     /// Writes the index files anew that name packs of which something becomes, and removes the old ones.
     fn rewrite_index(&self) -> Result<(), Error> {
-        let (files, several, superseded) = self.repository.with_index(|index| {
+        let (files, several) = self.repository.with_index(|index| {
             let several = named_twice(index.files());
             let touched = |file: &&Origin| {
                 file.packs
@@ -228,16 +239,16 @@ impl Steps<'_> {
                 files.sort_unstable();
                 files.dedup();
             }
-            (files, several, index.superseded().to_vec())
+            (files, several)
         })?;
-        if files.is_empty() && superseded.is_empty() {
+        if files.is_empty() {
             return Ok(());
         }
         self.progress.part("Writing the index anew");
         self.proceed()?;
         self.write_index(&files, &several)?;
         self.proceed()?;
-        let old: Vec<_> = files.iter().chain(&superseded).map(|id| id.0).collect();
+        let old: Vec<_> = files.iter().map(|id| id.0).collect();
         self.remove(FileKind::Index, &old)
     }
 

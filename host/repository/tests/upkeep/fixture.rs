@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use copal_repository::archiver::{ArchiveOptions, Archiver};
 use copal_repository::checker::{CheckOptions, CheckReport, check};
-use copal_repository::format::Timestamp;
-use copal_repository::format::key::ScryptCost;
+use copal_repository::format::crypto::Key;
+use copal_repository::format::key::{KeyFile, ScryptCost};
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::NodeKind;
+use copal_repository::format::{Timestamp, unpacked};
 use copal_repository::progress::Silent;
-use copal_repository::prune::{PruneOptions, PruneStats, prune};
+use copal_repository::prune::{MIN_GRACE, PruneOptions, PruneStats, prune};
 use copal_repository::walk::{Next, dump, walk};
 use copal_repository::{Error, InitOptions, LockMode, Password, Repository, SnapshotId, TreeId};
 use copal_storage::Store;
@@ -132,6 +134,39 @@ impl World {
         prune_in(&self.open(), options)
     }
 
+    /// The key that everything is encrypted with.
+    fn key(&self) -> Key {
+        let key = fs::read(&self.files("keys")[0]).unwrap();
+        let secrets = KeyFile::decode(&key).unwrap();
+        let secrets = secrets.open(PASSWORD.as_bytes()).unwrap();
+        Key::new(&secrets.unwrap()).unwrap()
+    }
+
+    /// Rewrites a file that holds JSON, as if somebody else had written it.
+    pub(crate) fn forge(&self, file: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+        let key = self.key();
+        let json = unpacked::open(&key, &fs::read(file).unwrap()).unwrap();
+        let mut document = serde_json::from_slice(&json).unwrap();
+        change(&mut document);
+        let sealed = unpacked::seal(&key, 2, document.to_string().as_bytes()).unwrap();
+        let id = copal_repository::BlobId::of(&sealed).to_string();
+        fs::write(file.with_file_name(id), sealed).unwrap();
+        fs::remove_file(file).unwrap();
+    }
+
+    /// Lets all packs that are marked have been so for that time.
+    pub(crate) fn age_marks(&self, time: Duration) {
+        let mut since = Timestamp::now();
+        since.seconds -= time.as_secs().cast_signed();
+        for file in self.files("index") {
+            self.forge(&file, |index| {
+                for pack in marked(index) {
+                    pack["time"] = since.to_string().into();
+                }
+            });
+        }
+    }
+
     /// What every snapshot holds.
     pub(crate) fn contents(&self) -> BTreeMap<SnapshotId, BTreeMap<String, String>> {
         let repository = self.open();
@@ -188,14 +223,23 @@ impl World {
     }
 }
 
+/// The packs that an index file marks.
+pub(crate) fn marked(
+    index: &mut serde_json::Value,
+) -> impl Iterator<Item = &mut serde_json::Value> {
+    let marked = index.get_mut("packs_to_delete");
+    let marked = marked.and_then(serde_json::Value::as_array_mut);
+    marked.into_iter().flatten()
+}
+
 /// Prunes under the lock that the options ask for.
 pub(crate) fn prune_in(
     repository: &Repository,
     options: &PruneOptions,
 ) -> Result<PruneStats, Error> {
     let mode = match options.two_phase {
-        Some(_) => LockMode::Read,
-        None => LockMode::Exclusive,
+        Some(grace) if grace >= MIN_GRACE => LockMode::Read,
+        _ => LockMode::Exclusive,
     };
     let lock = repository.lock(mode)?;
     prune(repository, options, &lock, &Silent, &mut |_| {})

@@ -3,25 +3,6 @@ use copal_repository::{ErrorKind, LockMode};
 
 use crate::fixture::World;
 
-/// Rewrites the only lock, as if somebody else held it.
-fn forge(world: &World, change: impl FnOnce(&mut serde_json::Value)) {
-    use copal_repository::format::crypto::Key;
-    use copal_repository::format::key::KeyFile;
-    use copal_repository::format::unpacked;
-    let key = std::fs::read(&world.files("keys")[0]).unwrap();
-    let secrets = KeyFile::decode(&key).unwrap();
-    let secrets = secrets.open(crate::fixture::PASSWORD.as_bytes()).unwrap();
-    let key = Key::new(&secrets.unwrap()).unwrap();
-    let file = world.files("locks").remove(0);
-    let json = unpacked::open(&key, &std::fs::read(&file).unwrap()).unwrap();
-    let mut lock = serde_json::from_slice(&json).unwrap();
-    change(&mut lock);
-    let sealed = unpacked::seal(&key, 2, lock.to_string().as_bytes()).unwrap();
-    let id = copal_repository::LockId::of(&sealed).to_string();
-    std::fs::write(file.with_file_name(id), sealed).unwrap();
-    std::fs::remove_file(file).unwrap();
-}
-
 /// The process of somebody who has gone.
 fn gone() -> u32 {
     let mut child = std::process::Command::new("true").spawn().unwrap();
@@ -64,7 +45,8 @@ fn a_lock_whose_process_is_gone_hinders_nobody_and_one_elsewhere_does_for_half_a
         (gone(), Some("elsewhere.invalid"), 31, true),
     ] {
         let lock = holder.lock(LockMode::Write).unwrap();
-        forge(&world, |lock| {
+        // As if somebody else held it.
+        world.forge(&world.files("locks")[0], |lock| {
             lock["pid"] = pid.into();
             lock["time"] = old(minutes).into();
             if let Some(hostname) = hostname {

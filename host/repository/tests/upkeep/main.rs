@@ -7,6 +7,7 @@
 mod faults;
 mod fixture;
 mod locks;
+mod meddling;
 mod prune;
 mod repair;
 mod restic;

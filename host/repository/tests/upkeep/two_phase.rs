@@ -1,7 +1,8 @@
 use std::time::{Duration, SystemTime};
 
 use copal_repository::format::BlobKind;
-use copal_repository::prune::{GRACE, MaxUnused, PruneOptions};
+use copal_repository::progress::Silent;
+use copal_repository::prune::{GRACE, MIN_GRACE, MaxUnused, PruneOptions, prune};
 use copal_repository::{ErrorKind, LockMode};
 
 use crate::fixture::{World, noise, prune_in};
@@ -173,4 +174,49 @@ fn a_pack_that_is_marked_in_one_index_and_counts_in_another_counts() {
     world.prune(&with_grace(Duration::ZERO)).unwrap();
     world.is_whole();
     assert_eq!(world.report().hints, [""; 0]);
+}
+
+#[test]
+fn marks_are_kept_for_the_grace_and_for_as_long_as_marking_may_take() {
+    let (world, snapshots) = World::with_history();
+    world.forget(&snapshots[..3]);
+    age(&world);
+    let before = world.contents();
+    let marked = world.prune(&with_grace(GRACE)).unwrap().marked;
+    assert!(marked.packs > 0, "{marked:?}");
+    world.age_marks(GRACE + Duration::from_secs(20 * 60));
+    let waiting = world.prune(&with_grace(GRACE)).unwrap();
+    assert_eq!((waiting.waiting, waiting.removed.packs), (marked, 0));
+    world.age_marks(GRACE + Duration::from_secs(40 * 60));
+    assert_eq!(world.prune(&with_grace(GRACE)).unwrap().removed, marked);
+    assert_eq!(world.contents(), before);
+    world.is_whole();
+}
+
+#[test]
+fn a_grace_that_backups_outlast_is_only_for_who_is_alone() {
+    let (world, snapshots) = World::with_history();
+    world.forget(&snapshots[..3]);
+    age(&world);
+    let files = world.files("");
+    let repository = world.open();
+    let lock = repository.lock(LockMode::Write).unwrap();
+    let options = with_grace(MIN_GRACE - Duration::from_secs(1));
+    let refused = prune(&repository, &options, &lock, &Silent, &mut |_| {});
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
+    drop(lock);
+    assert_eq!(world.files(""), files);
+    world.prune(&options).unwrap();
+}
+
+#[test]
+fn a_pack_of_which_nobody_knows_when_it_was_written_is_young() {
+    let (world, snapshots) = World::with_history();
+    world.forget(&snapshots[..3]);
+    for file in world.files("data") {
+        let file = std::fs::File::open(file).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    let stats = world.prune(&with_grace(GRACE)).unwrap();
+    assert_eq!((stats.marked.packs, stats.young), (0, stats.kept));
 }

@@ -1,3 +1,4 @@
+use super::super::Horizon;
 use super::super::options::MaxUnused;
 use super::*;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
@@ -30,7 +31,7 @@ fn index(packs: &[&[(u8, u32)]]) -> (Index, Vec<Listed>) {
     let listed = |(id, size): (&PackId, &u64)| Listed {
         id: id.0,
         size: *size,
-        written: 0,
+        written: None,
     };
     let files = index
         .live()
@@ -61,7 +62,7 @@ fn tallied(
     let (index, mut files) = index(packs);
     let used = used(&index, blobs);
     spoil(&mut files);
-    let (packs, _) = super::packs(index.live(), &used.live, &files, i64::MAX);
+    let (packs, _) = super::packs(index.live(), &used.live, &files, |_| false);
     packs
         .iter()
         .map(|pack| (pack.used.blobs, pack.unused.blobs))
@@ -91,7 +92,7 @@ fn of_several_copies_one_is_needed_in_a_pack_that_is_needed_anyway_and_sound() {
 fn decided(packs: &[&[(u8, u32)]], blobs: &[u8], options: &PruneOptions) -> Vec<Fate> {
     let (index, files) = index(packs);
     let used = used(&index, blobs);
-    let (packs, _) = super::packs(index.live(), &used.live, &files, i64::MAX);
+    let (packs, _) = super::packs(index.live(), &used.live, &files, |_| false);
     decide(&packs, options, 2)
 }
 
@@ -136,10 +137,17 @@ fn those_of_which_most_is_not_needed_are_written_anew_first_until_little_enough_
 
 #[test]
 fn what_is_young_is_left_alone() {
-    let (index, mut files) = index(&[&[(1, 50)], &[(2, 60)]]);
-    files[1].written = 1_001;
+    let (index, mut files) = index(&[&[(1, 50)], &[(2, 60)], &[(3, 70)]]);
+    files[0].written = Some(1_000);
+    files[1].written = Some(1_001);
     let used = Used::nothing(&index);
-    let (packs, _) = super::packs(index.live(), &used.live, &files, 1_000);
+    let horizon = Horizon {
+        written: Some(1_000),
+        marked: None,
+    };
+    // Of the last nobody knows when it was written.
+    let young = |written| !horizon.is_past(written);
+    let (packs, _) = super::packs(index.live(), &used.live, &files, young);
     let fates = decide(&packs, &PruneOptions::default(), 2);
-    assert_eq!(fates, [Fate::Remove, Fate::Keep]);
+    assert_eq!(fates, [Fate::Remove, Fate::Keep, Fate::Keep]);
 }

@@ -18,6 +18,10 @@ pub(crate) fn run(args: &RewriteArgs, session: &Session) -> Outcome {
         exclude: choice::patterns(&args.exclude, &args.iexclude, &args.exclude_file)?,
         forget: args.forget,
         dry_run: args.dry_run,
+        named: match session.global.json {
+            true => usize::MAX,
+            false => LINES,
+        },
     };
     let lock = repository.lock(match (args.dry_run, args.forget) {
         (true, _) => LockMode::Read,
@@ -28,7 +32,8 @@ pub(crate) fn run(args: &RewriteArgs, session: &Session) -> Outcome {
         select::several(&repository, &args.snapshots, &args.filter)?;
     let looked = snapshots.len();
     let console = Console::new(session.global.quiet || session.global.json);
-    let rewritten = rewrite_snapshots(&repository, snapshots, &options, &lock, &console)?;
+    let state = &session.context.state;
+    let rewritten = rewrite_snapshots(&repository, snapshots, &options, &lock, state, &console)?;
     drop(console);
     if session.global.json {
         output::json(&rewritten)?;
@@ -42,7 +47,7 @@ fn text(rewritten: &[RewrittenSnapshot], looked: usize, args: &RewriteArgs) -> S
     let mut lines = Vec::new();
     for snapshot in rewritten {
         let id = snapshot.snapshot.short();
-        let count = snapshot.excluded.len();
+        let count = snapshot.excluded_entries;
         let bytes = output::bytes(snapshot.excluded_bytes);
         lines.push(match &snapshot.replaced_by {
             Some(new) => format!(
@@ -51,10 +56,10 @@ fn text(rewritten: &[RewrittenSnapshot], looked: usize, args: &RewriteArgs) -> S
             ),
             None => format!("snapshot {id}: {count} entries to leave out ({bytes})"),
         });
-        let excluded = snapshot.excluded.iter().take(LINES);
+        let excluded = snapshot.excluded.iter();
         lines.extend(excluded.map(|path| format!("  {path}")));
-        if let Some(more) = count.checked_sub(LINES + 1) {
-            lines.push(format!("  and {} more", more + 1));
+        if let more @ 1.. = count.saturating_sub(snapshot.excluded.len() as u64) {
+            lines.push(format!("  and {more} more"));
         }
         let spared = snapshot.spared.iter();
         lines.extend(spared.map(|path| {
@@ -67,7 +72,7 @@ fn text(rewritten: &[RewrittenSnapshot], looked: usize, args: &RewriteArgs) -> S
     }
     let changed = rewritten
         .iter()
-        .filter(|snapshot| !snapshot.excluded.is_empty())
+        .filter(|snapshot| snapshot.excluded_entries > 0)
         .count();
     lines.push(match (args.dry_run, args.forget) {
         (true, _) => format!("{changed} of {looked} snapshots would be rewritten"),

@@ -28,7 +28,8 @@ pub(crate) fn run(args: &TagArgs, session: &Session) -> Outcome {
     })?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
-    let changed = retag(&repository, snapshots, &change, args.dry_run, &lock)?;
+    let state = &session.context.state;
+    let changed = retag(&repository, snapshots, &change, args.dry_run, &lock, state)?;
     if session.global.json {
         output::json(&changed)?;
     } else {

@@ -1,5 +1,7 @@
 //! Making snapshots out of damaged ones, without what is lost.
 
+use std::path::Path;
+
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::Node;
 use copal_repository::progress::Progress;
@@ -9,10 +11,11 @@ use copal_repository::{
 };
 use serde::Serialize;
 
-use super::consequence;
+use super::{consequence, is_own};
 use crate::backup::INCOMPLETE_TAG;
 use crate::error::Error;
 use crate::manifest::{MANIFEST_PATH, Manifest, Missing};
+use crate::safety::Taken;
 
 /// The tag of a snapshot that was made out of a damaged one.
 const REPAIRED_TAG: &str = "repaired";
@@ -33,7 +36,7 @@ pub struct RepairedSnapshot {
     pub snapshot: SnapshotId,
     /// The one that was made out of it; none in a dry run, or where nothing could be made.
     pub replaced_by: Option<SnapshotId>,
-    /// What is lost.
+    /// What is lost. Of a file that lacks a part the rest stays.
     pub lost: Vec<Missing>,
     /// What of Copal's own is lost, and what that means.
     pub consequences: Vec<String>,
@@ -42,7 +45,7 @@ pub struct RepairedSnapshot {
 }
 
 /// Makes a snapshot without what is lost out of each that has lost something. It is marked as incomplete, as one of a backup that could not
-/// read all, and tagged `repaired`.
+/// read all, and tagged `repaired`. What this machine knows of a safety snapshot, it knows of the new one too, in its folder `state`.
 ///
 /// # Errors
 /// The store fails; or the lock has lapsed, or is not exclusive where damaged ones are to be removed. Then no snapshot has been removed.
@@ -51,9 +54,10 @@ pub fn repair_snapshots(
     snapshots: Vec<(SnapshotId, Snapshot)>,
     options: SnapshotRepairOptions,
     lock: &LockGuard,
+    state: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<RepairedSnapshot>, Error> {
-    let mut repair = SnapshotRepair::new(repository)?;
+    let mut repair = SnapshotRepair::new(repository, is_own)?;
     let writer = match options.dry_run {
         true => None,
         false => Some(repository.writer(WriterOptions::default())?),
@@ -111,6 +115,7 @@ pub fn repair_snapshots(
     for (at, snapshot) in new {
         let id = repository.save_snapshot(&snapshot)?;
         if let Some(repaired) = repaired.get_mut(at) {
+            Taken::carry(state, &repaired.snapshot, &id)?;
             repaired.replaced_by = Some(id);
         }
     }

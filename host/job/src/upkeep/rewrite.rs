@@ -1,5 +1,7 @@
 //! Making snapshots out of others, with some of their files left out.
 
+use std::path::Path;
+
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::pattern::Patterns;
@@ -12,6 +14,7 @@ use serde::Serialize;
 use super::{OWN, consequence, is_own};
 use crate::error::Error;
 use crate::manifest::{Manifest, STREAMS};
+use crate::safety::Taken;
 
 /// How snapshots are rewritten.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct RewriteOptions {
     pub forget: bool,
     /// Say what would be done, and change nothing.
     pub dry_run: bool,
+    /// So many of the entries that are left out are named of each snapshot; the others are only counted.
+    pub named: usize,
 }
 
 /// A snapshot that was rewritten, or would be.
@@ -31,8 +36,10 @@ pub struct RewrittenSnapshot {
     pub snapshot: SnapshotId,
     /// The one that was made out of it; none in a dry run.
     pub replaced_by: Option<SnapshotId>,
-    /// Entries that are left out, without those beneath a directory.
+    /// Entries that are left out, without those beneath a directory: the first of them.
     pub excluded: Vec<String>,
+    /// How many are left out.
+    pub excluded_entries: u64,
     /// Bytes of the files that are left out, without those beneath a directory.
     pub excluded_bytes: u64,
     /// What of Copal's own matches a pattern and stays all the same.
@@ -44,7 +51,8 @@ pub struct RewrittenSnapshot {
 /// The tag of a snapshot that was made out of another, which is still there.
 const REWRITTEN_TAG: &str = "rewrite";
 
-/// Rewrites these snapshots, and tells about those in which something is left out, or something of Copal's own would have been.
+/// Rewrites these snapshots, and tells about those in which something is left out, or something of Copal's own would have been. What this machine
+/// knows of a safety snapshot, it knows of the new one too, in its folder `state`.
 ///
 /// # Errors
 /// A snapshot can't be read, or not be rewritten without losing more than is asked for; the store fails; or the lock has lapsed, or is not
@@ -54,6 +62,7 @@ pub fn rewrite_snapshots(
     snapshots: Vec<(SnapshotId, Snapshot)>,
     options: &RewriteOptions,
     lock: &LockGuard,
+    state: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<RewrittenSnapshot>, Error> {
     let own = options.exclude.iter().filter(|pattern| {
@@ -73,18 +82,23 @@ pub fn rewrite_snapshots(
         let mut excluder = Excluder {
             exclude: &options.exclude,
             own: &own,
+            named: options.named,
             excluded: Vec::new(),
+            telling: Vec::new(),
+            entries: 0,
             bytes: 0,
             spared: Vec::new(),
         };
         let tree = rewriter::rewrite(repository, &snapshot.tree, &mut excluder, writer.as_ref())?;
         let Excluder {
             excluded,
+            telling,
+            entries,
             bytes,
             spared,
             ..
         } = excluder;
-        if excluded.is_empty() && spared.is_empty() {
+        if entries == 0 && spared.is_empty() {
             continue;
         }
         // One that can't be read says nothing that could be missed.
@@ -92,8 +106,9 @@ pub fn rewrite_snapshots(
         rewritten.push(RewrittenSnapshot {
             snapshot: id,
             replaced_by: None,
-            consequences: consequences(&excluded, manifest.as_ref()),
+            consequences: consequences(&telling, manifest.as_ref()),
             excluded,
+            excluded_entries: entries,
             excluded_bytes: bytes,
             spared,
         });
@@ -124,6 +139,7 @@ pub fn rewrite_snapshots(
     for (at, snapshot) in new {
         let id = repository.save_snapshot(&snapshot)?;
         if let Some(rewritten) = rewritten.get_mut(at) {
+            Taken::carry(state, &rewritten.snapshot, &id)?;
             rewritten.replaced_by = Some(id);
             old.push(rewritten.snapshot);
         }
@@ -164,7 +180,11 @@ struct Excluder<'a> {
     exclude: &'a Patterns,
     /// Those that mean what is Copal's own.
     own: &'a Patterns,
+    named: usize,
     excluded: Vec<String>,
+    /// What is left out and may mean something for a restore: Copal's own, whole roots and streams.
+    telling: Vec<String>,
+    entries: u64,
     bytes: u64,
     spared: Vec<String>,
 }
@@ -182,7 +202,16 @@ impl Edit for Excluder<'_> {
             return Ok(Fate::Keep);
         }
         self.bytes += node.size;
-        self.excluded.push(shown);
+        self.entries += 1;
+        // A stream lies in the folder of all, and a root at the top.
+        let streams = shown.strip_prefix(STREAMS);
+        let rest = streams.and_then(|rest| rest.strip_prefix('/'));
+        if is_own(path) || !rest.unwrap_or(&shown).contains('/') {
+            self.telling.push(shown.clone());
+        }
+        if self.excluded.len() < self.named {
+            self.excluded.push(shown);
+        }
         Ok(Fate::Drop)
     }
 }

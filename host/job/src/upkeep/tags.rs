@@ -1,12 +1,14 @@
 //! Changing the tags of snapshots.
 
+use std::path::Path;
+
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::{LockGuard, Repository, SnapshotId};
 use serde::Serialize;
 
 use crate::backup::INCOMPLETE_TAG;
 use crate::error::Error;
-use crate::safety::{ROLLBACK_TAG, SAFETY_TAG};
+use crate::safety::{ROLLBACK_TAG, SAFETY_TAG, Taken};
 
 /// Whether Copal itself tells snapshots apart by this tag, so that it is neither given nor taken away by hand.
 pub fn is_own_tag(tag: &str) -> bool {
@@ -23,7 +25,7 @@ pub enum TagChange {
     Edit {
         /// These are added.
         add: Vec<String>,
-        /// These are taken away.
+        /// These are taken away, also where they are among those added.
         remove: Vec<String>,
     },
 }
@@ -33,18 +35,13 @@ impl TagChange {
         let safety = tags.iter().any(|tag| tag == SAFETY_TAG);
         // A safety snapshot of a rollback is told by two tags.
         let own = |tag: &String| is_own_tag(tag) || (safety && tag == ROLLBACK_TAG);
-        let (kept, added) = match self {
-            Self::Set(new) => {
-                let own = tags.iter().filter(|tag| own(tag));
-                (own.cloned().collect::<Vec<_>>(), new)
-            }
-            Self::Edit { add, remove } => {
-                let kept = tags.iter().filter(|tag| own(tag) || !remove.contains(tag));
-                (kept.cloned().collect(), add)
-            }
+        let (add, removed): (_, &dyn Fn(&String) -> bool) = match self {
+            Self::Set(new) => (new, &|tag| !new.contains(tag)),
+            Self::Edit { add, remove } => (add, &|tag| remove.contains(tag)),
         };
-        let mut changed = kept;
-        for tag in added {
+        let kept = tags.iter().filter(|tag| own(tag) || !removed(tag));
+        let mut changed: Vec<_> = kept.cloned().collect();
+        for tag in add.iter().filter(|tag| !removed(tag)) {
             if !changed.contains(tag) {
                 changed.push(tag.clone());
             }
@@ -65,7 +62,7 @@ pub struct Retagged {
 }
 
 /// Changes the tags of snapshots. Each that changes is replaced; the new one names the first of those before it as its original. In a dry run
-/// it is only told which would change.
+/// it is only told which would change. What this machine knows of a safety snapshot, it knows of the new one too, in its folder `state`.
 ///
 /// # Errors
 /// The lock is not exclusive or has lapsed, or the store fails: then some may be there twice, with the old tags and the new.
@@ -75,7 +72,11 @@ pub fn retag(
     change: &TagChange,
     dry_run: bool,
     lock: &LockGuard,
+    state: &Path,
 ) -> Result<Vec<Retagged>, Error> {
+    if !dry_run {
+        lock.check_exclusive()?;
+    }
     let mut changed = Vec::new();
     for (id, snapshot) in snapshots {
         let tags = change.apply(&snapshot.tags);
@@ -87,12 +88,15 @@ pub fn retag(
             tags: tags.clone(),
             ..snapshot
         };
+        let mut replaced_by = None;
+        if !dry_run {
+            let new = repository.save_snapshot(&new)?;
+            Taken::carry(state, &id, &new)?;
+            replaced_by = Some(new);
+        }
         changed.push(Retagged {
             snapshot: id,
-            replaced_by: match dry_run {
-                true => None,
-                false => Some(repository.save_snapshot(&new)?),
-            },
+            replaced_by,
             tags,
         });
     }
@@ -127,6 +131,10 @@ mod tests {
             ["a", "job:x", "plugin:copal/files", "incomplete", "d"]
         );
         assert_eq!(edit(&[], &["z"]), tags);
+        assert_eq!(
+            edit(&["a", "d"], &["a", "d"]),
+            ["job:x", "b", "plugin:copal/files", "incomplete"]
+        );
         let safety = owned(&["safety", "rollback", "z"]);
         assert_eq!(
             TagChange::Set(Vec::new()).apply(&safety),

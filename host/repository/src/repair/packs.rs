@@ -1,7 +1,9 @@
 //! Saving what can be saved of damaged packs.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +16,7 @@ use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::index::BlobEntry;
 use crate::id::{BlobId, PackId};
-use crate::index::Location;
+use crate::index::{Location, Origin, Part};
 use crate::index_files::{IndexWriter, each_pack};
 use crate::lock::LockGuard;
 use crate::parallel;
@@ -25,7 +27,8 @@ use crate::writer::{BlobWriter, WriterOptions};
 /// How to repair packs.
 #[derive(Debug, Clone, Default)]
 pub struct PackRepairOptions {
-    /// Where copies of the damaged packs are left, as `pack-ID`: a machine whose memory fails takes sound packs for damaged ones.
+    /// Where copies of the damaged packs are left, as `pack-ID`, or `pack-ID.1` and so on where there is another: a machine whose memory fails
+    /// takes sound packs for damaged ones.
     pub copies: PathBuf,
     /// Say what would be done, and change nothing.
     pub dry_run: bool,
@@ -65,11 +68,12 @@ pub struct PackRepair {
     pub copies: Vec<PathBuf>,
 }
 
-/// Writes what can be read of these packs into new ones, and removes them from the index and from the store.
+/// Writes what can be read of these packs into new ones, and removes them from the index and from the store. None is removed of which there is
+/// no copy.
 ///
 /// # Errors
-/// The lock is not exclusive or has lapsed, a pack is neither there nor in the index, the store or the copying fails, or the work was
-/// interrupted.
+/// The lock is not exclusive or has lapsed, a pack is neither there nor in the index, nothing is known of what one holds, the store or the
+/// copying fails, or the work was interrupted. Then no pack has been removed, unless it was in the middle of that.
 pub fn repair_packs(
     repository: &Repository,
     packs: &[PackId],
@@ -86,17 +90,19 @@ pub fn repair_packs(
     repository.unload_index();
     let packs: HashSet<PackId> = packs.iter().copied().collect();
     let indexed = repository.with_index(|index| {
-        let part = index.live();
-        let numbers: HashMap<_, _> = packs
-            .iter()
-            .filter_map(|id| Some((part.number_of(id)?, *id)))
-            .collect();
-        let blobs = part.blobs_of(|number| numbers.contains_key(&number));
-        let named = numbers.into_iter().map(|(number, id)| {
-            let blobs = blobs.get(&number).cloned().unwrap_or_default();
-            (id, blobs)
-        });
-        named.collect::<HashMap<_, _>>()
+        let mut indexed = HashMap::<_, Vec<_>>::new();
+        for part in [index.live(), index.marked()] {
+            let numbers = packs
+                .iter()
+                .filter_map(|id| Some((part.number_of(id)?, *id)));
+            let numbers: HashMap<_, _> = numbers.collect();
+            let mut blobs = part.blobs_of(|number| numbers.contains_key(&number));
+            for (number, id) in numbers {
+                let blobs = blobs.remove(&number).unwrap_or_default();
+                indexed.entry(id).or_default().extend(blobs);
+            }
+        }
+        indexed
     })?;
     let files: HashMap<_, _> = repository
         .backend()
@@ -142,23 +148,25 @@ pub fn repair_packs(
     writer.finish()?;
     proceed()?;
     let old = repository.with_index(|index| {
-        let names = |number: &u32| {
-            let id = index.live().packs().get(*number as usize);
+        let names = |part: &Part, number: &u32| {
+            let id = part.packs().get(*number as usize);
             id.is_some_and(|id| packs.contains(id))
         };
-        let files = index
-            .files()
-            .iter()
-            .filter(|file| file.packs.iter().any(names));
+        let names = |file: &&Origin| {
+            let mut live = file.packs.iter();
+            let mut marked = file.marked.iter();
+            live.any(|n| names(index.live(), n)) || marked.any(|n| names(index.marked(), n))
+        };
+        let files = index.files().iter().filter(names);
         files.map(|file| file.id).collect::<Vec<_>>()
     })?;
     let mut index = IndexWriter::new(repository);
     each_pack(
         repository,
         &old,
-        &mut |pack, marked| match marked || !packs.contains(&pack.id) {
-            true => index.add(pack, marked),
-            false => Ok(()),
+        &mut |pack, marked| match packs.contains(&pack.id) {
+            true => Ok(()),
+            false => index.add(pack, marked),
         },
     )?;
     index.finish()?;
@@ -185,7 +193,7 @@ struct Rescue<'a> {
 }
 
 impl Rescue<'_> {
-    /// Saves what can be read of a pack, of which the index knows these blobs.
+    /// Saves what can be read of a pack, of which index files know these blobs.
     fn pack(
         &mut self,
         id: &PackId,
@@ -204,55 +212,55 @@ impl Rescue<'_> {
         // What its own header says may be more than the index says.
         match read_header(self.repository, id, size) {
             Ok(own) => blobs.extend(own),
-            Err(error) if error.is_loss() => {
+            Err(Error::Corrupt { what, reason }) if known.is_empty() => {
+                return Err(Error::corrupt(
+                    what,
+                    format!(
+                        "{reason}; no index says what it holds either, so nothing of it can be saved, and it stays; `copal prune` removes what no \
+                         index names"
+                    ),
+                ));
+            }
+            Err(error @ Error::Corrupt { .. }) => {
                 tracing::debug!(%error, "the index alone says what it holds")
             }
             Err(error) => return Err(error),
         }
         blobs.sort_unstable_by_key(|blob| (blob.offset, blob.id));
         blobs.dedup();
-        // A disk that can't read all of a file may read parts of it.
-        let whole = self
-            .repository
-            .backend()
-            .read_unproved(FileKind::Pack, &id.0);
-        if let (Ok(whole), false) = (&whole, options.dry_run) {
-            let copy = options.copies.join(format!("pack-{id}"));
-            std::fs::write(&copy, whole).map_err(|error| Error::io(&copy, error))?;
+        let backend = self.repository.backend();
+        let whole = backend.read_unproved(FileKind::Pack, &id.0)?;
+        if !options.dry_run {
+            let copy = keep_copy(&options.copies, &format!("pack-{id}"), &whole)?;
             self.report.copies.push(copy);
         }
         blobs
             .iter()
-            .try_for_each(|blob| self.blob(id, blob, whole.as_ref().ok()))
+            .try_for_each(|blob| self.blob(id, blob, &whole))
     }
 
-    fn blob(&mut self, id: &PackId, blob: &BlobEntry, whole: Option<&Bytes>) -> Result<(), Error> {
+    fn blob(&mut self, id: &PackId, blob: &BlobEntry, whole: &Bytes) -> Result<(), Error> {
         let location = Location::of(*id, blob);
         let range = location.range();
-        let sealed = match whole {
-            Some(whole) => {
-                let part = usize::try_from(range.start)
-                    .ok()
-                    .zip(usize::try_from(range.end).ok());
-                let part = part.and_then(|(start, end)| whole.get(start..end));
-                let short = || Error::corrupt(format!("pack {id}"), "it ends before the blob does");
-                part.map(|part| whole.slice_ref(part)).ok_or_else(short)
-            }
-            None => self.repository.read_pack_range(id, range),
-        };
-        let proved = sealed.and_then(|sealed| {
-            let data = self.repository.decode_blob(&sealed, &location, &blob.id);
+        let range = usize::try_from(range.start)
+            .ok()
+            .zip(usize::try_from(range.end).ok());
+        let sealed = range.and_then(|(start, end)| whole.get(start..end));
+        let short = || Error::corrupt(format!("pack {id}"), "it ends before the blob does");
+        let proved = sealed.ok_or_else(short).and_then(|sealed| {
+            let data = self.repository.decode_blob(sealed, &location, &blob.id);
             data.map(|_| sealed)
         });
         match proved {
             Ok(sealed) => {
                 self.report.saved += 1;
                 if let Some(writer) = &self.writer {
-                    writer.store_sealed(blob.kind, blob.id, &sealed, blob.uncompressed_length)?;
+                    writer.store_sealed(blob.kind, blob.id, sealed, blob.uncompressed_length)?;
                 }
                 Ok(())
             }
-            Err(error) => self.lose(id, blob, error.to_string()),
+            Err(error) if error.is_loss() => self.lose(id, blob, error.to_string()),
+            Err(error) => Err(error),
         }
     }
 
@@ -270,4 +278,38 @@ impl Rescue<'_> {
         });
         Ok(())
     }
+}
+
+/// Writes a file that is there even after a power cut. Another of that name stays, and the new one gets a number; but one with the same bytes will
+/// do.
+fn keep_copy(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
+    let mut path = directory.join(name);
+    for number in 1_u32.. {
+        let failed = |error| Error::io(&path, error);
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                file.write_all(bytes)
+                    .and_then(|()| file.sync_all())
+                    .map_err(failed)?;
+                break;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let there = std::fs::read(&path);
+                if there.is_ok_and(|there| there == bytes) {
+                    let file = File::open(&path);
+                    file.and_then(|file| file.sync_all()).map_err(failed)?;
+                    break;
+                }
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        path = directory.join(format!("{name}.{number}"));
+    }
+    let parent = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    let synced = File::open(parent).and_then(|parent| parent.sync_all());
+    synced.map_err(|error| Error::io(parent, error))?;
+    Ok(path)
 }

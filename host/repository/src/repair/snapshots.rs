@@ -16,6 +16,8 @@ use crate::writer::BlobWriter;
 #[derive(Debug)]
 pub struct SnapshotRepair {
     repository: Repository,
+    /// Whether a file at this path is worth nothing unless all of it is there.
+    indivisible: fn(&[u8]) -> bool,
     /// Sizes of the packs that are there.
     packs: HashMap<PackId, u64>,
     /// Trees of which nothing is lost.
@@ -23,15 +25,17 @@ pub struct SnapshotRepair {
 }
 
 impl SnapshotRepair {
-    /// Looks at the index and at the packs that are there.
+    /// Looks at the index and at the packs that are there. Of files that lack something the rest is kept, but not where `indivisible` says of
+    /// their path that it is worth nothing.
     ///
     /// # Errors
     /// The index can't be read, or the store fails.
-    pub fn new(repository: &Repository) -> Result<Self, Error> {
+    pub fn new(repository: &Repository, indivisible: fn(&[u8]) -> bool) -> Result<Self, Error> {
         repository.load_index()?;
         let packs = repository.backend().list(FileKind::Pack)?.into_iter();
         Ok(Self {
             repository: repository.clone(),
+            indivisible,
             packs: packs.map(|(id, size)| (PackId(id), size)).collect(),
             intact: HashSet::new(),
         })
@@ -76,18 +80,20 @@ impl SnapshotRepair {
         Ok((edited, finder.losses))
     }
 
-    fn is_there(&self, blob: &BlobId) -> Result<bool, Error> {
+    /// Bytes of a piece of a file, if it is there.
+    fn size(&self, blob: &BlobId) -> Result<Option<u32>, Error> {
         self.repository.with_index(|index| {
             let mut copies = index.locations(BlobKind::Data, blob);
-            copies.any(|location| {
+            let there = copies.find(|location| {
                 let size = self.packs.get(&location.pack);
                 size.is_some_and(|size| location.range().end <= *size)
-            })
+            });
+            there.map(|location| location.plaintext_length())
         })
     }
 }
 
-/// Leaves out what is lost, and tells what that is.
+/// Leaves out what is lost, as restic does, and tells what that is.
 struct Finder<'a> {
     repair: &'a mut SnapshotRepair,
     replaced: &'a [(&'a [u8], Node)],
@@ -114,17 +120,27 @@ impl Edit for Finder<'_> {
         if known.is_some_and(|tree| self.repair.intact.contains(&tree)) {
             return Ok(Fate::KeepWhole);
         }
-        let mut missing = 0;
+        let mut left = Node {
+            content: Vec::with_capacity(node.content.len()),
+            size: 0,
+            ..node.clone()
+        };
         for blob in &node.content {
-            missing += usize::from(!self.repair.is_there(blob)?);
+            if let Some(size) = self.repair.size(blob)? {
+                left.content.push(*blob);
+                left.size += u64::from(size);
+            }
         }
-        if missing > 0 {
-            let all = node.content.len();
-            self.lose(
-                path,
-                format!("{missing} of the {all} pieces of its content are lost"),
-            );
-            return Ok(Fate::Drop);
+        let all = node.content.len();
+        if let missing @ 1.. = all - left.content.len() {
+            let lost = format!("{missing} of the {all} pieces of its content are lost");
+            if (self.repair.indivisible)(path) {
+                self.lose(path, lost);
+                return Ok(Fate::Drop);
+            }
+            let (size, old) = (left.size, node.size);
+            self.lose(path, format!("{lost}: {size} of {old} bytes are left"));
+            return Ok(Fate::Replace(Box::new(left)));
         }
         if node.kind == NodeKind::Directory && node.subtree.is_none() {
             self.lose(path, "the directory has no listing".to_owned());

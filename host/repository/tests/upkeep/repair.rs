@@ -9,7 +9,7 @@ use copal_repository::repair::{
 };
 use copal_repository::{ErrorKind, LockMode, PackId, SnapshotId, WriterOptions};
 
-use crate::fixture::{World, flip, name};
+use crate::fixture::{World, flip, marked, name};
 
 impl World {
     fn repair_index(&self, options: &IndexRepairOptions) -> IndexRepair {
@@ -36,7 +36,7 @@ impl World {
     pub(crate) fn repair_snapshots(&self) -> BTreeMap<SnapshotId, Vec<ItemError>> {
         let repository = self.open();
         let lock = repository.lock(LockMode::Exclusive).unwrap();
-        let mut repair = SnapshotRepair::new(&repository).unwrap();
+        let mut repair = SnapshotRepair::new(&repository, |path| path.ends_with(b".json")).unwrap();
         let writer = repository.writer(WriterOptions::default()).unwrap();
         let mut lost = BTreeMap::new();
         let mut mended = Vec::new();
@@ -175,10 +175,12 @@ fn of_a_damaged_pack_all_other_blobs_are_saved() {
     for (id, snapshot) in repository.snapshots().unwrap() {
         let old = snapshot.original.unwrap_or(id);
         let mut expected = before[&old].clone();
+        let mut found = after[&id].clone();
         for loss in &lost[&old] {
-            assert!(expected.remove(&loss.path).is_some(), "{loss}");
+            let (whole, part) = (expected.remove(&loss.path), found.remove(&loss.path));
+            assert!(whole.is_some() && part.is_some() && whole != part, "{loss}");
         }
-        assert_eq!(after[&id], expected);
+        assert_eq!(found, expected);
     }
     assert!(world.repair_snapshots().values().all(Vec::is_empty));
     let everything = PruneOptions {
@@ -237,6 +239,83 @@ fn lost_listings_leave_empty_directories_that_are_named() {
     let after = world.contents().into_values().next().unwrap();
     let paths: Vec<_> = after.keys().map(String::as_str).collect();
     assert_eq!(paths, ["home", "home/kept", "home/lost"]);
+}
+
+#[test]
+fn a_pack_of_which_nothing_is_known_is_left_as_it_is() {
+    let (world, _) = World::with_history();
+    let pack = world.path("repository/data/00").join("0".repeat(64));
+    std::fs::write(&pack, [7; 1_000]).unwrap();
+    let repository = world.open();
+    let lock = repository.lock(LockMode::Exclusive).unwrap();
+    let options = PackRepairOptions {
+        copies: world.directory.path().to_owned(),
+        ..PackRepairOptions::default()
+    };
+    let packs = [name(&pack).parse().unwrap()];
+    let error = repair_packs(&repository, &packs, &options, &lock, &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("no index says"), "{error}");
+    assert!(pack.exists());
+}
+
+#[test]
+fn an_earlier_copy_of_a_pack_is_never_written_over() {
+    let (world, snapshots) = World::with_history();
+    let pack = world.packs_of(&snapshots[0], "home/own/large").remove(0);
+    flip(&pack, 100);
+    let damaged = std::fs::read(&pack).unwrap();
+    let earlier = world.path(&format!("pack-{}", name(&pack)));
+    std::fs::write(&earlier, "worth more").unwrap();
+    let report = world.repair_packs(std::slice::from_ref(&pack));
+    assert_eq!(std::fs::read(&earlier).unwrap(), b"worth more");
+    let copy = world.path(&format!("pack-{}.1", name(&pack)));
+    assert_eq!(report.copies, [copy.clone()]);
+    assert_eq!(std::fs::read(&copy).unwrap(), damaged);
+    // The same once more needs no other copy.
+    std::fs::write(&pack, &damaged).unwrap();
+    let report = world.repair_packs(std::slice::from_ref(&pack));
+    assert_eq!(report.copies, [copy]);
+    assert!(!pack.exists());
+}
+
+#[test]
+fn what_the_index_says_of_packs_that_are_marked_is_proved_too() {
+    let (world, snapshots) = World::with_history();
+    world.forget(&snapshots[..3]);
+    let everything = PruneOptions {
+        max_unused: MaxUnused::Bytes(0),
+        two_phase: Some(std::time::Duration::ZERO),
+        ..PruneOptions::default()
+    };
+    let count = world.prune(&everything).unwrap().marked.packs;
+    assert!(count > 0);
+    let packs = world.files("data").len() as u64;
+    let options = IndexRepairOptions {
+        read_all_packs: true,
+        ..IndexRepairOptions::default()
+    };
+    let report = world.repair_index(&options);
+    assert!(report.is_fine() && report.read == packs, "{report:?}");
+    let mut wrong = None;
+    for file in world.files("index") {
+        world.forge(&file, |index| {
+            for pack in marked(index) {
+                if wrong.is_none() {
+                    pack["blobs"][0]["id"] = "0".repeat(64).into();
+                    wrong = pack["id"].as_str().map(str::to_owned);
+                }
+            }
+        });
+    }
+    let report = world.repair_index(&options);
+    assert_eq!(report.corrected, [wrong.unwrap().parse().unwrap()]);
+    assert!(world.repair_index(&options).is_fine());
+    let hints = world.report().hints;
+    assert!(hints[0].contains("marked to be removed"), "{hints:?}");
+    let removed = world.prune(&everything).unwrap().removed.packs;
+    assert_eq!(removed, count);
+    world.is_whole();
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
         dry_run: args.dry_run,
     };
     let console = Console::new(session.global.quiet || session.global.json);
-    let repaired = repair_snapshots(&repository, snapshots, options, &lock, &console)?;
+    let state = &session.context.state;
+    let repaired = repair_snapshots(&repository, snapshots, options, &lock, state, &console)?;
     drop(console);
     for error in &unreadable {
         let error = output::printable(error);

@@ -6,7 +6,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use copal_tests::restic::Restic;
 use copal_tests::{Running, TestEnvironment, plugins, sample, tree};
@@ -42,6 +42,15 @@ fn packs(environment: &TestEnvironment) -> Vec<PathBuf> {
         .collect();
     packs.sort();
     packs
+}
+
+/// Lets all packs have been written two days ago.
+fn age(environment: &TestEnvironment) {
+    let then = SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
+    for pack in packs(environment) {
+        let pack = std::fs::File::open(pack).unwrap();
+        pack.set_modified(then).unwrap();
+    }
 }
 
 fn size(files: &[PathBuf]) -> u64 {
@@ -177,23 +186,29 @@ fn a_prune_in_two_phases_lets_a_backup_run_meanwhile() {
         .copal(["forget", "--keep-last", "1"])
         .run()
         .succeeds();
+    age(&environment);
     let backup = held_backup(&environment, &source);
     environment
         .refused(environment.copal(["prune"]), 11)
         .is("locked");
-    let prune = || {
-        let program = environment.copal(["prune", "--two-phase", "--grace", "0h", "--json"]);
-        program.run().succeeds().json()
-    };
+    let prune = |grace| environment.copal(["prune", "--two-phase", "--grace", grace]);
+    // The backup may need what nothing else does any more.
+    environment
+        .refused(prune("11h"), 1)
+        .says("give a longer grace");
+    let prune = || prune("12h").arg("--json").run().succeeds().json();
     let marked = prune();
     assert!(
         marked["marked"]["packs"].as_u64().unwrap() > 0,
         "{marked:#}"
     );
-    let removed = prune();
-    assert_eq!(removed["removed"], marked["marked"], "{removed:#}");
+    let waiting = prune();
+    assert_eq!(waiting["waiting"], marked["marked"], "{waiting:#}");
     std::fs::write(environment.path("go"), "").unwrap();
     backup.wait().succeeds();
+    let removed = environment.copal(["prune", "--json"]).run();
+    let removed = removed.succeeds().json();
+    assert_eq!(removed["removed"], marked["marked"], "{removed:#}");
     environment.copal(["check", "--read-data"]).run().succeeds();
     restores(&environment, &source);
 }
@@ -213,7 +228,8 @@ fn a_storage_that_takes_no_locks_is_pruned_in_two_phases() {
         std::fs::set_permissions(&locks, permissions).unwrap();
     };
     set(0o500);
-    let prune = environment.copal(["prune", "--grace", "0h", "--json"]);
+    age(&environment);
+    let prune = environment.copal(["prune", "--json"]);
     let outcome = prune.bound_by_permissions().run();
     set(0o700);
     let stats = outcome.succeeds().says("can't be locked").json();
@@ -343,6 +359,7 @@ fn rewriting_leaves_out_what_is_asked_for_and_spares_what_is_copals_own() {
     {
         assert_eq!(done["excluded"], told["excluded"]);
         assert_eq!(done["excluded"], serde_json::json!(["files/cache"]));
+        assert_eq!(done["excluded_entries"], 1);
         let spared = done["spared"].to_string();
         assert!(
             spared.contains(".copal/manifest.json") && spared.contains(".copal/plugin.wasm"),
@@ -425,6 +442,59 @@ fn tags_are_changed_and_copals_own_stay() {
             .text();
         assert!(text.contains("2 snapshots"), "{text}");
     }
+}
+
+#[test]
+fn a_safety_snapshot_that_was_tagged_or_rewritten_can_still_be_rolled_back_to() {
+    let environment = TestEnvironment::with_repository();
+    let source = history(&environment, 1);
+    let target = environment.make_directory("target");
+    std::fs::write(target.join("before"), "what was there before").unwrap();
+    std::fs::write(target.join("before.tmp"), "of no use").unwrap();
+    environment.restore(&target, "--safety").run().succeeds();
+    let before_it = |path: &Path| path.to_string_lossy().starts_with("before");
+    tree::assert_same_but(&source, &target, before_it);
+    let change = |arguments: &str| {
+        let arguments = copal_tests::run::words(arguments);
+        environment.copal(arguments).run().succeeds();
+    };
+    change("tag --add kept,both --remove both");
+    change("rewrite --exclude *.tmp --forget");
+    for snapshot in environment.snapshots() {
+        let tags = snapshot["tags"].to_string();
+        assert!(tags.contains("kept") && !tags.contains("both"), "{tags}");
+    }
+    environment.copal(["rollback", "--yes"]).run().succeeds();
+    let left = std::fs::read_dir(&target).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["before"]);
+}
+
+#[test]
+fn what_is_damaged_is_told_and_what_was_forgotten_is_so_whatever_the_prune_says() {
+    let environment = TestEnvironment::with_repository();
+    history(&environment, 3);
+    let before = ids(&environment.snapshots());
+    let forget = |further: &str| {
+        let further = copal_tests::run::words(further);
+        environment.copal(["forget"]).args(further).run()
+    };
+    let text = forget("--keep-last unlimited").succeeds().text();
+    assert!(text.contains("0 snapshots forgotten"), "{text}");
+    let text = forget("--keep-last -1 --dry-run").succeeds().text();
+    assert!(text.contains("0 snapshots would be forgotten"), "{text}");
+    let damaged = Path::new(environment.repository())
+        .join("snapshots")
+        .join(&before[0]);
+    std::fs::write(&damaged, "not a snapshot").unwrap();
+    forget("--keep-last 2").exits(3).says(&before[0]);
+    let outcome = forget("--keep-last 1 --prune --json").exits(1);
+    let told = outcome.json();
+    assert_eq!(told["forgotten"], serde_json::json!([before[1]]));
+    assert_eq!(told["prune"], Value::Null);
+    assert_eq!(told["unreadable"].as_array().unwrap().len(), 1);
+    forget(&before[0]).succeeds();
+    assert_eq!(ids(&environment.snapshots()), before[2..]);
 }
 
 /// restic asks by a signal whether the process that holds a lock still runs.

@@ -394,14 +394,14 @@ pub(crate) fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
 
 /// A tag that is not one of those by which Copal tells its own snapshots apart.
 pub(crate) fn tag(text: &str) -> Result<String, String> {
-    let own = copal_job::is_own_tag(text);
+    let own = copal_job::is_own_tag(text.trim());
     if text.trim().is_empty() || text.contains(',') {
         Err(format!("`{text}` is not a tag: a text without commas"))
     } else if own {
         let all = "`safety`, `incomplete`, and what begins with `job:` or `plugin:`";
         Err(format!("the tag `{text}` is for Copal alone, as are {all}"))
     } else {
-        Ok(text.to_owned())
+        Ok(text.trim().to_owned())
     }
 }
 
@@ -438,10 +438,12 @@ mod tests {
     fn the_tags_by_which_copal_knows_its_snapshots_are_not_given_by_hand() {
         for own in ["safety", "incomplete", "job:site", "plugin:copal/files"] {
             assert!(tag(own).unwrap_err().contains(own));
+            assert!(tag(&format!(" {own}")).is_err());
         }
         for free in ["nightly", "safety-first", "of the job: all"] {
             assert_eq!(tag(free).unwrap(), free);
         }
+        assert_eq!(tag(" nightly ").unwrap(), "nightly");
         assert!(tag(" ").is_err() && tag("a,b").is_err());
     }
 }

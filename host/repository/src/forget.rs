@@ -48,7 +48,8 @@ pub struct RetentionPolicy {
     pub keep_within_monthly: Period,
     /// Keeps the newest snapshot of every year within that time.
     pub keep_within_yearly: Period,
-    /// Keeps all snapshots that have one of these tags, or all the tags of one of these lists separated by commas.
+    /// Keeps all snapshots that have one of these tags, or all the tags of one of these lists separated by commas; an empty one means those
+    /// without any tag.
     pub keep_tag: Vec<String>,
 }
 
@@ -225,8 +226,12 @@ impl RetentionPolicy {
 }
 
 fn has_tags(snapshot: &Snapshot, tags: &str) -> bool {
-    tags.split(',')
-        .all(|tag| snapshot.tags.iter().any(|own| own == tag.trim()))
+    let mut tags = tags.split(',').map(str::trim);
+    match snapshot.tags.is_empty() {
+        // No tag at all is meant by an empty one.
+        true => tags.next() == Some(""),
+        false => tags.all(|tag| snapshot.tags.iter().any(|own| own == tag)),
+    }
 }
 
 impl Repository {

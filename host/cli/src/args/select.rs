@@ -22,7 +22,8 @@ impl FilterArgs {
     /// What the repository is asked for.
     pub(crate) fn filter(&self) -> SnapshotFilter {
         let list = |tags: &String| {
-            let tags = tags.split(',').filter(|tag| !tag.is_empty());
+            let tags = tags.split(',').map(str::trim);
+            let tags = tags.filter(|tag| !tag.is_empty());
             tags.map(str::to_owned).collect()
         };
         SnapshotFilter {

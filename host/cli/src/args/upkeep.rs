@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum as _};
 use copal_repository::PackId;
 use copal_repository::forget::{Period, RetentionPolicy};
-use copal_repository::prune::{MaxUnused, parse_size};
+use copal_repository::prune::{GRACE_HOURS, MaxUnused, parse_size};
 
 use super::{FilterArgs, GroupByArg, tag};
 
@@ -49,23 +49,23 @@ fn group_by(text: &str) -> Result<Grouping, String> {
 #[derive(Clone, Debug, Default, Args)]
 #[group(id = "KeepArgs", multiple = true)]
 pub(crate) struct KeepArgs {
-    /// Keep that many of the newest
-    #[arg(short = 'l', long, value_name = "N", default_value_t)]
+    /// Keep that many of the newest; `unlimited` for all, here and below
+    #[arg(short = 'l', long, value_name = "N", default_value = "0", value_parser = count, allow_negative_numbers = true)]
     pub(crate) keep_last: u32,
     /// Keep the newest of that many hours
-    #[arg(short = 'H', long, value_name = "N", default_value_t)]
+    #[arg(short = 'H', long, value_name = "N", default_value = "0", value_parser = count, allow_negative_numbers = true)]
     pub(crate) keep_hourly: u32,
     /// Keep the newest of that many days
-    #[arg(short = 'd', long, value_name = "N", default_value_t)]
+    #[arg(short = 'd', long, value_name = "N", default_value = "0", value_parser = count, allow_negative_numbers = true)]
     pub(crate) keep_daily: u32,
     /// Keep the newest of that many weeks
-    #[arg(short = 'w', long, value_name = "N", default_value_t)]
+    #[arg(short = 'w', long, value_name = "N", default_value = "0", value_parser = count, allow_negative_numbers = true)]
     pub(crate) keep_weekly: u32,
     /// Keep the newest of that many months
-    #[arg(short = 'm', long, value_name = "N", default_value_t)]
+    #[arg(short = 'm', long, value_name = "N", default_value = "0", value_parser = count, allow_negative_numbers = true)]
     pub(crate) keep_monthly: u32,
     /// Keep the newest of that many years
-    #[arg(short = 'y', long, value_name = "N", default_value_t)]
+    #[arg(short = 'y', long, value_name = "N", default_value = "0", value_parser = count, allow_negative_numbers = true)]
     pub(crate) keep_yearly: u32,
     /// Keep all that are younger than that, counted from the newest, such as 1y6m, 30d or 12h
     #[arg(long, value_name = "DURATION")]
@@ -85,9 +85,19 @@ pub(crate) struct KeepArgs {
     /// Keep the newest of every year within that time
     #[arg(long, value_name = "DURATION")]
     pub(crate) keep_within_yearly: Option<Period>,
-    /// Keep all with all of these tags, separated by commas; may be given more than once
+    /// Keep all with all of these tags, separated by commas, or with '' those without tags; may be given more than once
     #[arg(long, value_name = "TAG[,TAG…]")]
     pub(crate) keep_tag: Vec<String>,
+}
+
+/// How many snapshots a rule keeps, as restic says it.
+fn count(text: &str) -> Result<u32, String> {
+    match text {
+        "unlimited" | "-1" => Ok(u32::MAX),
+        text => text
+            .parse()
+            .map_err(|_| format!("`{text}` is neither a number nor `unlimited`")),
+    }
 }
 
 impl KeepArgs {
@@ -141,8 +151,8 @@ pub(crate) struct PruningArgs {
     /// Keep nobody out: only mark what nothing needs, and remove what was marked longer ago than --grace. Chosen where the storage takes no lock
     #[arg(long)]
     pub(crate) two_phase: bool,
-    /// Longer than any backup takes: what is younger is not touched, and what is marked stays for so long
-    #[arg(long, value_name = "DURATION", default_value = "23h")]
+    /// Longer than any backup takes, and 12h at least: what is younger is not touched, and what is marked stays for so long
+    #[arg(long, value_name = "DURATION", default_value_t = Period::hours(GRACE_HOURS))]
     pub(crate) grace: Period,
 }
 
@@ -232,7 +242,7 @@ pub(crate) struct TagArgs {
     /// Add these tags, separated by commas
     #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = tag)]
     pub(crate) add: Vec<String>,
-    /// Take these tags away, separated by commas
+    /// Take these tags away, separated by commas, also where --add adds them
     #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = tag)]
     pub(crate) remove: Vec<String>,
     /// Put these tags, separated by commas, in place of all there are but Copal's own; '' for none

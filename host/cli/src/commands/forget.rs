@@ -1,17 +1,15 @@
 //! `copal forget`
 
-use std::process::ExitCode;
-
 use copal_job::Group;
 use copal_repository::forget::{Decision, RetentionPolicy};
 use copal_repository::format::Timestamp;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::prune::PruneStats;
 use copal_repository::select::{GroupBy, GroupKey};
-use copal_repository::{ErrorKind, LockMode, Repository, SnapshotId};
+use copal_repository::{Error, ErrorKind, LockMode, ReadableSnapshots, Repository, SnapshotId};
 use serde::Serialize;
 
-use super::pruning;
+use super::{pruning, select};
 use crate::args::ForgetArgs;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -55,6 +53,8 @@ struct Document<'a> {
     forgotten: &'a [SnapshotId],
     /// Safety snapshots that no rule was applied to.
     safety: usize,
+    /// What is wrong with the snapshots that can't be read, to which no rule was applied.
+    unreadable: Vec<String>,
     prune: Option<&'a PruneStats>,
 }
 
@@ -110,9 +110,13 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
         false => LockMode::Exclusive,
     })?;
     let named = named(args, &repository)?;
-    let (decided, safety) = match args.snapshots.is_empty() {
+    let Decisions {
+        groups: decided,
+        safety,
+        damaged,
+    } = match args.snapshots.is_empty() {
         true => decide(args, &policy, &repository)?,
-        false => (Vec::new(), 0),
+        false => Decisions::default(),
     };
     let gone = decided.iter().flat_map(|decided| &decided.decisions);
     let gone = gone.filter(|decision| !decision.is_kept());
@@ -120,11 +124,15 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
         .map(|decision| decision.id)
         .chain(named.iter().copied());
     let forgotten: Vec<_> = gone.collect();
-    if !session.global.json {
-        output::print(&text(&decided, &forgotten, safety, args.dry_run))?;
+    if !session.global.json && named.is_empty() {
+        output::print(&text(&decided, safety))?;
     }
     if !args.dry_run {
         repository.forget(&forgotten, &lock)?;
+    }
+    if !session.global.json {
+        let would = if args.dry_run { " would be" } else { "" };
+        output::print(&format!("{} snapshots{would} forgotten", forgotten.len()))?;
     }
     let prune = args.prune && !forgotten.is_empty();
     let pruned = prune.then(|| {
@@ -139,7 +147,11 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
             session,
         )
     });
-    let pruned = pruned.transpose()?;
+    // What is forgotten is so, whatever becomes of the rest.
+    let (pruned, failed) = match pruned.transpose() {
+        Ok(pruned) => (pruned, None),
+        Err(failure) => (None, Some(failure)),
+    };
     if session.global.json {
         output::json(&Document {
             dry_run: args.dry_run,
@@ -147,10 +159,17 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
             named: &named,
             forgotten: &forgotten,
             safety,
+            unreadable: damaged.iter().map(ToString::to_string).collect(),
             prune: pruned.as_ref(),
         })?;
     }
-    Ok(ExitCode::SUCCESS)
+    let code = select::complain(&damaged);
+    if !damaged.is_empty() {
+        output::complain(
+            "hint: no rule was applied to what can't be read; `copal forget` with the whole id gives such a snapshot up\n",
+        );
+    }
+    failed.map_or(Ok(code), Err)
 }
 
 /// Refuses to keep nothing where nobody said so.
@@ -200,21 +219,28 @@ fn named(args: &ForgetArgs, repository: &Repository) -> Result<Vec<SnapshotId>, 
     Ok(named)
 }
 
-/// What the rules decide on the snapshots that are meant, and how many safety snapshots they leave out: unless `--tag` asks for those, they are no
-/// backups, and take no place of one.
+/// What the rules decide.
+#[derive(Default)]
+struct Decisions {
+    groups: Vec<Decided>,
+    /// How many safety snapshots they leave out.
+    safety: usize,
+    /// What is wrong with the snapshots that can't be read.
+    damaged: Vec<Error>,
+}
+
+/// What the rules decide on the snapshots that are meant. Safety snapshots are left out unless `--tag` asks for them: they are no backups, and take
+/// no place of one.
 fn decide(
     args: &ForgetArgs,
     policy: &RetentionPolicy,
     repository: &Repository,
-) -> Result<(Vec<Decided>, usize), Failure> {
+) -> Result<Decisions, Failure> {
     let filter = args.filter.filter();
-    let readable = repository.readable_snapshots()?;
-    for error in readable.damaged {
-        tracing::warn!(
-            "{error}; no rule was applied to it, and `copal forget` with its whole id gives it up"
-        );
-    }
-    let mut snapshots = readable.snapshots;
+    let ReadableSnapshots {
+        mut snapshots,
+        damaged,
+    } = repository.readable_snapshots()?;
     snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
     let asked = filter.tags.into_iter().flatten();
     let mut safety = 0;
@@ -234,10 +260,15 @@ fn decide(
         group,
         snapshots,
     });
-    Ok((decided.collect(), safety))
+    Ok(Decisions {
+        groups: decided.collect(),
+        safety,
+        damaged,
+    })
 }
 
-fn text(decided: &[Decided], forgotten: &[SnapshotId], safety: usize, dry_run: bool) -> String {
+/// What was decided.
+fn text(decided: &[Decided], safety: usize) -> String {
     let mut text = String::new();
     for decided in decided {
         let mut table = output::table(&["ID", "Time", "Host", "Tags", "Kept as"]);
@@ -267,8 +298,7 @@ fn text(decided: &[Decided], forgotten: &[SnapshotId], safety: usize, dry_run: b
             copal_job::SAFETY_TAG
         );
     }
-    let would = if dry_run { " would be" } else { "" };
-    text + &format!("{} snapshots{would} forgotten", forgotten.len())
+    text
 }
 
 /// What the snapshots of a group share.

@@ -118,7 +118,7 @@ fn text(stats: &PruneStats) -> String {
         (format!("{would}marked to be removed"), packs(stats.marked)),
         (format!("{would}removed"), packs(stats.removed)),
     ];
-    // The first three and the last always say something; of the others those that there are any of.
+    // The first two and the last always say something; of the others those that there are any of.
     let last = rows.len() - 1;
     for (at, (what, cells)) in rows.into_iter().enumerate() {
         let none = |cell: &String| matches!(cell.as_str(), "" | "0" | "0 B");

@@ -143,6 +143,11 @@ fn tags_keep_and_never_do_all_go() {
         found(r#"{"keep-tag": ["none"]}"#),
         [(2, "no rule keeps any".to_owned())]
     );
+    // As in restic, an empty tag is none.
+    assert_eq!(
+        found(r#"{"keep-tag": [""]}"#),
+        [(2, "has tags ".to_owned())]
+    );
     assert_eq!(found("{}").len(), 3);
     let now = Timestamp::now();
     for json in ["{}", r#"{"keep-tag": ["none"]}"#] {

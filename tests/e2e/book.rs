@@ -88,6 +88,11 @@ fn the_tutorial_leads_from_an_empty_folder_to_a_plugin_that_restores() {
 }
 
 #[test]
+fn the_page_about_looking_leads_through_a_repository() {
+    Chapter::read("look.md").perform(&TestEnvironment::new());
+}
+
+#[test]
 fn the_vendors_page_leads_from_a_plugin_to_a_signed_release_and_its_revocation() {
     if programs::require("minisign", "minisign").is_some() {
         Chapter::read("vendors/release.md").perform(&TestEnvironment::new());

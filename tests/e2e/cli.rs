@@ -305,6 +305,11 @@ fn every_command_prints_one_json_document() {
     for arguments in [
         vec!["snapshots"],
         vec!["ls", "latest"],
+        vec!["find", "*.txt"],
+        vec!["diff", "latest", "latest"],
+        vec!["stats"],
+        vec!["stats", "--group-by", "plugin"],
+        vec!["snapshots", "--group-by", "host"],
         vec!["manifest", "latest"],
         vec!["check"],
         vec!["check", "--read-data"],

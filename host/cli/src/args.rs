@@ -4,17 +4,22 @@ mod authoring;
 mod cat;
 mod conformance;
 mod copy;
+mod find;
 mod key;
+mod look;
+mod mount;
 mod plugin;
 mod release;
+mod restore;
 mod select;
+mod stats;
 mod storage;
 mod trust;
+mod upkeep;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use copal_job::{INCOMPLETE_TAG, SAFETY_TAG};
 use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
 use schemars::JsonSchema;
@@ -27,16 +32,25 @@ pub(crate) use self::conformance::{
     PluginCheckArgs, PluginRunArgs, PluginTestArgs, RestoreCall,
 };
 pub(crate) use self::copy::{CopyArgs, InitArgs, SourceArgs};
+pub(crate) use self::find::FindArgs;
 pub(crate) use self::key::{KeyAddArgs, KeyCommand, KeyRemoveArgs};
+pub(crate) use self::look::{ArchiveArg, DiffArgs, DumpArgs, LsArgs};
+pub(crate) use self::mount::MountArgs;
 pub(crate) use self::plugin::{PluginCommand, PluginInfoArgs};
 pub(crate) use self::release::{
     ExportArgs, KeyPassword, KeygenArgs, PackArgs, PublisherArgs, SignArgs, VerifyArgs,
 };
-pub(crate) use self::select::FilterArgs;
+pub(crate) use self::restore::{ChoiceArgs, RestoreArgs};
+pub(crate) use self::select::{FilterArgs, GroupByArg, SnapshotsArgs};
+pub(crate) use self::stats::StatsArgs;
 pub(crate) use self::storage::{Limits, StorageArgs};
 pub(crate) use self::trust::{
     Consent, GrantsAllowArgs, GrantsCommand, GrantsListArgs, GrantsRevokeArgs, InstallArgs,
     PluginNameArgs, PublisherNameArgs, TrustAddArgs, TrustCommand, UpdateArgs,
+};
+pub(crate) use self::upkeep::{
+    ForgetArgs, PruneArgs, PruningArgs, RepairCommand, RepairIndexArgs, RepairPacksArgs,
+    RepairSnapshotsArgs, RewriteArgs, TagArgs, UnlockArgs,
 };
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
@@ -131,11 +145,19 @@ pub(crate) enum Command {
     /// Take back what an interrupted job left: start stopped applications again
     Resume,
     /// List the snapshots
-    Snapshots,
+    Snapshots(SnapshotsArgs),
     /// List the files of a snapshot
     Ls(LsArgs),
-    /// Write one file of a snapshot to the standard output
+    /// Find files in snapshots by their names and times, or the files that blobs belong to
+    Find(FindArgs),
+    /// Show what two snapshots differ in
+    Diff(DiffArgs),
+    /// Count what snapshots hold
+    Stats(StatsArgs),
+    /// Write a file of a snapshot as it is, or a folder as a tar archive
     Dump(DumpArgs),
+    /// Show the snapshots as a read-only file system until it is interrupted
+    Mount(MountArgs),
     /// Show what a snapshot says of itself
     Manifest(SnapshotArgs),
     /// Check that the repository is whole
@@ -148,6 +170,19 @@ pub(crate) enum Command {
     /// Print what lies in the repository
     #[command(subcommand)]
     Cat(CatCommand),
+    /// Remove snapshots: those that no rule keeps, or those that are named
+    Forget(ForgetArgs),
+    /// Remove what no snapshot needs
+    Prune(PruneArgs),
+    /// Make the best of a damaged repository
+    #[command(subcommand)]
+    Repair(RepairCommand),
+    /// Make snapshots without some of their files out of others
+    Rewrite(RewriteArgs),
+    /// Change the tags of snapshots
+    Tag(TagArgs),
+    /// Remove the locks of programs that no longer run
+    Unlock(UnlockArgs),
     /// Find out which plugin fits a directory, and why
     Detect(DetectArgs),
     /// Write, use, install and publish plugins
@@ -229,32 +264,6 @@ pub(crate) struct BackupArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct RestoreArgs {
-    /// The snapshot: its id or the beginning of it, or `latest`. With --job it may be left out: the job's latest
-    pub(crate) snapshot: Option<String>,
-    /// Where to; a directory without a name receives the snapshot's only root. It goes before the job's
-    #[arg(long, value_name = "[NAME=]DIR", value_parser = root)]
-    pub(crate) to: Vec<(Option<String>, PathBuf)>,
-    /// Why: for the same place, for a new place, or beside the old one. Without it the plugin's first
-    #[arg(long, value_enum)]
-    pub(crate) intent: Option<IntentArg>,
-    #[command(flatten)]
-    pub(crate) job: JobArgs,
-    /// Use this plugin instead of the one inside the snapshot
-    #[arg(long, value_name = "PLUGIN")]
-    pub(crate) plugin: Option<String>,
-    /// Save what the targets hold first, so that `copal rollback` can put it back
-    #[arg(long)]
-    pub(crate) safety: bool,
-    /// Restore even with a plugin that its publisher took back
-    #[arg(long)]
-    pub(crate) allow_revoked: bool,
-    /// Show the plan and stop
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Clone, Debug, Args)]
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) from: BackupArgs,
@@ -326,25 +335,6 @@ pub(crate) struct SnapshotArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct LsArgs {
-    /// The snapshot: its id or the beginning of it, or `latest`
-    pub(crate) snapshot: String,
-    /// Only what lies here
-    pub(crate) path: Option<String>,
-    /// With mode, owner, size and time
-    #[arg(short, long)]
-    pub(crate) long: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DumpArgs {
-    /// The snapshot: its id or the beginning of it, or `latest`
-    pub(crate) snapshot: String,
-    /// The file, such as home/conf/application.yml
-    pub(crate) path: String,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Read every byte of every pack as well
     #[arg(long)]
@@ -404,15 +394,14 @@ pub(crate) fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
 
 /// A tag that is not one of those by which Copal tells its own snapshots apart.
 pub(crate) fn tag(text: &str) -> Result<String, String> {
-    let own = [INCOMPLETE_TAG, SAFETY_TAG].contains(&text)
-        || ["job:", "plugin:"].iter().any(|own| text.starts_with(own));
+    let own = copal_job::is_own_tag(text.trim());
     if text.trim().is_empty() || text.contains(',') {
         Err(format!("`{text}` is not a tag: a text without commas"))
     } else if own {
         let all = "`safety`, `incomplete`, and what begins with `job:` or `plugin:`";
         Err(format!("the tag `{text}` is for Copal alone, as are {all}"))
     } else {
-        Ok(text.to_owned())
+        Ok(text.trim().to_owned())
     }
 }
 
@@ -449,10 +438,12 @@ mod tests {
     fn the_tags_by_which_copal_knows_its_snapshots_are_not_given_by_hand() {
         for own in ["safety", "incomplete", "job:site", "plugin:copal/files"] {
             assert!(tag(own).unwrap_err().contains(own));
+            assert!(tag(&format!(" {own}")).is_err());
         }
         for free in ["nightly", "safety-first", "of the job: all"] {
             assert_eq!(tag(free).unwrap(), free);
         }
+        assert_eq!(tag(" nightly ").unwrap(), "nightly");
         assert!(tag(" ").is_err() && tag("a,b").is_err());
     }
 }

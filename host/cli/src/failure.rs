@@ -43,6 +43,19 @@ impl From<RepositoryError> for Failure {
     }
 }
 
+impl From<copal_mount::Error> for Failure {
+    fn from(error: copal_mount::Error) -> Self {
+        match error {
+            copal_mount::Error::Repository(error) => error.into(),
+            error => Self::Usage {
+                kind: error.kind(),
+                message: error.to_string(),
+                advice: error.advice(),
+            },
+        }
+    }
+}
+
 impl From<copal_sandbox::Error> for Failure {
     fn from(error: copal_sandbox::Error) -> Self {
         Self::Job(error.into())

@@ -6,6 +6,7 @@ mod bundled;
 mod commands;
 mod config;
 mod failure;
+mod hangup;
 mod output;
 mod password;
 mod plugins;

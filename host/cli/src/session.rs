@@ -17,7 +17,7 @@ use crate::authority::Keeper;
 use crate::config::{Config, Job, Reference, Repository as Repo, Text};
 use crate::failure::Failure;
 use crate::password::Places;
-use crate::plugins;
+use crate::{hangup, plugins};
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     /// The publishers that are trusted, and the plugins that are installed.
     pub(crate) trust: copal_trust::Store,
     pub(crate) context: Context,
+    /// Whether what would end the program asks the work to end instead.
+    ends_work: Arc<AtomicBool>,
     // Last, so that it outlives whatever still uses it.
     _runtime: Runtime,
 }
@@ -45,10 +47,21 @@ impl Session {
             identity: Identity::of_this_process(),
             program: concat!("copal ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
+        let ends_work = Arc::new(AtomicBool::new(false));
+        if !is_ignored(SignalKind::hangup()) {
+            let _guard = runtime.enter();
+            let hangups = signal(SignalKind::hangup())?;
+            runtime.spawn(hangup::heed(
+                hangups,
+                ends_work.clone(),
+                context.cancel.clone(),
+            ));
+        }
         Ok(Self {
             global,
             trust,
             context,
+            ends_work,
             _runtime: runtime,
         })
     }
@@ -77,12 +90,9 @@ impl Session {
     /// From now on an interrupt asks the work to end and to take back what it did, rather than ending the program. Further ones change nothing:
     /// what was stopped must be started again, and each command that does so has its own limit of time.
     pub(crate) fn interrupts_end_work(&self) -> Result<(), Failure> {
+        self.ends_work.store(true, Ordering::Relaxed);
         let _guard = self.context.runtime.enter();
-        for kind in [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ] {
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
             if is_ignored(kind) {
                 continue;
             }

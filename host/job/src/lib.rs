@@ -32,6 +32,7 @@ mod scratch;
 mod settings;
 mod snapshot_tree;
 mod steps;
+mod upkeep;
 
 pub use action::ActionError;
 pub use authority::{Authority, RELEASE_PATH, Refusal, Release, Use};
@@ -56,7 +57,7 @@ pub use plan::Needed;
 pub use probe::GrantedProbe;
 pub use process::ProcessError;
 pub use proposal::intent_word;
-pub use restore::{ApprovedRestore, PlannedRestore, RestoreJob, RestoreOutcome};
+pub use restore::{ApprovedRestore, Extent, Placed, PlannedRestore, RestoreJob, RestoreOutcome};
 pub use resume::{Resumed, interrupted, resume};
 pub use rollback::{
     ApprovedRollback, PlannedRollback, RollbackJob, RollbackOutcome, latest_safety,
@@ -65,3 +66,7 @@ pub use roots::{sources, targets};
 pub use safety::{SAFETY_TAG, Safety, is_safety, snapshot};
 pub use settings::{Formats, Mismatch, Schema, Settings, SettingsError, beneath, nearest};
 pub use steps::StepOutcome;
+pub use upkeep::{
+    Group, RepairedSnapshot, Retagged, RewriteOptions, RewrittenSnapshot, SnapshotRepairOptions,
+    TagChange, groups, is_own_tag, repair_snapshots, retag, rewrite_snapshots,
+};

@@ -142,13 +142,18 @@ impl Manifest {
         plugin: &Plugin,
         release: &Release,
     ) -> Result<(), Error> {
-        let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::Snapshot {
-            what: "manifest",
-            problem: e.to_string(),
-        })?;
+        let bytes = self.to_bytes()?;
         archiver.add_file(PLUGIN_PATH, plugin.bytes())?;
         release.add_to(archiver)?;
         Ok(archiver.add_file(MANIFEST_PATH, &bytes)?)
+    }
+
+    /// As it is stored.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec_pretty(self).map_err(|e| Error::Snapshot {
+            what: "manifest",
+            problem: e.to_string(),
+        })
     }
 
     /// The tag by which snapshots of this plugin are found.

@@ -23,7 +23,7 @@ use crate::operator::OperatorFeed;
 use crate::places::Root;
 use crate::plan::{self, Needed};
 use crate::proposal::{Offer, Proposal, Terms, directories, propose};
-use crate::restore::{PlannedRestore, RestoreJob, RestoreOutcome, occupied};
+use crate::restore::{Extent, PlannedRestore, RestoreJob, RestoreOutcome, occupied};
 use crate::roots;
 use crate::settings::Settings;
 
@@ -193,6 +193,7 @@ impl MigrationJob {
             rehearsal: false,
             safety,
             allow_revoked: self.allow_revoked,
+            extent: Extent::default(),
         })
     }
 
@@ -231,7 +232,13 @@ impl MigrationJob {
         }
         streams.retain(|name| !backup.operator_streams.contains(name));
         let (targets, looked_at) = roots::targets(&self.targets, &held, &plugin.describe()?.roots)?;
-        roots::check_spare(&targets, self.repository.location(), &context.state)?;
+        let location = self.repository.location();
+        roots::check_spare(
+            &targets,
+            location,
+            &context.state,
+            "a rollback would remove",
+        )?;
         roots::check_apart_from(&targets, &backup.roots)?;
         let read: Vec<Root> = backup
             .roots
@@ -244,12 +251,14 @@ impl MigrationJob {
             facts: backup.plan.facts.clone(),
             streams,
         };
+        let extent = Extent::default();
         let terms = Terms {
             intent: Some(self.intent()),
             settings: &self.settings,
             grants: &grants,
             rehearsal: false,
             safety: true,
+            extent: &extent,
         };
         let Proposal {
             intent,
@@ -258,7 +267,7 @@ impl MigrationJob {
             grants,
             ..
         } = propose(plugin, offer, &targets, &looked_at, &terms, context)?;
-        plan.findings.extend(occupied(targets.iter()));
+        plan.findings.extend(occupied(targets.iter(), &extent));
         Ok(RestorePreview {
             intent,
             targets,

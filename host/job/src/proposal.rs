@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::places::Root;
 use crate::plan::{self, Needed, Needs};
 use crate::probe::GrantedProbe;
+use crate::restore::Extent;
 use crate::settings::{Schema, Settings};
 
 /// What there is to restore.
@@ -33,6 +34,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) rehearsal: bool,
     /// Whether what is replaced is saved first.
     pub(crate) safety: bool,
+    /// How much is restored.
+    pub(crate) extent: &'a Extent,
 }
 
 /// A plan and what it needs.
@@ -87,7 +90,8 @@ pub(crate) fn propose(
     let config = request.config.clone();
     let ceiling = plugin.ceiling(&config)?;
     let planned = plugin.plan_restore(directories(&roots)?, offer.trees, probe.clone(), request);
-    let plan = plan::after_probes(planned, &probe, &ceiling)?;
+    let mut plan = plan::after_probes(planned, &probe, &ceiling)?;
+    terms.extent.trim(&mut plan, intent);
     let mut needs = Needs::new(terms.grants, &ceiling);
     // What is filled may be written to.
     let free = |root: &str| targets.iter().any(|target| target.name == root);

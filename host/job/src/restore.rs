@@ -22,8 +22,13 @@ use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
 use crate::{roots, safety};
 
+mod extent;
 mod load;
+mod place;
 mod run;
+
+pub use extent::Extent;
+pub use place::Placed;
 
 use load::Loaded;
 use run::Run;
@@ -60,6 +65,8 @@ pub struct RestoreJob {
     pub safety: bool,
     /// Whether a plugin that its publisher took back may be used.
     pub allow_revoked: bool,
+    /// How much is restored, and what becomes of what is there.
+    pub extent: Extent,
 }
 
 /// A restore that was planned and not yet performed.
@@ -81,6 +88,12 @@ pub struct PlannedRestore {
     pub plan: RestorePlan,
     /// The grants that it needs.
     pub grants: Vec<Needed>,
+    /// How much is restored, and what becomes of what is there.
+    #[serde(flatten)]
+    pub extent: Extent,
+    /// What it would do to each target, if that was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Vec<Placed>>,
     #[serde(skip)]
     loaded: Loaded,
     #[serde(skip)]
@@ -103,8 +116,15 @@ impl RestoreJob {
             None => &[],
         };
         let (targets, looked_at) = roots::targets(&self.targets, &held, described)?;
-        if self.safety {
-            roots::check_spare(&targets, self.repository.location(), &context.state)?;
+        self.extent.check(&targets)?;
+        let removes = match (self.safety, self.extent.delete) {
+            (_, true) => Some("--delete would remove"),
+            (true, false) => Some("a rollback would remove"),
+            (false, false) => None,
+        };
+        if let Some(removes) = removes {
+            let location = self.repository.location();
+            roots::check_spare(&targets, location, &context.state, removes)?;
         }
         let planned = match &loaded.plugin {
             Some((plugin, manifest)) => {
@@ -134,12 +154,16 @@ impl RestoreJob {
             grants: &self.grants,
             rehearsal: self.rehearsal,
             safety: self.safety,
+            extent: &self.extent,
         };
         let offer = loaded.offer(&self.repository, manifest);
         let mut proposal = propose(plugin, offer, &targets, &looked_at, &terms, context)?;
         operator::add_feeds(&mut proposal.plan, &self.feeds, &manifest.operator_streams);
-        let own = host_findings(manifest, &loaded, &targets, &proposal.plan);
+        self.extent.trim_streams(&mut proposal.plan);
+        let own = host_findings(manifest, &loaded, &targets, &proposal.plan, &self.extent);
         proposal.plan.findings.extend(own);
+        let extent = self.extent.findings(&proposal.plan, true);
+        proposal.plan.findings.extend(extent);
         if self.safety {
             let unsaved = safety::unsaved(&proposal.plan, &self.feeds);
             proposal.plan.findings.extend(unsaved);
@@ -153,6 +177,8 @@ impl RestoreJob {
             config: proposal.config,
             plan: proposal.plan,
             grants: proposal.grants,
+            extent: self.extent.clone(),
+            preview: None,
             loaded,
             settings: proposal.settings,
             job: self,
@@ -174,7 +200,7 @@ impl RestoreJob {
         let plain = finding(Severity::Info, "copal.snapshot.plain", message, None);
         let plan = RestorePlan {
             findings: std::iter::once(plain)
-                .chain(occupied(targets.iter()))
+                .chain(occupied(targets.iter(), &self.extent))
                 .collect(),
             safeguards: Vec::new(),
             before: Vec::new(),
@@ -195,6 +221,8 @@ impl RestoreJob {
             config: Map::new(),
             plan,
             grants: Vec::new(),
+            extent: self.extent.clone(),
+            preview: None,
             loaded,
             settings: String::new(),
             job: self,
@@ -210,10 +238,12 @@ pub struct RestoreOutcome {
     pub snapshot: SnapshotId,
     /// The directories that were filled.
     pub targets: Vec<Root>,
-    /// Files written.
+    /// Files that are what the snapshot says.
     pub files: u64,
-    /// Bytes written.
+    /// Bytes of content that came from the repository.
     pub bytes: u64,
+    /// What became of each root.
+    pub placed: Vec<Placed>,
     /// Whether everything that was to be restored was. If not, the steps after it were left out.
     pub complete: bool,
     /// What was not restored.
@@ -284,6 +314,7 @@ impl ApprovedRestore {
             targets: planned.targets.clone(),
             files: 0,
             bytes: 0,
+            placed: Vec::new(),
             complete: false,
             missing: Vec::new(),
             findings: planned.plan.findings.clone(),
@@ -328,11 +359,11 @@ fn is_empty(root: &Root) -> bool {
 /// Says so where there is something at a target already.
 pub(crate) fn occupied<'a>(
     targets: impl Iterator<Item = &'a Root>,
+    extent: &Extent,
 ) -> impl Iterator<Item = Finding> {
     targets.filter(|root| !is_empty(root)).map(|root| {
-        let place = root.path.display();
-        let message =
-            format!("{place} is not empty: files of the same names are replaced, all others stay.");
+        let (place, fate) = (root.path.display(), extent.fate());
+        let message = format!("{place} is not empty: {fate}");
         finding(Severity::Warning, "copal.target.occupied", message, None)
     })
 }
@@ -343,6 +374,7 @@ fn host_findings(
     loaded: &Loaded,
     targets: &[Root],
     plan: &RestorePlan,
+    extent: &Extent,
 ) -> Vec<Finding> {
     let placed = |name: &str| {
         plan.placements
@@ -350,7 +382,7 @@ fn host_findings(
             .any(|p| matches!(&p.content, PlacementContent::Tree(root) if root == name))
     };
     let filled = targets.iter().filter(|root| placed(&root.name));
-    let mut findings: Vec<_> = occupied(filled).collect();
+    let mut findings: Vec<_> = occupied(filled, extent).collect();
     if !manifest.complete {
         let missing: Vec<_> = manifest
             .missing

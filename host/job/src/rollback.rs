@@ -19,7 +19,7 @@ use crate::manifest::{Manifest, Missing, STREAMS};
 use crate::observer::Observer;
 use crate::places::Root;
 use crate::plan::{self, Needed, Needs};
-use crate::restore::RestoreJob;
+use crate::restore::{Extent, RestoreJob};
 use crate::safety::{ROLLBACK_TAG, Recipe, Safety, Saving, Taken, is_safety};
 use crate::settings::Settings;
 use crate::steps::{StepOutcome, Steps};
@@ -161,7 +161,8 @@ impl RollbackJob {
             .chain(&safety.absent)
             .cloned()
             .collect();
-        roots::check_spare(&all, self.repository.location(), &context.state)?;
+        let location = self.repository.location();
+        roots::check_spare(&all, location, &context.state, "a rollback removes")?;
         let release = Release::read(&self.repository, &snapshot.tree)?;
         // What was there before comes back, whatever is thought of the plugin since.
         let release = context.admit(&manifest.plugin, release, Use::RestoreRevoked)?;
@@ -227,6 +228,7 @@ impl RollbackJob {
             rehearsal: false,
             safety: true,
             allow_revoked: true,
+            extent: Extent::default(),
         };
         let planned = job.plan(engine, context)?;
         Ok((Recipe::from(&planned.plan), planned.config))
@@ -327,6 +329,7 @@ impl PlannedRollback {
         let options = RestoreOptions {
             cancel: context.cancel.clone(),
             exact: true,
+            ..RestoreOptions::default()
         };
         for root in &self.targets {
             observer.phase(&format!("Putting back {}", root.path.display()));

@@ -131,8 +131,13 @@ pub(crate) fn check_apart_from(targets: &[Root], sources: &[Root]) -> Result<(),
     Ok(())
 }
 
-/// Refuses directories that hold the repository or Copal's own folder: what makes them exactly what they were would remove those.
-pub(crate) fn check_spare(roots: &[Root], repository: &str, state: &Path) -> Result<(), Error> {
+/// Refuses directories that hold the repository or Copal's own folder: what `removes` what does not belong into them would remove those.
+pub(crate) fn check_spare(
+    roots: &[Root],
+    repository: &str,
+    state: &Path,
+    removes: &str,
+) -> Result<(), Error> {
     for root in roots {
         let spared = [
             ("the repository", Path::new(repository)),
@@ -142,7 +147,7 @@ pub(crate) fn check_spare(roots: &[Root], repository: &str, state: &Path) -> Res
             let place = std::fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
             if place.starts_with(&root.path) {
                 let problem = format!(
-                    "{what} lies in {}, which a rollback would make exactly what it was: keep them apart",
+                    "{what} lies in {}, where {removes} whatever does not belong there: keep them apart",
                     root.path.display()
                 );
                 return Err(Error::Roots(problem));

@@ -240,6 +240,16 @@ impl Taken {
         write().map_err(|e| Error::state("note the safety snapshot in", &path, e))
     }
 
+    /// Knows of the snapshot `new` what is known of `old`, which it takes the place of.
+    pub(crate) fn carry(state: &Path, old: &SnapshotId, new: &SnapshotId) -> Result<(), Error> {
+        let (old, new) = (Self::place(state, old), Self::place(state, new));
+        let known = match std::fs::read(&old) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            known => known.map_err(|e| Error::state("read", &old, e))?,
+        };
+        files::write(&new, &known).map_err(|e| Error::state("note the safety snapshot in", &new, e))
+    }
+
     fn place(state: &Path, snapshot: &SnapshotId) -> PathBuf {
         state.join("safety").join(format!("{snapshot}.json"))
     }

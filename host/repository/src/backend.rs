@@ -4,9 +4,9 @@ use std::future::Future;
 use std::ops::Range;
 
 use bytes::Bytes;
-use copal_storage::Store;
 use copal_storage::object_store::path::Path;
 use copal_storage::object_store::{ObjectStoreExt, PutPayload};
+use copal_storage::{Store, Unfinished};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
@@ -69,6 +69,23 @@ impl FileKind {
 
 const CONFIG: &str = "config";
 
+/// Where files of all kinds lie.
+fn directories() -> Vec<String> {
+    let kinds = FileKind::ALL.map(|kind| kind.directory().to_owned());
+    let packs = (0..=255_u8).map(|byte| format!("data/{byte:02x}"));
+    kinds.into_iter().chain(packs).collect()
+}
+
+/// A file that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Listed {
+    pub(crate) id: [u8; 32],
+    /// Bytes.
+    pub(crate) size: u64,
+    /// When it was written, by the store's clock: seconds since 1970. Nothing where the store does not know.
+    pub(crate) written: Option<i64>,
+}
+
 /// The files of one repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Backend {
@@ -91,15 +108,22 @@ impl Backend {
 
     /// Makes what restic's local backend expects to find.
     pub(crate) fn create_directories(&self) -> Result<(), Error> {
-        let packs: Vec<_> = (0..=255_u8)
-            .map(|byte| format!("data/{byte:02x}"))
-            .collect();
-        let directories = FileKind::ALL.map(FileKind::directory);
-        Ok(self.store.create_directories(
-            directories
-                .into_iter()
-                .chain(packs.iter().map(String::as_str)),
-        )?)
+        let directories = directories();
+        Ok(self
+            .store
+            .create_directories(directories.iter().map(String::as_str))?)
+    }
+
+    /// What writes that were cut off left behind, where the store is a local directory.
+    pub(crate) fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
+        let directories = directories();
+        Ok(self
+            .store
+            .unfinished(directories.iter().map(String::as_str))?)
+    }
+
+    pub(crate) fn discard(&self, file: &Unfinished) -> Result<(), Error> {
+        Ok(self.store.discard(file)?)
     }
 
     fn wait<T>(&self, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -158,6 +182,11 @@ impl Backend {
     /// As [`Self::read_async`].
     pub(crate) fn read(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
         self.wait(self.read_async(kind, id))
+    }
+
+    /// The whole file, whatever its bytes are.
+    pub(crate) fn read_unproved(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
+        self.wait(self.get(&kind.path(id)))
     }
 
     /// A part of the file, as many bytes as asked for.
@@ -234,6 +263,18 @@ impl Backend {
 
     /// All files of a kind with their sizes, ordered by id. Files whose name is no id are passed over.
     pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<([u8; 32], u64)>, Error> {
+        let files = self.list_dated(kind)?.into_iter();
+        Ok(files.map(|file| (file.id, file.size)).collect())
+    }
+
+    /// As [`Self::list`], the ids alone.
+    pub(crate) fn ids(&self, kind: FileKind) -> Result<Vec<[u8; 32]>, Error> {
+        let files = self.list(kind)?.into_iter();
+        Ok(files.map(|(id, _)| id).collect())
+    }
+
+    /// As [`Self::list`], with the times at which they were written.
+    pub(crate) fn list_dated(&self, kind: FileKind) -> Result<Vec<Listed>, Error> {
         use futures::TryStreamExt as _;
         let directory = kind.directory();
         let list = async {
@@ -246,7 +287,12 @@ impl Backend {
                         .location
                         .filename()
                         .and_then(|name| name.parse::<crate::id::BlobId>().ok());
-                    Ok(id.map(|id| (id.0, object.size)))
+                    Ok(id.map(|id| Listed {
+                        id: id.0,
+                        size: object.size,
+                        // A store that does not know says that it was the beginning of time.
+                        written: Some(object.last_modified.timestamp()).filter(|&time| time > 0),
+                    }))
                 })
                 .try_collect()
                 .await

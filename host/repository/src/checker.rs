@@ -14,6 +14,13 @@ use crate::parallel;
 use crate::progress::Progress;
 use crate::repository::Repository;
 
+/// What is wrong with a blob that a snapshot needs and a prune in two phases did not know to be needed.
+const MARKED: &str =
+    "is needed and lies in a pack that is marked to be removed: `copal prune` takes that back";
+
+/// So many files are in memory at a time.
+const FILES: usize = 64;
+
 /// What is checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckOptions {
@@ -69,51 +76,48 @@ fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> 
     }
 }
 
-/// All files of a kind that can be read and decoded; the others go into the report.
+/// Hands all files of a kind that can be read and decoded to `take`, few of them in memory at a time; the others go into the report.
 fn read_files<T: Send>(
     repository: &Repository,
     kind: FileKind,
     report: &mut CheckReport,
     decode: impl Fn(&[u8; 32], &[u8]) -> Result<T, Error> + Sync,
-) -> Result<Vec<([u8; 32], T)>, Error> {
-    let ids: Vec<_> = repository
-        .backend()
-        .list(kind)?
-        .into_iter()
-        .map(|(id, _)| id)
-        .collect();
-    let files = each(&ids, |id| decode(id, &repository.backend().read(kind, id)?));
-    let mut read = Vec::with_capacity(files.len());
-    for (id, file) in ids.into_iter().zip(files) {
-        match file {
-            Ok(file) => read.push((id, file)),
-            Err(error) => report.errors.push(error.to_string()),
+    mut take: impl FnMut(T),
+) -> Result<(), Error> {
+    for ids in repository.backend().ids(kind)?.chunks(FILES) {
+        for file in each(ids, |id| decode(id, &repository.backend().read(kind, id)?)) {
+            match file {
+                Ok(file) => take(file),
+                Err(error) => report.errors.push(error.to_string()),
+            }
         }
     }
-    Ok(read)
+    Ok(())
 }
 
 fn check_snapshots(
     repository: &Repository,
     report: &mut CheckReport,
 ) -> Result<Vec<TreeId>, Error> {
-    let snapshots = read_files(repository, FileKind::Snapshot, report, |id, sealed| {
-        repository
-            .decode_snapshot(id, sealed)
-            .map(|(_, snapshot)| snapshot.tree)
+    let mut roots = Vec::new();
+    let decode = |id: &[u8; 32], sealed: &[u8]| repository.decode_snapshot(id, sealed);
+    read_files(repository, FileKind::Snapshot, report, decode, |file| {
+        roots.push(file.1.tree);
     })?;
-    report.snapshots = snapshots.len();
-    Ok(snapshots.into_iter().map(|(_, tree)| tree).collect())
+    report.snapshots = roots.len();
+    Ok(roots)
 }
 
 fn check_indexes(
     repository: &Repository,
     report: &mut CheckReport,
 ) -> Result<HashMap<PackId, Vec<BlobEntry>>, Error> {
-    let files = read_files(repository, FileKind::Index, report, |id, sealed| {
-        repository.decode_index(id, sealed)
+    let mut index = Index::default();
+    let decode = |id: &[u8; 32], sealed: &[u8]| repository.decode_index(id, sealed);
+    read_files(repository, FileKind::Index, report, decode, |(id, file)| {
+        index.load(id, &file);
     })?;
-    let index = Index::new(files.into_iter().map(|(_, file)| file).collect());
+    index.sort();
     let packs = index.by_pack();
     repository.install_index(index);
     report.packs = packs.len();
@@ -149,10 +153,20 @@ fn check_packs(
         .collect();
     errors.sort_unstable();
     report.errors.append(&mut errors);
-    let unused = sizes.keys().filter(|id| !packs.contains_key(id)).count();
-    if unused > 0 {
+    let others = sizes.keys().filter(|id| !packs.contains_key(id)).copied();
+    let (marked, unused) = repository.with_index(|index| {
+        others.partition::<Vec<_>, _>(|id| index.marked().number_of(id).is_some())
+    })?;
+    if !unused.is_empty() {
         report.hints.push(format!(
-            "{unused} packs are in no index: an interrupted backup left them, and `restic prune` removes them"
+            "{} packs are in no index: an interrupted backup left them, and `copal prune` removes them",
+            unused.len()
+        ));
+    }
+    if !marked.is_empty() {
+        report.hints.push(format!(
+            "{} packs are marked to be removed: a later `copal prune` does so",
+            marked.len()
         ));
     }
     Ok(sizes)
@@ -184,19 +198,28 @@ fn check_tree(repository: &Repository, id: &TreeId) -> (Vec<String>, Vec<TreeId>
         Err(error) => return (vec![error.to_string()], Vec::new()),
     };
     let mut errors = Vec::new();
+    let there = |kind, id: &BlobId| repository.has(kind, id).unwrap_or(false);
+    if !there(BlobKind::Tree, &(*id).into()) {
+        errors.push(format!("tree {id} {MARKED}"));
+    }
     if let Some(name) = tree.misplaced() {
         errors.push(format!(
             "tree {id} is damaged: `{}` stands in the wrong place",
             name.escape_ascii()
         ));
     }
-    let missing = |blob: &BlobId| !repository.has(BlobKind::Data, blob).unwrap_or(false);
     for node in &tree.nodes {
         let name = node.name.escape_ascii();
-        for blob in node.content.iter().filter(|blob| missing(blob)) {
-            errors.push(format!(
-                "file `{name}` in tree {id} is damaged: its data blob {blob} is missing"
-            ));
+        let missing = node.content.iter();
+        for blob in missing.filter(|blob| !there(BlobKind::Data, blob)) {
+            errors.push(match repository.locate(BlobKind::Data, blob) {
+                Ok(Some(_)) => {
+                    format!("data blob {blob} of the file `{name}` in tree {id} {MARKED}")
+                }
+                _ => format!(
+                    "file `{name}` in tree {id} is damaged: its data blob {blob} is missing"
+                ),
+            });
         }
         if node.kind == NodeKind::Directory && node.subtree.is_none() {
             errors.push(format!(

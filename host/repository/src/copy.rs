@@ -196,10 +196,9 @@ enum Trouble {
 impl Trouble {
     /// The source failed with `error`.
     fn of_source(error: Error) -> Self {
-        match error {
-            Error::Corrupt { .. } => Self::Damaged(error),
-            Error::Storage(inner) if inner.is_not_found() => Self::Damaged(Error::Storage(inner)),
-            error => Self::End(error),
+        match error.is_loss() {
+            true => Self::Damaged(error),
+            false => Self::End(error),
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum ErrorKind {
     AlreadyInitialized,
     /// No key of the repository opens with the password.
     WrongPassword,
-    /// Someone else holds a lock that excludes this, or the own lock lapsed.
+    /// Someone else holds a lock that excludes this, or the own lock lapsed, or someone was quicker without one.
     Locked,
     /// The key can't be removed, because it is the one in use.
     KeyInUse,
@@ -64,7 +64,7 @@ pub enum Error {
     /// Another process excludes this one.
     #[error(
         "the repository at {location} is locked {holder}: wait for it to finish; if it no longer runs, \
-         remove its lock with `restic unlock`"
+         remove its lock with `copal unlock`"
     )]
     Locked {
         /// Where the repository is.
@@ -80,6 +80,17 @@ pub enum Error {
     LockLapsed {
         /// Where the repository is.
         location: String,
+    },
+    /// What took long relied on what a prune in two phases found to be needed no longer.
+    #[error(
+        "this took {hours} hours, and meanwhile a prune marked a part of what it relies on in the repository at {location} to be removed: nothing \
+         refers to it, and what was stored is not lost; run it again, and let prunes have a --grace that is longer than this takes"
+    )]
+    Overtaken {
+        /// Where the repository is.
+        location: String,
+        /// How long it took.
+        hours: i64,
     },
     /// The key can't be removed, because it is the one in use.
     #[error(
@@ -130,7 +141,9 @@ impl Error {
             Self::NoRepository { .. } => ErrorKind::NoRepository,
             Self::AlreadyInitialized { .. } => ErrorKind::AlreadyInitialized,
             Self::WrongPassword { .. } => ErrorKind::WrongPassword,
-            Self::Locked { .. } | Self::LockLapsed { .. } => ErrorKind::Locked,
+            Self::Locked { .. } | Self::LockLapsed { .. } | Self::Overtaken { .. } => {
+                ErrorKind::Locked
+            }
             Self::KeyInUse { .. } => ErrorKind::KeyInUse,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Unsupported(_) => ErrorKind::Unsupported,
@@ -155,6 +168,26 @@ impl Error {
         Self::Corrupt {
             what: what.to_string(),
             reason: reason.to_string(),
+        }
+    }
+
+    /// Adds to damage what to do about it.
+    pub(crate) fn advise(self, advice: &str) -> Self {
+        match self {
+            Self::Corrupt { what, reason } => Self::Corrupt {
+                what,
+                reason: format!("{reason}; {advice}"),
+            },
+            other => other,
+        }
+    }
+
+    /// Whether what was to be read is damaged or missing, rather than out of reach.
+    pub(crate) fn is_loss(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Storage(error) => error.is_not_found(),
+            _ => false,
         }
     }
 

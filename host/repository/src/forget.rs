@@ -48,7 +48,8 @@ pub struct RetentionPolicy {
     pub keep_within_monthly: Period,
     /// Keeps the newest snapshot of every year within that time.
     pub keep_within_yearly: Period,
-    /// Keeps all snapshots that have one of these tags, or all the tags of one of these lists separated by commas.
+    /// Keeps all snapshots that have one of these tags, or all the tags of one of these lists separated by commas; an empty one means those
+    /// without any tag.
     pub keep_tag: Vec<String>,
 }
 
@@ -139,12 +140,32 @@ impl RetentionPolicy {
     ///
     /// Snapshots of the future, seen from `now`, are not what time is counted from.
     pub fn apply(&self, snapshots: &[(SnapshotId, Snapshot)], now: Timestamp) -> Vec<Decision> {
+        let mut decisions = self.apply_to_the_letter(snapshots, now);
+        if self.is_empty() {
+            for decision in &mut decisions {
+                decision.reasons.push("policy is empty".to_owned());
+            }
+        }
+        if !decisions.iter().any(Decision::is_kept)
+            && let Some(newest) = decisions.first_mut()
+        {
+            newest.reasons.push("no rule keeps any".to_owned());
+        }
+        decisions
+    }
+
+    /// As [`Self::apply`], but lets all go that no rule keeps: all there are, where there is no rule.
+    pub fn apply_to_the_letter(
+        &self,
+        snapshots: &[(SnapshotId, Snapshot)],
+        now: Timestamp,
+    ) -> Vec<Decision> {
         let mut newest_first: Vec<_> = snapshots.iter().collect();
         newest_first.sort_by_key(|(_, snapshot)| std::cmp::Reverse(snapshot.time.instant()));
         let mut times = newest_first.iter().map(|(_, snapshot)| snapshot.time);
         let newest = times.find(|time| time.instant() < now.instant());
         let mut rules = self.rules(newest);
-        let mut decisions: Vec<_> = newest_first
+        newest_first
             .iter()
             .enumerate()
             .map(|(index, (id, snapshot))| {
@@ -156,18 +177,9 @@ impl RetentionPolicy {
                         .iter_mut()
                         .filter_map(|rule| rule.keeps(snapshot.time, index, is_oldest)),
                 );
-                if self.is_empty() {
-                    reasons.push("policy is empty".to_owned());
-                }
                 Decision { id: *id, reasons }
             })
-            .collect();
-        if !decisions.iter().any(Decision::is_kept)
-            && let Some(newest) = decisions.first_mut()
-        {
-            newest.reasons.push("no rule keeps any".to_owned());
-        }
-        decisions
+            .collect()
     }
 
     /// The rules that there are. `newest` is what time is counted from.
@@ -214,8 +226,12 @@ impl RetentionPolicy {
 }
 
 fn has_tags(snapshot: &Snapshot, tags: &str) -> bool {
-    tags.split(',')
-        .all(|tag| snapshot.tags.iter().any(|own| own == tag.trim()))
+    let mut tags = tags.split(',').map(str::trim);
+    match snapshot.tags.is_empty() {
+        // No tag at all is meant by an empty one.
+        true => tags.next() == Some(""),
+        false => tags.all(|tag| snapshot.tags.iter().any(|own| own == tag)),
+    }
 }
 
 impl Repository {

@@ -1,9 +1,10 @@
 //! Where every blob lies: all index files of a repository merged in memory, 48 bytes a blob.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use crate::format::Timestamp;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
-use crate::format::pack::BlobKind;
+use crate::format::pack::{BlobKind, header_length};
 use crate::id::{BlobId, IndexId, PackId};
 
 /// Where a blob lies.
@@ -20,6 +21,16 @@ pub struct Location {
 }
 
 impl Location {
+    /// Where a blob lies that is listed for this pack.
+    pub(crate) fn of(pack: PackId, blob: &BlobEntry) -> Self {
+        Self {
+            pack,
+            offset: blob.offset,
+            length: blob.length,
+            uncompressed_length: blob.uncompressed_length,
+        }
+    }
+
     /// Bytes of the plaintext.
     pub fn plaintext_length(&self) -> u32 {
         let overhead = crate::format::crypto::OVERHEAD as u32;
@@ -34,13 +45,14 @@ impl Location {
     }
 }
 
+/// A blob in one pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    id: BlobId,
-    /// Position in the list of packs.
-    pack: u32,
-    offset: u32,
-    length: u32,
+pub(crate) struct Entry {
+    pub(crate) id: BlobId,
+    /// The number of its pack: the position in the list of packs.
+    pub(crate) pack: u32,
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
     /// 0 if it is not compressed.
     uncompressed_length: u32,
 }
@@ -55,24 +67,53 @@ impl Entry {
             uncompressed_length: blob.uncompressed_length.unwrap_or(0),
         }
     }
+
+    pub(crate) fn uncompressed_length(&self) -> Option<u32> {
+        Some(self.uncompressed_length).filter(|&length| length > 0)
+    }
+
+    /// Bytes that it takes in its pack's header.
+    pub(crate) fn header_length(&self) -> u64 {
+        header_length([&self.uncompressed_length()]) - header_length([])
+    }
+
+    /// As it stands in an index file.
+    pub(crate) fn blob(&self, kind: BlobKind) -> BlobEntry {
+        BlobEntry {
+            id: self.id,
+            kind,
+            offset: self.offset,
+            length: self.length,
+            uncompressed_length: self.uncompressed_length(),
+        }
+    }
 }
 
 /// The blobs of one kind.
 #[derive(Debug, Default)]
 struct Table {
-    /// What the repository held when it was loaded, by id.
+    /// What the repository held when it was loaded, by id; the copies of one blob by their packs.
     sorted: Vec<Entry>,
     /// What was added since.
     recent: HashMap<BlobId, Entry>,
 }
 
 impl Table {
-    fn get(&self, id: &BlobId) -> Option<&Entry> {
-        let found = self.sorted.binary_search_by(|entry| entry.id.cmp(id));
-        found
-            .ok()
-            .and_then(|at| self.sorted.get(at))
-            .or_else(|| self.recent.get(id))
+    /// Where the blob's copies begin among those sorted, if there is one.
+    fn position(&self, id: &BlobId) -> Option<usize> {
+        let at = self.sorted.partition_point(|entry| entry.id < *id);
+        self.sorted
+            .get(at)
+            .filter(|entry| entry.id == *id)
+            .map(|_| at)
+    }
+
+    /// The blob's copies.
+    fn copies(&self, id: BlobId) -> impl Iterator<Item = &Entry> {
+        let at = self.position(&id).unwrap_or(self.sorted.len());
+        let sorted = self.sorted.iter().skip(at);
+        let sorted = sorted.take_while(move |entry| entry.id == id);
+        sorted.chain(self.recent.get(&id))
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -80,44 +121,24 @@ impl Table {
     }
 }
 
-/// All index files of a repository, merged.
+/// Packs and what they hold.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
+pub(crate) struct Part {
     packs: Vec<PackId>,
+    numbers: HashMap<PackId, u32>,
     data: Table,
     tree: Table,
 }
 
-impl Index {
-    /// Merges index files. Those that another one supersedes count for nothing.
-    pub(crate) fn new(files: Vec<(IndexId, IndexFile)>) -> Self {
-        let superseded: HashSet<_> = files
-            .iter()
-            .flat_map(|(_, file)| file.supersedes.iter().flatten().copied())
-            .collect();
-        let mut index = Self::default();
-        for (_, file) in files.iter().filter(|(id, _)| !superseded.contains(id)) {
-            for pack in &file.packs {
-                let position = index.add_pack(pack.id);
-                for blob in &pack.blobs {
-                    index
-                        .table_mut(blob.kind)
-                        .sorted
-                        .push(Entry::new(position, blob));
-                }
-            }
-        }
-        for table in [&mut index.data, &mut index.tree] {
-            table.sorted.sort_unstable();
-            table.sorted.shrink_to_fit();
-        }
-        index
-    }
-
-    fn add_pack(&mut self, id: PackId) -> u32 {
-        self.packs.push(id);
+impl Part {
+    /// The number of a pack, a new one if it is new.
+    fn number(&mut self, id: PackId) -> u32 {
         // 2^32 packs of at least one blob each are more than memory holds.
-        u32::try_from(self.packs.len() - 1).unwrap_or(u32::MAX)
+        let next = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        *self.numbers.entry(id).or_insert_with(|| {
+            self.packs.push(id);
+            next
+        })
     }
 
     fn table(&self, kind: BlobKind) -> &Table {
@@ -134,57 +155,235 @@ impl Index {
         }
     }
 
-    /// Adds a pack that has just been stored.
-    pub(crate) fn insert(&mut self, pack: &PackEntry) {
-        let position = self.add_pack(pack.id);
-        for blob in &pack.blobs {
-            self.table_mut(blob.kind)
-                .recent
-                .insert(blob.id, Entry::new(position, blob));
+    /// Adds the packs of an index file that is being loaded, and gives their numbers; they count once all are sorted.
+    fn load(&mut self, packs: &[PackEntry]) -> Vec<u32> {
+        self.packs.reserve(packs.len());
+        self.numbers.reserve(packs.len());
+        let blobs = || packs.iter().flat_map(|pack| &pack.blobs);
+        let data = blobs().filter(|blob| blob.kind == BlobKind::Data).count();
+        self.data.sorted.reserve(data);
+        self.tree.sorted.reserve(blobs().count() - data);
+        let load = |pack: &PackEntry| {
+            let number = self.number(pack.id);
+            for blob in &pack.blobs {
+                let table = self.table_mut(blob.kind);
+                table.sorted.push(Entry::new(number, blob));
+            }
+            number
+        };
+        packs.iter().map(load).collect()
+    }
+
+    fn sort(&mut self) {
+        for table in [&mut self.data, &mut self.tree] {
+            table.sorted.sort_unstable();
+            table.sorted.dedup();
+            table.sorted.shrink_to_fit();
         }
     }
 
-    pub(crate) fn has(&self, kind: BlobKind, id: &BlobId) -> bool {
-        self.table(kind).get(id).is_some()
+    /// The packs by their numbers.
+    pub(crate) fn packs(&self) -> &[PackId] {
+        &self.packs
     }
 
-    pub(crate) fn locate(&self, kind: BlobKind, id: &BlobId) -> Option<Location> {
-        let entry = self.table(kind).get(id)?;
-        Some(Location {
-            pack: *self.packs.get(entry.pack as usize)?,
-            offset: entry.offset,
-            length: entry.length,
-            uncompressed_length: Some(entry.uncompressed_length).filter(|&length| length > 0),
+    pub(crate) fn number_of(&self, id: &PackId) -> Option<u32> {
+        self.numbers.get(id).copied()
+    }
+
+    /// What was loaded, by id, so that copies of one blob follow each other.
+    pub(crate) fn entries(&self, kind: BlobKind) -> &[Entry] {
+        &self.table(kind).sorted
+    }
+
+    /// Where the blob's copies begin in [`Self::entries`].
+    pub(crate) fn position(&self, kind: BlobKind, id: &BlobId) -> Option<usize> {
+        self.table(kind).position(id)
+    }
+
+    /// How many bytes each pack must have for what the index knows of it, by their numbers.
+    pub(crate) fn sizes(&self) -> Vec<u64> {
+        let mut sizes = vec![header_length([]); self.packs.len()];
+        for kind in [BlobKind::Data, BlobKind::Tree] {
+            for entry in self.table(kind).entries() {
+                if let Some(size) = sizes.get_mut(entry.pack as usize) {
+                    *size += u64::from(entry.length) + entry.header_length();
+                }
+            }
+        }
+        sizes
+    }
+
+    fn locations(&self, kind: BlobKind, id: BlobId) -> impl Iterator<Item = Location> {
+        self.table(kind).copies(id).filter_map(|entry| {
+            Some(Location {
+                pack: *self.packs.get(entry.pack as usize)?,
+                offset: entry.offset,
+                length: entry.length,
+                uncompressed_length: entry.uncompressed_length(),
+            })
         })
     }
 
-    /// Every pack with the blobs that the index says it holds, by their place in it, each once.
-    pub(crate) fn by_pack(&self) -> HashMap<PackId, Vec<BlobEntry>> {
-        let mut packs: HashMap<PackId, Vec<BlobEntry>> =
-            self.packs.iter().map(|&id| (id, Vec::new())).collect();
+    /// The ids of all blobs of a kind; one that is stored twice comes twice.
+    pub(crate) fn ids(&self, kind: BlobKind) -> impl Iterator<Item = BlobId> {
+        self.table(kind).entries().map(|entry| entry.id)
+    }
+
+    /// The blobs of the packs that `wanted` says, by their place in the pack.
+    pub(crate) fn blobs_of(&self, wanted: impl Fn(u32) -> bool) -> HashMap<u32, Vec<BlobEntry>> {
+        let mut packs: HashMap<u32, Vec<BlobEntry>> = HashMap::new();
         for kind in [BlobKind::Data, BlobKind::Tree] {
             for entry in self.table(kind).entries() {
-                let pack = self
-                    .packs
-                    .get(entry.pack as usize)
-                    .and_then(|id| packs.get_mut(id));
-                if let Some(blobs) = pack {
-                    blobs.push(BlobEntry {
-                        id: entry.id,
-                        kind,
-                        offset: entry.offset,
-                        length: entry.length,
-                        uncompressed_length: Some(entry.uncompressed_length)
-                            .filter(|&length| length > 0),
-                    });
+                if wanted(entry.pack) {
+                    packs.entry(entry.pack).or_default().push(entry.blob(kind));
                 }
             }
         }
         for blobs in packs.values_mut() {
             blobs.sort_unstable_by_key(|blob| (blob.offset, blob.id));
-            blobs.dedup();
         }
         packs
+    }
+}
+
+/// What an index file names.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) id: IndexId,
+    /// Its packs by their numbers, and those that are to be removed.
+    pub(crate) packs: Vec<u32>,
+    pub(crate) marked: Vec<u32>,
+    pub(crate) blobs: usize,
+}
+
+/// All index files of a repository, merged.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    live: Part,
+    /// What a prune marked to be removed. It can still be read, but counts for nothing else.
+    marked: Part,
+    /// Since when each of the marked packs is to be removed, as far as that is known.
+    marked_since: Vec<Option<Timestamp>>,
+    files: Vec<Origin>,
+    /// When it began to be read.
+    age: Option<Timestamp>,
+}
+
+impl Index {
+    /// Merges an index file in; it counts once [`Self::sort`] has been called. As in restic, one that another says it supersedes counts as any
+    /// other: whoever wrote that may not have come to its end.
+    pub(crate) fn load(&mut self, id: IndexId, file: &IndexFile) {
+        let packs = self.live.load(&file.packs);
+        let marked = self.marked.load(&file.packs_to_delete);
+        for (number, pack) in marked.iter().zip(&file.packs_to_delete) {
+            match self.marked_since.get_mut(*number as usize) {
+                // The later one leaves the pack there for longer.
+                Some(since) => *since = (*since).zip(pack.time).map(|(a, b)| a.max(b)),
+                None => self.marked_since.push(pack.time),
+            }
+        }
+        let blobs = file.packs.iter().chain(&file.packs_to_delete);
+        self.files.push(Origin {
+            id,
+            packs,
+            marked,
+            blobs: blobs.map(|pack| pack.blobs.len()).sum(),
+        });
+    }
+
+    /// Makes all that was loaded count.
+    pub(crate) fn sort(&mut self) {
+        self.live.sort();
+        self.marked.sort();
+    }
+
+    /// Notes when it began to be read.
+    pub(crate) fn set_age(&mut self, begun: Timestamp) {
+        self.age = Some(begun);
+    }
+
+    /// When it began to be read; now, if nobody noted that.
+    pub(crate) fn age(&self) -> Timestamp {
+        self.age.unwrap_or_else(Timestamp::now)
+    }
+
+    /// Adds a pack that has just been stored.
+    pub(crate) fn insert(&mut self, pack: &PackEntry) {
+        let number = self.live.number(pack.id);
+        for blob in &pack.blobs {
+            self.live
+                .table_mut(blob.kind)
+                .recent
+                .insert(blob.id, Entry::new(number, blob));
+        }
+    }
+
+    /// The packs that count.
+    pub(crate) fn live(&self) -> &Part {
+        &self.live
+    }
+
+    /// The packs that are to be removed. One that is live too is so no longer.
+    pub(crate) fn marked(&self) -> &Part {
+        &self.marked
+    }
+
+    pub(crate) fn marked_since(&self, number: u32) -> Option<Timestamp> {
+        self.marked_since.get(number as usize).copied().flatten()
+    }
+
+    /// The index files that it was loaded from.
+    pub(crate) fn files(&self) -> &[Origin] {
+        &self.files
+    }
+
+    /// The pack that a new snapshot may rely on for the blob.
+    pub(crate) fn live_pack(&self, kind: BlobKind, id: &BlobId) -> Option<PackId> {
+        let mut live = self.live.locations(kind, *id);
+        live.next().map(|location| location.pack)
+    }
+
+    /// Whether a new snapshot may rely on the blob.
+    pub(crate) fn has(&self, kind: BlobKind, id: &BlobId) -> bool {
+        self.live_pack(kind, id).is_some()
+    }
+
+    /// Where the blob can be read.
+    pub(crate) fn locate(&self, kind: BlobKind, id: &BlobId) -> Option<Location> {
+        self.locations(kind, id).next()
+    }
+
+    /// Where all copies of the blob can be read, those in packs that are to be removed last.
+    pub(crate) fn locations(&self, kind: BlobKind, id: &BlobId) -> impl Iterator<Item = Location> {
+        let live = self.live.locations(kind, *id);
+        live.chain(self.marked.locations(kind, *id))
+    }
+
+    /// Every pack that counts, with the blobs that the index says it holds, by their place in it, each once.
+    pub(crate) fn by_pack(&self) -> HashMap<PackId, Vec<BlobEntry>> {
+        let packs = &self.live.packs;
+        let empty = packs.iter().map(|&id| (id, Vec::new()));
+        let mut found: HashMap<_, _> = empty.collect();
+        for (number, blobs) in self.live.blobs_of(|_| true) {
+            if let Some(id) = packs.get(number as usize) {
+                found.insert(*id, blobs);
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+impl Index {
+    /// The index of these files.
+    pub(crate) fn new(files: Vec<(IndexId, IndexFile)>) -> Self {
+        let mut index = Self::default();
+        for (id, file) in files {
+            index.load(id, &file);
+        }
+        index.sort();
+        index
     }
 }
 
@@ -200,13 +399,10 @@ mod tests {
             length: 50,
             uncompressed_length: None,
         };
-        let pack = PackEntry {
-            id: PackId([pack; 32]),
-            blobs: blobs.iter().map(blob).collect(),
-        };
+        let pack = PackEntry::new(PackId([pack; 32]), blobs.iter().map(blob).collect());
         IndexFile {
-            supersedes: None,
             packs: vec![pack],
+            ..IndexFile::default()
         }
     }
 
@@ -241,16 +437,34 @@ mod tests {
     }
 
     #[test]
-    fn a_superseded_index_counts_for_nothing() {
-        let mut new = file(2, &[(7, BlobKind::Data)]);
-        new.supersedes = Some(vec![IndexId([1; 32])]);
-        let index = Index::new(vec![
-            (IndexId([1; 32]), file(1, &[(7, BlobKind::Data)])),
-            (IndexId([2; 32]), new),
-        ]);
-        assert_eq!(
-            index.by_pack().into_keys().collect::<Vec<_>>(),
-            [PackId([2; 32])]
+    fn a_pack_that_two_files_name_counts_once_and_copies_in_several_packs_are_all_known() {
+        let copies = [1, 1, 2].map(|pack| file(pack, &[(7, BlobKind::Data)]));
+        let files = copies.into_iter().enumerate();
+        let index = Index::new(
+            files
+                .map(|(at, file)| (IndexId([at as u8; 32]), file))
+                .collect(),
         );
+        let locations = index.locations(BlobKind::Data, &BlobId([7; 32]));
+        let packs: Vec<_> = locations.map(|location| location.pack.0[0]).collect();
+        assert_eq!(packs, [1, 2]);
+        assert_eq!(index.live().packs().len(), 2);
+        assert_eq!(index.files().len(), 3);
+    }
+
+    #[test]
+    fn a_marked_pack_can_be_read_but_not_relied_on() {
+        let mut marked = file(1, &[(7, BlobKind::Data), (8, BlobKind::Data)]);
+        std::mem::swap(&mut marked.packs, &mut marked.packs_to_delete);
+        let index = Index::new(vec![
+            (IndexId([1; 32]), marked),
+            (IndexId([2; 32]), file(2, &[(8, BlobKind::Data)])),
+        ]);
+        let kind = BlobKind::Data;
+        let [only, both] = [7, 8].map(|id| BlobId([id; 32]));
+        assert!(!index.has(kind, &only) && index.has(kind, &both));
+        let packs = |id| index.locate(kind, id).unwrap().pack.0[0];
+        assert_eq!((packs(&only), packs(&both)), (1, 2));
+        assert_eq!(index.by_pack().len(), 1);
     }
 }

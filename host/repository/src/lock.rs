@@ -49,50 +49,75 @@ pub struct LockGuard {
     refresher: Option<JoinHandle<()>>,
 }
 
-/// The lock file that stands for a lock now. Nothing if there is none.
+/// How a lock stands now.
 #[derive(Debug, Default)]
-pub(crate) struct Holding(Mutex<Option<Current>>);
+pub(crate) struct Holding(Mutex<State>);
 
+#[derive(Debug, Clone, Copy, Default)]
+enum State {
+    /// No file stands for it: the store takes none, or it was given up.
+    #[default]
+    Nothing,
+    Held(Current),
+    /// Others may have taken it for gone, so it excludes nobody any more, whatever is written. The file may still be there.
+    Lapsed(LockId),
+}
+
+/// The lock file that stands for a lock now.
 #[derive(Debug, Clone, Copy)]
 struct Current {
     id: LockId,
-    /// By the clock on the wall, as others judge it: a machine may have slept.
+    /// The file's own time, by which others judge it.
     written: Timestamp,
 }
 
-impl Current {
-    fn new(id: LockId) -> Self {
-        Self {
-            id,
-            written: Timestamp::now(),
-        }
-    }
-}
-
 impl Holding {
-    /// Proves that the lock has excluded others until now.
+    /// Proves that the lock has excluded others until now. Where it has not, it has lapsed for good.
     async fn check(&self, repository: &Repository) -> Result<(), Error> {
         let lapsed = || Error::LockLapsed {
             location: repository.location().to_owned(),
         };
         loop {
-            let Some(current) = *lock(&self.0) else {
-                return Ok(());
+            let current = match *lock(&self.0) {
+                State::Nothing => return Ok(()),
+                State::Held(current) => current,
+                State::Lapsed(_) => return Err(lapsed()),
             };
-            if age(current.written) > LAPSED.as_secs().cast_signed() {
-                return Err(lapsed());
-            }
-            let backend = repository.backend();
-            match backend.read_async(FileKind::Lock, &current.id.0).await {
-                // Refreshed meanwhile, perhaps.
-                Err(Error::Storage(error)) if error.is_not_found() => {
-                    let now = *lock(&self.0);
-                    if now.is_none_or(|now| now.id == current.id) {
-                        return Err(lapsed());
-                    }
+            if age(current.written) <= LAPSED.as_secs().cast_signed() {
+                let backend = repository.backend();
+                match backend.read_async(FileKind::Lock, &current.id.0).await {
+                    Err(Error::Storage(error)) if error.is_not_found() => {}
+                    read => return read.map(drop),
                 }
-                read => return read.map(drop),
             }
+            // Unless it was refreshed meanwhile.
+            let mut state = lock(&self.0);
+            if matches!(*state, State::Held(now) if now.id == current.id) {
+                *state = State::Lapsed(current.id);
+            }
+        }
+    }
+
+    /// Writes a new file in place of the current one, and names the one that is to be removed. A lock that has lapsed stays so.
+    async fn renew(&self, repository: &Repository, exclusive: bool) -> Result<LockId, Error> {
+        self.check(repository).await?;
+        let new = repository.write_lock(exclusive).await?;
+        // The writing may have taken long, too.
+        if let Err(error) = self.check(repository).await {
+            let removed = repository.backend().remove_async(FileKind::Lock, &new.id.0);
+            if let Err(error) = removed.await {
+                tracing::warn!(%error, "the file of a lock that lapsed stays until it is stale");
+            }
+            return Err(error);
+        }
+        let mut state = lock(&self.0);
+        match *state {
+            State::Held(old) => {
+                *state = State::Held(new);
+                Ok(old.id)
+            }
+            // Given up meanwhile.
+            State::Nothing | State::Lapsed(_) => Ok(new.id),
         }
     }
 }
@@ -108,8 +133,21 @@ impl LockGuard {
         self.repository.runtime().block_on(check)
     }
 
+    /// The repository's place.
+    pub(crate) fn location(&self) -> &str {
+        self.repository.location()
+    }
+
+    /// Whether it keeps everybody out.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.mode == LockMode::Exclusive
+    }
+
     /// As [`Self::check`], for what nobody else may do meanwhile.
-    pub(crate) fn check_exclusive(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// As [`Self::check`], or the lock is not exclusive.
+    pub fn check_exclusive(&self) -> Result<(), Error> {
         match self.mode {
             LockMode::Exclusive => self.check(),
             LockMode::Read | LockMode::Write => Err(Error::Unsupported(format!(
@@ -140,7 +178,7 @@ impl Repository {
             }
             written => written?,
         };
-        let holding = Arc::new(Holding(Mutex::new(Some(Current::new(written)))));
+        let holding = Arc::new(Holding(Mutex::new(State::Held(written))));
         {
             let mut locks = lock(self.locks());
             locks.retain(|other| other.strong_count() > 0);
@@ -156,7 +194,7 @@ impl Repository {
             refresher: Some(refresher),
         };
         // Two that lock at the same time both write first and look then, so at least one sees the other.
-        self.check_locks(exclusive, Some(written))?;
+        self.check_locks(exclusive, Some(written.id))?;
         Ok(guard)
     }
 
@@ -172,7 +210,7 @@ impl Repository {
         Ok(())
     }
 
-    fn read_lock(&self, id: &[u8; 32]) -> Result<LockFile, Error> {
+    pub(crate) fn read_lock(&self, id: &[u8; 32]) -> Result<LockFile, Error> {
         let sealed = self.backend().read(FileKind::Lock, id)?;
         unpacked::open(self.key(), &sealed)
             .and_then(|json| LockFile::decode(&json))
@@ -212,7 +250,7 @@ impl Repository {
         Ok(())
     }
 
-    async fn write_lock(&self, exclusive: bool) -> Result<LockId, Error> {
+    async fn write_lock(&self, exclusive: bool) -> Result<Current, Error> {
         let Identity {
             hostname,
             username,
@@ -220,8 +258,9 @@ impl Repository {
             gid,
             pid,
         } = Identity::of_this_process();
+        let time = Timestamp::now();
         let file = LockFile {
-            time: Timestamp::now(),
+            time,
             exclusive,
             hostname,
             username,
@@ -236,28 +275,34 @@ impl Repository {
         self.backend()
             .write_async(FileKind::Lock, sealed.into())
             .await
-            .map(LockId)
+            .map(|id| Current {
+                id: LockId(id),
+                written: time,
+            })
     }
 }
 
+/// Refreshes a lock until it is given up or lapses.
 async fn refresh(repository: Repository, exclusive: bool, holding: Arc<Holding>) {
     let mut pause = REFRESH;
     loop {
         tokio::time::sleep(pause).await;
         pause = REFRESH;
-        match repository.write_lock(exclusive).await {
-            Ok(new) => {
-                let old = lock(&holding.0).replace(Current::new(new));
-                if let Some(old) = old
-                    && let Err(error) = repository
-                        .backend()
-                        .remove_async(FileKind::Lock, &old.id.0)
-                        .await
+        match holding.renew(&repository, exclusive).await {
+            Ok(old) => {
+                if let Err(error) = repository
+                    .backend()
+                    .remove_async(FileKind::Lock, &old.0)
+                    .await
                 {
                     // What stays in the end is told once, when the lock is given up.
                     tracing::info!(%error, "the lock's previous file stays until it is stale");
                     pause = REFRESH_KEPT;
                 }
+            }
+            Err(error @ Error::LockLapsed { .. }) => {
+                tracing::warn!("{error}");
+                return;
             }
             Err(error) => tracing::warn!(%error, "the lock could not be refreshed"),
         }
@@ -269,8 +314,9 @@ impl Drop for LockGuard {
         if let Some(refresher) = self.refresher.take() {
             refresher.abort();
         }
-        let Some(Current { id, .. }) = lock(&self.holding.0).take() else {
-            return;
+        let id = match std::mem::take(&mut *lock(&self.holding.0)) {
+            State::Nothing => return,
+            State::Held(Current { id, .. }) | State::Lapsed(id) => id,
         };
         let (done, wait) = mpsc::channel();
         let repository = self.repository.clone();
@@ -299,7 +345,8 @@ fn age(time: Timestamp) -> i64 {
     Timestamp::now().seconds.saturating_sub(time.seconds)
 }
 
-fn is_stale(file: &LockFile) -> bool {
+/// Whether the process that holds the lock is gone, as restic sees it.
+pub(crate) fn is_stale(file: &LockFile) -> bool {
     if age(file.time) > STALE.as_secs().cast_signed() {
         return true;
     }
@@ -325,6 +372,59 @@ fn describe(file: &LockFile) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn repository(directory: &tempfile::TempDir, runtime: &tokio::runtime::Runtime) -> Repository {
+        let store = copal_storage::open(directory.path().to_str().unwrap()).unwrap();
+        let options = crate::InitOptions {
+            scrypt: crate::format::key::ScryptCost {
+                log_n: 4,
+                r: 8,
+                p: 1,
+            },
+            ..crate::InitOptions::default()
+        };
+        let password = crate::Password::new("secret");
+        Repository::init(store, runtime.handle().clone(), &password, &options).unwrap()
+    }
+
+    #[test]
+    fn a_lock_that_lapsed_never_comes_back_to_life() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let repository = repository(&directory, &runtime);
+        let files = || repository.backend().list(FileKind::Lock).unwrap();
+        let renew = |guard: &LockGuard| runtime.block_on(guard.holding.renew(&repository, true));
+        let is_lapsed = |result| matches!(result, Err(Error::LockLapsed { .. }));
+
+        let guard = repository.lock(LockMode::Exclusive).unwrap();
+        let old = renew(&guard).unwrap();
+        repository.backend().remove(FileKind::Lock, &old.0).unwrap();
+        guard.check().unwrap();
+        // Somebody took it for stale, and worked meanwhile.
+        let (id, _) = files()[0];
+        let sealed = repository.backend().read(FileKind::Lock, &id).unwrap();
+        repository.backend().remove(FileKind::Lock, &id).unwrap();
+        assert!(is_lapsed(renew(&guard).map(drop)));
+        assert!(files().is_empty());
+        repository
+            .backend()
+            .write(FileKind::Lock, sealed.to_vec())
+            .unwrap();
+        assert!(is_lapsed(guard.check()));
+        drop(guard);
+        assert!(files().is_empty());
+
+        // The machine slept for so long that somebody may have.
+        let guard = repository.lock(LockMode::Exclusive).unwrap();
+        if let State::Held(current) = &mut *lock(&guard.holding.0) {
+            current.written.seconds -= 26 * 60;
+        }
+        assert!(is_lapsed(renew(&guard).map(drop)));
+        assert_eq!(files().len(), 1);
+        assert!(is_lapsed(guard.check_exclusive()));
+        drop(guard);
+        assert!(files().is_empty());
+    }
 
     #[test]
     fn a_lock_is_stale_once_it_is_old_or_its_process_is_gone() {

@@ -208,10 +208,9 @@ pub(crate) enum Trouble {
 impl From<Error> for Trouble {
     /// What is damaged or missing in the repository is one item's trouble; a storage that fails is everyone's.
     fn from(error: Error) -> Self {
-        match error {
-            Error::Corrupt { .. } => Self::Item(error.to_string()),
-            Error::Storage(error) if error.is_not_found() => Self::Item(error.to_string()),
-            error => Self::End(error),
+        match error.is_loss() {
+            true => Self::Item(error.to_string()),
+            false => Self::End(error),
         }
     }
 }

@@ -30,6 +30,11 @@ impl fmt::Display for ItemError {
 
 /// Receives the progress of one operation, from several threads at once.
 pub trait Progress: Sync {
+    /// A part of the operation begins, in words for people.
+    fn part(&self, text: &str) {
+        let _ = text;
+    }
+
     /// So many more files and bytes have been found that are to be worked through.
     fn total(&self, files: u64, bytes: u64) {
         let _ = (files, bytes);

@@ -102,20 +102,31 @@ impl Repository {
             )))
     }
 
-    /// The blob's plaintext, its id proved.
+    /// The blob's plaintext, its id proved. Where a copy of it is damaged or missing, another one will do.
     ///
     /// # Errors
-    /// It is in no index, the store fails, or it is damaged.
+    /// It is in no index, the store fails, or every copy is damaged or missing.
     pub fn load_blob(&self, kind: BlobKind, id: &BlobId) -> Result<Bytes, Error> {
+        let read = |location: &Location| {
+            let sealed = self.read_pack_range(&location.pack, location.range())?;
+            self.decode_blob(&sealed, location, id)
+        };
+        let first = self.with_index(|index| index.locate(kind, id))?;
         let missing = || {
             Error::corrupt(
                 format!("{kind} blob {id}"),
                 "it is missing: no index names a pack with it",
             )
         };
-        let location = self.locate(kind, id)?.ok_or_else(missing)?;
-        let sealed = self.read_pack_range(&location.pack, location.range())?;
-        self.decode_blob(&sealed, &location, id)
+        let first = first.ok_or_else(missing)?;
+        let lost = match read(&first) {
+            Err(error) if error.is_loss() => error,
+            read => return read,
+        };
+        let others = self.with_index(|index| index.locations(kind, id).collect::<Vec<_>>())?;
+        let others = others.iter().filter(|location| **location != first);
+        let mut others = others.map(read);
+        others.find_map(Result::ok).ok_or(lost)
     }
 
     /// A directory's listing.

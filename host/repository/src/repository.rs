@@ -1,5 +1,6 @@
 //! An open repository.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
@@ -16,8 +17,8 @@ use crate::format::key::ScryptCost;
 use crate::format::pack::BlobKind;
 use crate::format::polynomial::Polynomial;
 use crate::format::snapshot::Snapshot;
-use crate::format::unpacked;
-use crate::id::{BlobId, IndexId, KeyId, RepositoryId, SnapshotId};
+use crate::format::{Timestamp, unpacked};
+use crate::id::{BlobId, IndexId, KeyId, PackId, RepositoryId, SnapshotId};
 use crate::identity::Identity;
 use crate::index::{Index, Location};
 use crate::lock::Holding;
@@ -26,6 +27,15 @@ use crate::{keys, parallel};
 
 /// The newest version of the format, which new repositories get.
 const VERSION: u32 = 2;
+
+/// How often the index files are listed, until all that are there have been read: a prune without a lock replaces them meanwhile.
+const INDEX_LISTINGS: u32 = 10;
+
+/// So many index files for each thread are in memory at a time.
+const INDEX_FILES: usize = 4;
+
+/// What is wrong with a file that every listing shows and that can't be read.
+const UNFOUND: &str = "it is listed, and not found when it is read; try again, and if that stays so, ask whoever runs the storage";
 
 /// An open repository. Cheap to clone; all clones share the index.
 ///
@@ -247,27 +257,29 @@ impl Repository {
     /// # Errors
     /// The store fails.
     pub fn readable_snapshots(&self) -> Result<ReadableSnapshots, Error> {
-        let ids: Vec<_> = self
-            .backend()
-            .list(FileKind::Snapshot)?
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect();
+        let ids = self.backend().ids(FileKind::Snapshot)?;
         let read = parallel::map(&ids, |id| {
             let sealed = self.backend().read(FileKind::Snapshot, id);
             match sealed.and_then(|sealed| self.decode_snapshot(id, &sealed)) {
-                Err(damage @ Error::Corrupt { .. }) => Ok(Err(damage)),
-                // Forgotten since it was listed.
-                Err(Error::Storage(error)) if error.is_not_found() => Ok(Ok(None)),
-                read => read.map(|snapshot| Ok(Some(snapshot))),
+                Err(error) if !error.is_loss() => Err(error),
+                read => Ok(read),
             }
         })?;
         let mut readable = ReadableSnapshots::default();
-        for read in read {
+        let mut unfound = Vec::new();
+        for (id, read) in ids.iter().zip(read) {
             match read {
-                Ok(snapshot) => readable.snapshots.extend(snapshot),
+                Ok(snapshot) => readable.snapshots.push(snapshot),
+                Err(Error::Storage(_)) => unfound.push(*id),
                 Err(damage) => readable.damaged.push(damage),
             }
+        }
+        // One that was forgotten since it was listed is listed no longer.
+        if !unfound.is_empty() {
+            let listed = self.backend().ids(FileKind::Snapshot)?;
+            unfound.retain(|id| listed.binary_search(id).is_ok());
+            let lost = |id| Error::corrupt(FileKind::Snapshot.name(id), UNFOUND);
+            readable.damaged.extend(unfound.iter().map(lost));
         }
         let snapshots = &mut readable.snapshots;
         snapshots.sort_by_key(|(id, snapshot)| (snapshot.time, *id));
@@ -332,19 +344,94 @@ impl Repository {
         {
             return Ok(());
         }
-        let ids: Vec<_> = self
-            .backend()
-            .list(FileKind::Index)?
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect();
-        let files = self
-            .backend()
-            .read_all(FileKind::Index, &ids, |id, sealed| {
-                self.decode_index(id, sealed)
-            })?;
-        self.install_index(Index::new(files));
+        self.read_index()
+    }
+
+    /// Reads all index files anew: for whoever wants to see what others have added.
+    ///
+    /// # Errors
+    /// As [`Self::load_index`].
+    pub fn reload_index(&self) -> Result<(), Error> {
+        let _loading = lock(&self.0.loading);
+        self.read_index()
+    }
+
+    fn read_index(&self) -> Result<(), Error> {
+        let begun = Timestamp::now();
+        let mut index: Index = self.merge_index_files(|index: &mut Index, id, file| {
+            index.load(id, &file);
+        })?;
+        index.sort();
+        index.set_age(begun);
+        self.install_index(index);
         Ok(())
+    }
+
+    /// Reads all index files, a few at a time, and merges them one by one.
+    ///
+    /// No listing shows one moment, and a prune without a lock writes new files before it removes the old ones. So they are listed until no
+    /// listing shows one that has not been read: then nothing is missing of what was there at the beginning. What is removed meanwhile counts.
+    pub(crate) fn merge_index_files<T: Default>(
+        &self,
+        merge: impl Fn(&mut T, IndexId, IndexFile),
+    ) -> Result<T, Error> {
+        let mut merged = T::default();
+        let mut read = HashSet::new();
+        let mut unread = self.backend().ids(FileKind::Index)?;
+        for _ in 0..INDEX_LISTINGS {
+            for ids in unread.chunks(parallel::threads() * INDEX_FILES) {
+                let files = parallel::map(ids, |id| {
+                    let sealed = self.backend().read(FileKind::Index, id);
+                    match sealed.and_then(|sealed| self.decode_index(id, &sealed)) {
+                        // The next listing says whether it was removed.
+                        Err(Error::Storage(error)) if error.is_not_found() => Ok(None),
+                        file => file.map(Some),
+                    }
+                });
+                let files =
+                    files.map_err(|error| error.advise("`copal repair index` makes it anew"))?;
+                for (id, file) in files.into_iter().flatten() {
+                    read.insert(id.0);
+                    merge(&mut merged, id, file);
+                }
+            }
+            unread = self.backend().ids(FileKind::Index)?;
+            unread.retain(|id| !read.contains(id));
+            if unread.is_empty() {
+                return Ok(merged);
+            }
+        }
+        let name = unread.first().map(|id| FileKind::Index.name(id));
+        Err(Error::corrupt(name.unwrap_or_default(), UNFOUND))
+    }
+
+    /// The packs that index files name, as they are now, each with whether any counts it. The index that is loaded stays.
+    pub(crate) fn named_packs(&self) -> Result<HashMap<PackId, bool>, Error> {
+        self.merge_index_files(|packs: &mut HashMap<_, bool>, _, file| {
+            for pack in file.packs {
+                packs.insert(pack.id, true);
+            }
+            for pack in file.packs_to_delete {
+                packs.entry(pack.id).or_default();
+            }
+        })
+    }
+
+    /// Forgets the index, so that whoever needs it next reads what is there then.
+    pub(crate) fn unload_index(&self) {
+        *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Writes an index file.
+    pub(crate) async fn write_index(&self, file: &IndexFile) -> Result<IndexId, Error> {
+        let sealed = file
+            .encode()
+            .and_then(|json| unpacked::seal(self.key(), self.version(), &json))
+            .map_err(Error::damaged("a new index"))?;
+        self.backend()
+            .write_async(FileKind::Index, sealed.into())
+            .await
+            .map(IndexId)
     }
 
     pub(crate) fn decode_index(
@@ -372,10 +459,17 @@ impl Repository {
         }
     }
 
-    /// Adds to the index what was just stored.
+    /// Adds to the index what was just stored. One that is not loaded will hold it once it is.
     pub(crate) fn extend_index(&self, pack: &crate::format::index::PackEntry) {
         let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.get_or_insert_default().insert(pack);
+        if let Some(index) = &mut *index {
+            index.insert(pack);
+        }
+    }
+
+    /// The pack that a new snapshot may rely on for the blob.
+    pub(crate) fn live_pack(&self, kind: BlobKind, id: &BlobId) -> Result<Option<PackId>, Error> {
+        self.with_index(|index| index.live_pack(kind, id))
     }
 
     /// Whether the blob is stored.

@@ -16,8 +16,10 @@ use crate::error::Error;
 use crate::format::crypto::OVERHEAD;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
 use crate::format::pack::{self, BlobKind, HeaderEntry};
-use crate::format::{Malformed, unpacked};
+use crate::format::{Malformed, Timestamp};
 use crate::id::{BlobId, PackId};
+use crate::index::Index;
+use crate::prune::GRACE;
 use crate::reader::Proved;
 use crate::repository::{Repository, lock};
 
@@ -49,7 +51,7 @@ impl Default for WriterOptions {
 const PACK_BLOBS: usize = 100_000;
 
 /// An index file is written when so many blobs wait for one, as in restic.
-const INDEX_BLOBS: usize = 50_000;
+pub(crate) const INDEX_BLOBS: usize = 50_000;
 
 /// How long a writer that is given up waits for the uploads that have begun, and then for its last index file.
 const GIVING_UP: Duration = Duration::from_secs(10);
@@ -134,6 +136,10 @@ struct Shared {
     index_age: Duration,
     /// Blobs under way: in no index file yet, but on the way to a pack that will be.
     claimed: Mutex<HashSet<(BlobKind, BlobId)>>,
+    /// Packs that must still count when a snapshot refers to them: those with blobs that were known, and those that were written.
+    relied: Mutex<HashSet<PackId>>,
+    /// Since when what counts is known, by the clock on the wall.
+    since: Timestamp,
     unindexed: Mutex<Unindexed>,
     failure: Mutex<Failure>,
 }
@@ -160,13 +166,15 @@ impl Repository {
     /// # Errors
     /// The index cannot be loaded.
     pub fn writer(&self, options: WriterOptions) -> Result<BlobWriter, Error> {
-        self.load_index()?;
+        let since = self.with_index(Index::age)?;
         Ok(BlobWriter {
             shared: Arc::new(Shared {
                 repository: self.clone(),
                 slots: Arc::new(Semaphore::new(options.uploads.max(1) as usize)),
                 index_age: options.index_age,
                 claimed: Mutex::default(),
+                relied: Mutex::default(),
+                since,
                 unindexed: Mutex::new(Unindexed {
                     packs: Vec::new(),
                     blobs: 0,
@@ -194,6 +202,30 @@ impl BlobWriter {
             return Ok(Stored::known(id));
         }
         self.seal_and_place(kind, id, data)
+    }
+
+    /// Stores a blob once more, although the repository has it: this copy takes the place of one that is about to be removed.
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub(crate) fn store_again(&self, kind: BlobKind, data: &[u8]) -> Result<Stored, Error> {
+        self.shared.check()?;
+        let id = BlobId::of(data);
+        lock(&self.shared.claimed).insert((kind, id));
+        self.seal_and_place(kind, id, data)
+    }
+
+    /// As [`Self::store_again`], with the blob's bytes as they are sealed already. They were proved to be those of `id`.
+    pub(crate) fn store_sealed(
+        &self,
+        kind: BlobKind,
+        id: BlobId,
+        sealed: &[u8],
+        uncompressed_length: Option<u32>,
+    ) -> Result<Stored, Error> {
+        self.shared.check()?;
+        lock(&self.shared.claimed).insert((kind, id));
+        self.place(kind, id, sealed, uncompressed_length)
     }
 
     /// As [`Self::store`], for a blob out of a repository. Where it is compressed there, that is not done again.
@@ -347,7 +379,7 @@ impl BlobWriter {
         let id = PackId::of(&bytes);
         let shared = Arc::clone(&self.shared);
         runtime.spawn(async move {
-            if let Err(error) = shared.upload(PackEntry { id, blobs }, bytes.into()).await {
+            if let Err(error) = shared.upload(PackEntry::new(id, blobs), bytes.into()).await {
                 shared.fail(error);
             }
             drop(slot);
@@ -358,7 +390,7 @@ impl BlobWriter {
     /// Uploads what is left, waits for all uploads, and writes the index that makes the blobs count.
     ///
     /// # Errors
-    /// An upload failed or never came to an end.
+    /// An upload failed or never came to an end; or the work took so long that a prune in two phases has marked what a snapshot would rely on.
     pub fn finish(self) -> Result<WriteSummary, Error> {
         for open in [&self.data, &self.tree] {
             let pack = mem::take(&mut *lock(open));
@@ -384,6 +416,7 @@ impl BlobWriter {
                 ));
             }
         }
+        shared.prove()?;
         Ok(self.summary())
     }
 
@@ -401,7 +434,7 @@ impl BlobWriter {
     /// Whether the repository has the blob, or this writer is about to give it one.
     pub(crate) fn knows(&self, kind: BlobKind, id: &BlobId) -> Result<bool, Error> {
         let claimed = lock(&self.shared.claimed);
-        Ok(claimed.contains(&(kind, *id)) || self.shared.repository.has(kind, id)?)
+        Ok(claimed.contains(&(kind, *id)) || self.shared.relies(kind, id)?)
     }
 }
 
@@ -443,11 +476,35 @@ impl Shared {
     fn claim(&self, kind: BlobKind, id: BlobId) -> Result<bool, Error> {
         // A blob enters the index before its claim is given up, so looking at both under this lock misses none.
         let mut claimed = lock(&self.claimed);
-        if claimed.contains(&(kind, id)) || self.repository.has(kind, &id)? {
+        if claimed.contains(&(kind, id)) || self.relies(kind, &id)? {
             return Ok(false);
         }
         claimed.insert((kind, id));
         Ok(true)
+    }
+
+    /// Whether the repository has the blob, and so a snapshot is going to rely on it.
+    fn relies(&self, kind: BlobKind, id: &BlobId) -> Result<bool, Error> {
+        let pack = self.repository.live_pack(kind, id)?;
+        lock(&self.relied).extend(pack);
+        Ok(pack.is_some())
+    }
+
+    /// Proves that all that a snapshot is going to rely on counts still, where the work took so long that it may not.
+    fn prove(&self) -> Result<(), Error> {
+        let took = Timestamp::now().seconds.saturating_sub(self.since.seconds);
+        if took <= (GRACE / 2).as_secs().cast_signed() {
+            return Ok(());
+        }
+        let named = self.repository.named_packs()?;
+        let relied = lock(&self.relied);
+        match relied.iter().all(|pack| named.get(pack) == Some(&true)) {
+            true => Ok(()),
+            false => Err(Error::Overtaken {
+                location: self.repository.location().to_owned(),
+                hours: took / (60 * 60),
+            }),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -497,26 +554,78 @@ impl Shared {
         // Had a lock lapsed, someone might have removed the packs meanwhile, since no index names them.
         self.repository.check_own_locks().await?;
         let file = IndexFile {
-            supersedes: None,
             packs,
+            ..IndexFile::default()
         };
-        let sealed = file
-            .encode()
-            .and_then(|json| {
-                unpacked::seal(self.repository.key(), self.repository.version(), &json)
-            })
-            .map_err(Error::damaged("a new index"))?;
-        self.repository
-            .backend()
-            .write_async(FileKind::Index, sealed.into())
-            .await?;
+        self.repository.write_index(&file).await?;
         for pack in &file.packs {
             self.repository.extend_index(pack);
         }
+        lock(&self.relied).extend(file.packs.iter().map(|pack| pack.id));
         let mut claimed = lock(&self.claimed);
         for blob in file.packs.iter().flat_map(|pack| &pack.blobs) {
             claimed.remove(&(blob.kind, blob.id));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::key::ScryptCost;
+    use crate::{InitOptions, Password};
+
+    #[test]
+    fn who_took_long_proves_that_what_it_relies_on_still_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store = copal_storage::open(directory.path().to_str().unwrap()).unwrap();
+        let options = InitOptions {
+            scrypt: ScryptCost {
+                log_n: 4,
+                r: 8,
+                p: 1,
+            },
+            ..InitOptions::default()
+        };
+        let password = Password::new("secret");
+        let handle = runtime.handle().clone();
+        let repository = Repository::init(store, handle, &password, &options).unwrap();
+        let writer = |hours: i64| {
+            let mut writer = repository.writer(WriterOptions::default()).unwrap();
+            Arc::get_mut(&mut writer.shared).unwrap().since.seconds -= hours * 60 * 60;
+            writer
+        };
+        let store = |writer: BlobWriter, data: &[u8]| {
+            let stored = writer.store(BlobKind::Data, data).unwrap();
+            writer.finish().map(|_| stored.new)
+        };
+        let [old, other] = [b"old", b"oth"];
+        assert!(store(writer(0), old).unwrap());
+        assert!(store(writer(12), other).unwrap());
+        assert!(!store(writer(12), old).unwrap());
+
+        // Another process marks all that is there, and this one does not know of it.
+        let [quick, slow, slow_with_new] = [writer(11), writer(12), writer(12)];
+        let marked = repository.merge_index_files(|all: &mut IndexFile, _, file| {
+            all.packs_to_delete.extend(file.packs);
+        });
+        let marked = marked.unwrap();
+        for id in repository.backend().ids(FileKind::Index).unwrap() {
+            repository.backend().remove(FileKind::Index, &id).unwrap();
+        }
+        let written = repository.write_index(&marked);
+        runtime.block_on(written).unwrap();
+        assert!(!store(quick, old).unwrap());
+        let error = store(slow, old).unwrap_err();
+        assert!(matches!(error, Error::Overtaken { hours: 12, .. }));
+        assert!(store(slow_with_new, b"new").unwrap());
+        let relying = writer(12);
+        assert!(relying.knows(BlobKind::Data, &BlobId::of(old)).unwrap());
+        assert!(relying.finish().is_err());
+        // Whoever begins anew does.
+        repository.reload_index().unwrap();
+        assert!(store(writer(12), old).unwrap());
     }
 }

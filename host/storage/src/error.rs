@@ -82,6 +82,16 @@ pub enum Error {
         /// What the service's client says.
         source: Box<object_store::Error>,
     },
+    /// A local file or directory could not be read or removed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// Which one.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A local directory could not be made.
     #[error("cannot create the directory {}: {source}", path.display())]
     Directory {

@@ -15,7 +15,7 @@ use crate::{Error, services};
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     location: Arc<str>,
-    directory: Option<PathBuf>,
+    pub(crate) directory: Option<PathBuf>,
 }
 
 impl Store {
@@ -27,6 +27,14 @@ impl Store {
     /// The address, without credentials.
     pub fn location(&self) -> &str {
         &self.location
+    }
+
+    /// The same place through another store, such as one that counts what passes, or that fails.
+    pub fn through(self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        Self {
+            objects: wrap(self.objects),
+            ..self
+        }
     }
 
     /// Makes the directories `names` where directories exist at all: in a local store, readable by their owner only.

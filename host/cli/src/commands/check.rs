@@ -35,7 +35,9 @@ pub(crate) fn run(args: &CheckArgs, session: &Session) -> Outcome {
             .collect();
         let state = match report.errors.len() {
             0 => "no errors were found".to_owned(),
-            count => format!("{count} errors were found"),
+            count => format!(
+                "{count} errors were found; `copal repair packs`, `index` and `snapshots`, in this order, make the best of it"
+            ),
         };
         let looked = format!(
             "{} snapshots, {} directories, {} packs",

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use copal_repository::copy::{Copied, CopyOptions, CopyOutcome, CopyReport, copy};
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::{LockMode, Repository, SnapshotId};
+use copal_repository::{LockMode, ReadableSnapshots, SnapshotId};
 use serde_json::json;
 
+use super::select;
 use crate::args::CopyArgs;
-use crate::failure::{Failure, INCOMPLETE};
+use crate::failure::INCOMPLETE;
 use crate::output::Console;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -24,7 +25,11 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
     };
     let _source_lock = source.lock(LockMode::Read)?;
     let lock = target.lock(mode)?;
-    let (chosen, unreadable) = choose(&source, args)?;
+    let ReadableSnapshots {
+        snapshots: chosen,
+        damaged,
+    } = select::several(&source, &args.snapshots, &args.filter)?;
+    let unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
     session.interrupts_end_work()?;
     let options = CopyOptions {
         dry_run: args.dry_run,
@@ -34,13 +39,11 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
     let report = copy(&source, &target, chosen.clone(), &lock, &options, &console)?;
     drop(console);
     let is_damaged = |outcome: &CopyOutcome| matches!(outcome.copied, Copied::Damaged { .. });
-    let code = match unreadable.is_empty() && !report.snapshots.iter().any(is_damaged) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(INCOMPLETE),
+    let code = select::complain(&damaged);
+    let code = match report.snapshots.iter().any(is_damaged) {
+        true => ExitCode::from(INCOMPLETE),
+        false => code,
     };
-    for error in &unreadable {
-        output::complain(&format!("ERROR: {}\n", output::printable(error)));
-    }
     if session.global.json {
         output::json(&json!({
             "source": source.location(),
@@ -53,38 +56,6 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
         output::print(&text(&report, &chosen, args.dry_run))?;
     }
     Ok(code)
-}
-
-/// The snapshots that are named, or all that fit; and what is wrong with those that can't be read.
-fn choose(source: &Repository, args: &CopyArgs) -> Result<(Vec<Chosen>, Vec<String>), Failure> {
-    let filter = args.filter.filter();
-    let readable = source.readable_snapshots()?;
-    let unreadable = readable.damaged.iter();
-    let mut unreadable: Vec<_> = unreadable.map(ToString::to_string).collect();
-    let mut all = readable.snapshots;
-    all.retain(|(_, snapshot)| filter.matches(snapshot));
-    if args.snapshots.is_empty() {
-        return Ok((all, unreadable));
-    }
-    let mut chosen: Vec<Chosen> = Vec::new();
-    for text in &args.snapshots {
-        let found = match (text.as_str(), all.last()) {
-            ("latest", Some(latest)) => latest.clone(),
-            ("latest", None) => {
-                let message = "no snapshot of the repository to copy from fits";
-                return Err(Failure::usage("not-found", message));
-            }
-            _ => source.snapshot(text)?,
-        };
-        if chosen.iter().all(|(id, _)| *id != found.0) {
-            chosen.push(found);
-        }
-    }
-    // One that can't be read may be the latest; those that were not named are of no concern.
-    if args.snapshots.iter().all(|text| text != "latest") {
-        unreadable.clear();
-    }
-    Ok((chosen, unreadable))
 }
 
 fn text(report: &CopyReport, chosen: &[Chosen], dry_run: bool) -> String {

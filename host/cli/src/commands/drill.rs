@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use copal_job::{DrillJob, Drilled, Ended, Evidence, RestoreJob, Verdict};
+use copal_job::{DrillJob, Drilled, Ended, Evidence, Extent, RestoreJob, Verdict};
 use serde::Serialize;
 
 use super::job;
-use crate::args::DrillArgs;
+use crate::args::{DrillArgs, FilterArgs};
 use crate::config::{Drill, Job};
 use crate::failure::{Failure, INCOMPLETE};
 use crate::output::Console;
@@ -68,7 +68,8 @@ fn rehearse(
     let opened = begun.elapsed();
     let place = &drill.place;
     let plugin = args.plugin.as_deref();
-    let snapshot = job::snapshot(&repository, job, args.snapshot.as_deref())?;
+    let filter = FilterArgs::default();
+    let snapshot = job::snapshot(&repository, job, args.snapshot.as_deref(), &filter)?;
     if plugin.is_none() {
         job::require_own_plugin(&repository, &snapshot, job)?;
     }
@@ -91,6 +92,7 @@ fn rehearse(
         rehearsal: true,
         safety: false,
         allow_revoked: args.allow_revoked,
+        extent: Extent::default(),
     };
     let drill = DrillJob {
         name: match job {

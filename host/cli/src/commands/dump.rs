@@ -1,22 +1,96 @@
 //! `copal dump`
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use copal_repository::walk;
+use copal_repository::format::tree::{Node, NodeKind};
+use copal_repository::progress::{ItemError, Silent};
+use copal_repository::{LockMode, Repository, tarball, walk};
 
-use super::ls::find;
-use crate::Outcome;
-use crate::args::DumpArgs;
-use crate::failure::Failure;
+use super::ls::{find, raw};
+use super::select;
+use crate::args::{ArchiveArg, DumpArgs};
+use crate::failure::{Failure, INCOMPLETE};
 use crate::session::Session;
+use crate::{Outcome, output};
+
+/// How much is gathered before it is written.
+const BUFFER: usize = 1 << 20;
 
 pub(crate) fn run(args: &DumpArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let (id, snapshot) = copal_job::snapshot(&repository, &args.snapshot)?;
-    let node = find(&repository, &id, &snapshot.tree, &args.path)?;
-    let mut out = std::io::stdout().lock();
-    walk::dump(&repository, &node, &mut out).map_err(Failure::of_output)?;
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    let _lock = repository.lock(LockMode::Read)?;
+    let (id, snapshot) = select::one(&repository, &args.snapshot, &args.filter)?;
+    let node = find(&repository, &id, &snapshot.tree, &args.entry)?;
+    let errors = match args.target.as_os_str() == "-" {
+        true => {
+            write(&repository, &node, args, &mut io::stdout().lock()).map_err(Failure::of_output)?
+        }
+        false => write_file(&repository, &node, args)?,
+    };
+    for error in &errors {
+        output::complain(&format!(
+            "left out: {}\n",
+            output::printable(&error.to_string())
+        ));
+    }
+    Ok(match errors.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(INCOMPLETE),
+    })
+}
+
+/// Writes the file or the archive; gives what had to be left out.
+fn write(
+    repository: &Repository,
+    node: &Node,
+    args: &DumpArgs,
+    output: &mut dyn Write,
+) -> Result<Vec<ItemError>, copal_repository::Error> {
+    match (node.kind, args.archive) {
+        (NodeKind::Directory, ArchiveArg::Tar) => {
+            let path = raw(args.entry.trim_matches('/'));
+            let mut output = BufWriter::with_capacity(BUFFER, output);
+            let done = tarball::write(repository, node, &path, &mut output, &Silent)?;
+            Ok(done.errors)
+        }
+        _ => {
+            walk::dump(repository, node, output)?;
+            let flushed = output.flush();
+            flushed.map_err(|error| copal_repository::Error::io("the output", error))?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Writes into a file, of which nothing half is left. What is there and no file, such as a pipe or a device, is written to as it is.
+fn write_file(
+    repository: &Repository,
+    node: &Node,
+    args: &DumpArgs,
+) -> Result<Vec<ItemError>, Failure> {
+    let target = std::fs::canonicalize(&args.target).unwrap_or_else(|_| args.target.clone());
+    let failed = |error: io::Error| {
+        let message = format!("can't write {}: {error}", target.display());
+        Failure::usage("output", message)
+    };
+    if target.metadata().is_ok_and(|found| !found.is_file()) {
+        let mut file = File::options().write(true).open(&target).map_err(failed)?;
+        return write(repository, node, args, &mut file).map_err(Failure::of_output);
+    }
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let file = tempfile::Builder::new()
+        .prefix(".copal-dump-")
+        .tempfile_in(directory)
+        .map_err(failed)?;
+    let mut output: &File = file.as_file();
+    let errors = write(repository, node, args, &mut output).map_err(Failure::of_output)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(&target).map_err(|error| failed(error.error))?;
+    Ok(errors)
 }

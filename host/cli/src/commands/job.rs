@@ -9,7 +9,8 @@ use copal_repository::{Repository, SnapshotId};
 use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Severity};
 
-use crate::args::JobArgs;
+use super::select;
+use crate::args::{FilterArgs, JobArgs};
 use crate::config::{Hooks, Job};
 use crate::failure::{FAILED, Failure, INCOMPLETE};
 use crate::session::Session;
@@ -207,14 +208,24 @@ pub(super) fn snapshot(
     repository: &Repository,
     job: Option<&Job>,
     named: Option<&str>,
+    filter: &FilterArgs,
 ) -> Result<(SnapshotId, Snapshot), Failure> {
     match (job, named) {
-        (Some(job), None | Some("latest")) => snapshots(repository, job)?.pop().ok_or_else(|| {
-            let message = format!("the job `{}` has no snapshot in this repository", job.name);
-            let advice = "`copal snapshots` lists what there is; name one of them.";
-            Failure::usage("not-found", message).advise(advice)
-        }),
-        (_, Some(named)) => Ok(copal_job::snapshot(repository, named)?),
+        (Some(job), None | Some("latest")) => {
+            let mut snapshots = snapshots(repository, job)?;
+            let filter = filter.filter();
+            snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
+            snapshots.pop().ok_or_else(|| {
+                let such = if filter.is_empty() { "" } else { "such " };
+                let message = format!(
+                    "the job `{}` has no {such}snapshot in this repository",
+                    job.name
+                );
+                let advice = "`copal snapshots` lists what there is; name one of them.";
+                Failure::usage("not-found", message).advise(advice)
+            })
+        }
+        (_, Some(named)) => select::one(repository, named, filter),
         (None, None) => Err(no_snapshot()),
     }
 }

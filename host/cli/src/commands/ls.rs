@@ -7,55 +7,41 @@ use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::walk::{self, Next};
 use copal_repository::{Repository, SnapshotId, TreeId};
 use copal_sandbox::name;
-use serde::Serialize;
 
+use super::entries::{Row, line};
+use super::select;
+use crate::Outcome;
 use crate::args::LsArgs;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::{Outcome, output};
-
-#[derive(Serialize)]
-struct Row<'a> {
-    /// Spelled as in the plugins' contract: bytes that are not UTF-8 read `\xNN`, a backslash `\\`.
-    path: &'a str,
-    kind: &'a str,
-    size: u64,
-    mode: String,
-    uid: u32,
-    gid: u32,
-    user: &'a str,
-    group: &'a str,
-    modified: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link_target: Option<String>,
-}
 
 pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let (id, snapshot) = copal_job::snapshot(&repository, &args.snapshot)?;
-    let start = args
-        .path
-        .as_deref()
-        .map(|path| path.trim_matches('/'))
-        .filter(|path| !path.is_empty());
+    let (id, snapshot) = select::one(&repository, &args.snapshot, &args.filter)?;
     let mut printer = Printer::new(session.global.json, args.long);
-    let (tree, prefix) = match start {
-        None => (Some(snapshot.tree), String::new()),
-        Some(path) => {
-            let node = find(&repository, &id, &snapshot.tree, path)?;
-            if node.kind != NodeKind::Directory {
-                printer.node(path, &node)?;
-            }
-            (node.subtree, format!("{path}/"))
-        }
+    let deeper = match args.recursive {
+        true => Next::Continue,
+        false => Next::Pass,
     };
-    if let Some(tree) = tree {
-        walk::walk(&repository, &tree, &mut |path, node| {
-            let printed = printer.node(&format!("{prefix}{}", name::escape(path)), node);
-            printed.map_err(|error| copal_repository::Error::io("standard output", error))?;
-            Ok(Next::Continue)
-        })
-        .map_err(Failure::of_output)?;
+    if args.paths.is_empty() {
+        printer.list(&repository, &snapshot.tree, "", Next::Continue)?;
+    }
+    // All are looked up before the first is shown.
+    let nodes = args.paths.iter().map(|path| {
+        let path = path.trim_matches('/');
+        find(&repository, &id, &snapshot.tree, path).map(|node| (path, node))
+    });
+    for (path, node) in nodes.collect::<Result<Vec<_>, _>>()? {
+        let prefix = match path {
+            "" => String::new(),
+            path => format!("{path}/"),
+        };
+        match (node.kind, &node.subtree) {
+            (NodeKind::Directory, Some(tree)) => {
+                printer.list(&repository, tree, &prefix, deeper)?;
+            }
+            _ => printer.node(path, &node)?,
+        }
     }
     printer.end()?;
     Ok(ExitCode::SUCCESS)
@@ -73,9 +59,13 @@ pub(super) fn find(
         let message = format!("snapshot {} has no `{trimmed}`", id.short());
         Failure::usage("not-found", message).advise("`copal ls` lists what it has.")
     };
+    walk::find(repository, tree, &raw(trimmed))?.ok_or_else(absent)
+}
+
+/// The bytes of a path, spelled as `copal ls` spells it.
+pub(super) fn raw(path: &str) -> Vec<u8> {
     // A path that is not spelled so may still be meant as it stands.
-    let raw = name::unescape(trimmed).unwrap_or_else(|_| trimmed.as_bytes().to_vec());
-    walk::find(repository, tree, &raw)?.ok_or_else(absent)
+    name::unescape(path).unwrap_or_else(|_| path.as_bytes().to_vec())
 }
 
 /// Prints one node after the other, so that a long list needs no memory.
@@ -96,34 +86,28 @@ impl Printer {
         }
     }
 
+    /// Prints what lies in a directory; what lies deeper, too, where `deeper` goes on.
+    fn list(
+        &mut self,
+        repository: &Repository,
+        tree: &TreeId,
+        prefix: &str,
+        deeper: Next,
+    ) -> Result<(), Failure> {
+        walk::walk(repository, tree, &mut |path, node| {
+            let printed = self.node(&format!("{prefix}{}", name::escape(path)), node);
+            printed.map_err(|error| copal_repository::Error::io("standard output", error))?;
+            Ok(deeper)
+        })
+        .map_err(Failure::of_output)
+    }
+
     fn node(&mut self, path: &str, node: &Node) -> io::Result<()> {
-        let modified = node.modified.to_string();
         if self.json {
-            let row = Row {
-                path,
-                kind: node.kind.as_str(),
-                size: node.size,
-                mode: format!("{:04o}", node.mode),
-                uid: node.uid,
-                gid: node.gid,
-                user: &node.user,
-                group: &node.group,
-                modified,
-                link_target: (node.kind == NodeKind::Symlink)
-                    .then(|| name::escape(&node.link_target)),
-            };
             write!(self.out, "{}", if self.first { "[\n" } else { ",\n" })?;
-            serde_json::to_writer(&mut self.out, &row)?;
-        } else if self.long {
-            let (kind, owner) = (node.kind.as_str(), format!("{}:{}", node.uid, node.gid));
-            let path = output::printable(path);
-            writeln!(
-                self.out,
-                "{kind:8} {:04o} {owner:>11} {:>12} {modified} {path}",
-                node.mode, node.size
-            )?;
+            serde_json::to_writer(&mut self.out, &Row::new(path, node))?;
         } else {
-            writeln!(self.out, "{}", output::printable(path))?;
+            writeln!(self.out, "{}", line(path, node, self.long))?;
         }
         self.first = false;
         Ok(())

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use copal_job::{Ended, PlannedRestore, RestoreJob, RestoreOutcome};
+use copal_job::{Ended, Extent, PlannedRestore, RestoreJob, RestoreOutcome};
 use copal_repository::Repository;
+use copal_repository::pattern::Choice;
 use copal_sandbox::Engine;
 
-use super::job;
-use crate::args::RestoreArgs;
+use super::{choice, job};
+use crate::args::{ChoiceArgs, RestoreArgs};
 use crate::config::{Job, Restore};
 use crate::failure::Failure;
 use crate::output::Console;
@@ -16,7 +17,7 @@ use crate::session::Session;
 use crate::{Outcome, output};
 
 pub(crate) fn plan(args: &RestoreArgs, session: &Session) -> Outcome {
-    let planned = make(args, session.job()?.as_ref(), false, session)?;
+    let planned = make(args, session.job()?.as_ref(), false, true, session)?;
     if session.global.json {
         output::json(&planned)?;
     }
@@ -59,7 +60,8 @@ fn perform(
     session: &Session,
 ) -> Result<RestoreOutcome, Failure> {
     let ask = job::can_ask(&args.job, session);
-    let planned = make(args, job, ask, session)?;
+    // What is to be removed is shown before it is.
+    let planned = make(args, job, ask, args.choice.delete, session)?;
     let alters = planned.alters();
     let approved = planned.approve()?;
     if alters {
@@ -74,6 +76,7 @@ fn make(
     args: &RestoreArgs,
     job: Option<&Job>,
     ask: bool,
+    preview: bool,
     session: &Session,
 ) -> Result<PlannedRestore, Failure> {
     if job.is_none() && args.snapshot.is_none() {
@@ -90,7 +93,14 @@ fn make(
                 grants: grants.iter().cloned().collect(),
                 ..asked.clone()
             };
-            job.plan(&engine, &session.context)
+            let planned = job.plan(&engine, &session.context)?;
+            match preview {
+                true => {
+                    let console = Console::new(session.global.quiet || session.global.json);
+                    planned.preview(&session.context, &console)
+                }
+                false => Ok(planned),
+            }
         },
         |planned| job::missing(&planned.plan.findings, &planned.grants),
         |planned| output::plan(|| output::restore_plan(planned), session),
@@ -108,7 +118,7 @@ fn request(
     let Restore { place, snapshot } = job.and_then(|job| job.restore.clone()).unwrap_or_default();
     let plugin = args.plugin.as_deref();
     let named = args.snapshot.as_deref().or(snapshot.as_deref());
-    let snapshot = job::snapshot(&repository, job, named)?;
+    let snapshot = job::snapshot(&repository, job, named, &args.filter)?;
     if plugin.is_none() {
         job::require_own_plugin(&repository, &snapshot, job)?;
     }
@@ -131,6 +141,19 @@ fn request(
         rehearsal: false,
         safety: args.safety,
         allow_revoked: args.allow_revoked,
+        extent: extent(&args.choice)?,
+    })
+}
+
+/// How much of the snapshot it is about, and what becomes of what is there.
+fn extent(args: &ChoiceArgs) -> Result<Extent, Failure> {
+    Ok(Extent {
+        choice: Choice {
+            include: choice::patterns(&args.include, &args.iinclude, &args.include_file)?,
+            exclude: choice::patterns(&args.exclude, &args.iexclude, &args.exclude_file)?,
+        },
+        delete: args.delete,
+        overwrite: args.overwrite.into(),
     })
 }
 

@@ -19,18 +19,12 @@ pub(super) fn apply(
         return Ok(Vec::new());
     };
     let lock = repository.lock(LockMode::Exclusive)?;
-    let incomplete = |tags: &[String]| tags.iter().any(|tag| tag == copal_job::INCOMPLETE_TAG);
-    let snapshots = job::snapshots(repository, job)?;
-    let groups: (Vec<_>, Vec<_>) = snapshots
-        .into_iter()
-        .filter(|(_, snapshot)| snapshot.hostname == hostname)
-        .partition(|(_, snapshot)| incomplete(&snapshot.tags));
+    let mut snapshots = job::snapshots(repository, job)?;
+    snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname);
     let now = Timestamp::now();
-    let decisions = [groups.0, groups.1].map(|group| policy.apply(&group, now));
-    let forgotten = decisions
-        .iter()
-        .flatten()
-        .filter(|decision| !decision.is_kept());
+    let groups = copal_job::groups(snapshots, &[]).into_values();
+    let decisions = groups.flat_map(|group| policy.apply(&group, now));
+    let forgotten = decisions.filter(|decision| !decision.is_kept());
     let forgotten: Vec<_> = forgotten.map(|decision| decision.id).collect();
     repository.forget(&forgotten, &lock)?;
     Ok(forgotten)

@@ -70,11 +70,15 @@ impl Console {
     }
 
     fn say(&self, text: &str) {
-        let line = || {
+        self.pause(|| {
             // Where the standard error is gone, the work goes on all the same.
             writeln!(std::io::stderr(), "{}", printable(text)).ok();
-        };
-        self.bar.suspend(line);
+        });
+    }
+
+    /// Prints something while the bar is out of the way.
+    pub(crate) fn pause(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
     }
 }
 
@@ -138,6 +142,12 @@ impl Observer for Console {
 }
 
 impl Progress for Console {
+    fn part(&self, text: &str) {
+        if !self.silent {
+            self.say(text);
+        }
+    }
+
     fn total(&self, _files: u64, bytes: u64) {
         self.bar.inc_length(bytes);
     }

@@ -1,9 +1,10 @@
 //! A plan as a person reads it before anything happens.
 
 use copal_job::{
-    Attempt, Needed, PlannedBackup, PlannedMigration, PlannedRestore, PlannedRollback,
-    PluginIdentity, Root, intent_word, shell_quote,
+    Attempt, Extent, Needed, Placed, PlannedBackup, PlannedMigration, PlannedRestore,
+    PlannedRollback, PluginIdentity, Root, intent_word, shell_quote,
 };
+use copal_repository::restorer::Named;
 use copal_sandbox::placeholder::shown;
 use copal_sandbox::types::{
     Action, BackupPlan, Base, Command, Condition, Finding, Fragment, HttpRequest, Location,
@@ -14,6 +15,9 @@ use serde_json::{Map, Value};
 
 use super::report::finding_lines;
 use super::text::{printable, printable_lines};
+
+/// How many paths of a kind are shown.
+const PATHS: usize = 20;
 
 /// How much of a text that a step writes is shown.
 const TEXT_LINES: usize = 40;
@@ -51,6 +55,8 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
         &planned.grants,
         planned.saves_first(),
     );
+    page.extent(&planned.extent);
+    page.preview(planned.preview.as_deref().unwrap_or_default());
     page.text
 }
 
@@ -259,6 +265,63 @@ impl Page {
         }
         self.steps("Afterwards", &plan.after);
         self.grants(grants);
+    }
+
+    /// How much of the snapshot a restore is about.
+    fn extent(&mut self, extent: &Extent) {
+        if !extent.is_part() {
+            return;
+        }
+        self.heading("Only a part of it");
+        for pattern in extent.choice.include.iter() {
+            self.line(1, &format!("what matches {pattern}"));
+        }
+        for pattern in extent.choice.exclude.iter() {
+            self.line(1, &format!("without what matches {pattern}"));
+        }
+    }
+
+    /// What a restore would do to the targets as they are now.
+    fn preview(&mut self, preview: &[Placed]) {
+        for placed in preview {
+            let summary = &placed.summary;
+            self.heading(&format!("What it would do at {}", placed.target.display()));
+            let written = summary.files - summary.unchanged;
+            let size = super::bytes(summary.bytes);
+            self.line(1, &format!("write {written} files, {size} at most"));
+            for (count, what) in [
+                (summary.unchanged, "files have the same content"),
+                (summary.mended, "entries get other metadata alone"),
+                (summary.kept, "entries are there and stay as they are"),
+                (summary.left_out, "entries of the snapshot are not chosen"),
+            ] {
+                if count > 0 {
+                    self.line(1, &format!("{count} {what}"));
+                }
+            }
+            self.named("replaced", &summary.replaced);
+            self.named("removed", &summary.removed);
+            for missing in placed.missing.iter().take(PATHS) {
+                self.line(
+                    1,
+                    &format!("can't restore {}: {}", missing.path, missing.error),
+                );
+            }
+        }
+    }
+
+    fn named(&mut self, what: &str, named: &Named) {
+        if named.count == 0 {
+            return;
+        }
+        self.line(1, &format!("{} are {what}:", named.count));
+        for path in named.paths.iter().take(PATHS) {
+            self.line(2, path);
+        }
+        if named.count > PATHS as u64 {
+            let more = named.count - PATHS as u64;
+            self.line(2, &format!("… and {more} more (--json names a thousand)"));
+        }
     }
 
     fn heading(&mut self, text: &str) {

@@ -1,8 +1,8 @@
 //! What was done, as a person reads it afterwards.
 
 use copal_job::{
-    BackupOutcome, MigrationOutcome, Missing, Record, RestoreOutcome, Resumed, RollbackOutcome,
-    UndoFailure,
+    BackupOutcome, MigrationOutcome, Missing, Placed, Record, RestoreOutcome, Resumed,
+    RollbackOutcome, UndoFailure,
 };
 use copal_repository::SnapshotId;
 use copal_sandbox::types::{Finding, Severity};
@@ -53,10 +53,35 @@ pub(crate) fn restore(outcome: &RestoreOutcome) -> String {
         ));
         text.push('\n');
     }
+    for placed in &outcome.placed {
+        text += &changes(placed);
+    }
     if let Some(safety) = &outcome.safety {
         text += &taken(safety);
     }
     text + &format!("{} files, {}\n", outcome.files, bytes(outcome.bytes))
+}
+
+/// What a restore found at a target and did with it.
+fn changes(placed: &Placed) -> String {
+    let summary = &placed.summary;
+    let counts = [
+        (summary.unchanged, "unchanged"),
+        (summary.mended, "with other metadata"),
+        (summary.replaced.count, "replaced"),
+        (summary.removed.count, "removed"),
+        (summary.kept, "left as they were"),
+        (summary.left_out, "not chosen"),
+    ];
+    let counts: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    match counts.is_empty() {
+        true => String::new(),
+        false => format!("{}: {}\n", placed.root, counts.join(", ")),
+    }
 }
 
 /// What a migration left.

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use copal_repository::format::tree::Node;
 use copal_repository::pass::Passes;
-use copal_repository::progress::ItemErrorKind;
-use copal_repository::restorer::{self, RestoreOptions};
 use copal_repository::{SnapshotId, comparer};
 use copal_sandbox::types::{Direction, Feed, Finding, PlacementContent, Severity, VerifyRequest};
 
 use super::{PlannedRestore, RestoreOutcome};
 use crate::context::Context;
 use crate::error::Error;
-use crate::manifest::{Missing, STREAMS};
+use crate::manifest::STREAMS;
 use crate::observer::Observer;
 use crate::passes::PluginPasses;
 use crate::probe::GrantedProbe;
@@ -88,68 +86,34 @@ impl Run<'_> {
         }
         self.steps.perform(&planned.plan.after)?;
         self.outcome.complete = self.outcome.missing.is_empty();
-        self.verify()
+        match planned.job.extent.is_part() {
+            // The plugin knows how to judge all of it.
+            true => Ok(()),
+            false => self.verify(),
+        }
     }
 
     fn tree(&mut self, name: &str) -> Result<(), Error> {
-        let PlannedRestore {
-            targets,
-            loaded,
-            plan,
-            job,
-            ..
-        } = self.planned;
-        let target = targets.iter().find(|root| root.name == name);
-        let (Some(target), Some(node)) = (target, loaded.trees.get(name)) else {
-            return Err(Error::Roots(format!(
-                "there is nothing to restore for the root `{name}`"
-            )));
-        };
-        self.observer
-            .phase(&format!("Restoring {name} to {}", target.path.display()));
-        let passes = loaded
-            .plugin
-            .as_ref()
-            .map(|(plugin, _)| PluginPasses::new(plugin, Direction::Restore, &plan.state, name));
-        let used = passes.as_ref().map(|passes| passes as &dyn Passes);
-        let options = RestoreOptions {
-            cancel: self.context.cancel.clone(),
-            ..RestoreOptions::default()
-        };
-        let progress = self.observer.progress();
-        let restored = match (&used, node.subtree) {
-            // All of a snapshot has no metadata of its own that its target could take.
-            (None, Some(tree)) => restorer::restore_tree(
-                &job.repository,
-                tree,
-                &target.path,
-                None,
-                &options,
-                progress,
-            ),
-            _ => restorer::restore_node(
-                &job.repository,
-                node,
-                &target.path,
-                used,
-                &options,
-                progress,
-            ),
-        };
-        let summary = restored.map_err(convert::engine_error)?;
-        self.outcome.files += summary.files;
-        self.outcome.bytes += summary.bytes;
-        self.lost |= summary
-            .errors
-            .iter()
-            .any(|error| error.kind == ItemErrorKind::Lost);
-        self.outcome
-            .missing
-            .extend(summary.errors.iter().map(Missing::from));
-        passes.map_or(Ok(()), |passes| self.note(passes.finish()?))?;
-        match job.rehearsal {
-            true => self.compare(name, node, &target.path),
-            false => Ok(()),
+        let planned = self.planned;
+        let target = planned.targets.iter().find(|root| root.name == name);
+        if let Some(target) = target {
+            let place = target.path.display();
+            self.observer.phase(&format!("Restoring {name} to {place}"));
+        }
+        let placed = planned.place(name, false, self.context, self.observer.progress())?;
+        self.outcome.files += placed.summary.files;
+        self.outcome.bytes += placed.summary.bytes;
+        self.outcome.missing.extend(placed.missing.iter().cloned());
+        self.lost |= placed.lost;
+        self.note(placed.findings.clone())?;
+        self.outcome.placed.push(placed);
+        match (
+            planned.job.rehearsal,
+            planned.loaded.trees.get(name),
+            target,
+        ) {
+            (true, Some(node), Some(target)) => self.compare(name, node, &target.path),
+            _ => Ok(()),
         }
     }
 

@@ -112,7 +112,7 @@ impl<'a> Worker<'a> {
             return Ok(Err(Box::new(entry)));
         };
         for id in &previous.content {
-            if !self.job.repository.has(BlobKind::Data, id)? {
+            if !self.job.writer.knows(BlobKind::Data, id)? {
                 entry.previous = Some(previous);
                 return Ok(Err(Box::new(entry)));
             }

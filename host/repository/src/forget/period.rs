@@ -23,9 +23,26 @@ pub struct Period {
 }
 
 impl Period {
+    /// So many hours.
+    pub const fn hours(hours: u32) -> Self {
+        Self {
+            years: 0,
+            months: 0,
+            days: 0,
+            hours,
+        }
+    }
+
     /// Whether it has no length.
     pub fn is_zero(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// How long it is, counted back from now.
+    pub fn duration(self) -> std::time::Duration {
+        let now = Timestamp::now();
+        let seconds = now.seconds - self.before(now).0;
+        std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
 
     /// Seconds and nanoseconds since 1970 at what the clock of `time` showed so long before. As in Go, a day that a month does not

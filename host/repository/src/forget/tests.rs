@@ -143,7 +143,18 @@ fn tags_keep_and_never_do_all_go() {
         found(r#"{"keep-tag": ["none"]}"#),
         [(2, "no rule keeps any".to_owned())]
     );
+    // As in restic, an empty tag is none.
+    assert_eq!(
+        found(r#"{"keep-tag": [""]}"#),
+        [(2, "has tags ".to_owned())]
+    );
     assert_eq!(found("{}").len(), 3);
+    let now = Timestamp::now();
+    for json in ["{}", r#"{"keep-tag": ["none"]}"#] {
+        let decisions = policy(json).apply_to_the_letter(&tagged, now);
+        assert_eq!(decisions.len(), 3);
+        assert!(!decisions.iter().any(Decision::is_kept), "{json}");
+    }
     assert_eq!(
         policy(r#"{"keep-last": 1}"#).apply(&[], Timestamp::now()),
         []

@@ -3,15 +3,15 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmod, chownat,
-    fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, lsetxattr, mkfifoat, mknodat,
-    openat, symlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmod,
+    chownat, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, lsetxattr, mkfifoat,
+    mknodat, openat, symlinkat, utimensat,
 };
 use rustix::io::{self, Errno};
 use rustix::process::geteuid;
 
 use super::names::Names;
-use super::{ATTRIBUTE_LIMIT, Item, path_in};
+use super::{ATTRIBUTE_LIMIT, Attributes, Item, Reader, path_in};
 use crate::format::tree::{Node, NodeKind};
 
 /// Creates what `node` is, unless it has content or is a directory, as `name` in `directory`.
@@ -41,6 +41,7 @@ pub(crate) fn create_special(
 /// Puts nodes' metadata on what has been restored. One for each thread.
 pub(crate) struct Applier {
     names: Names,
+    reader: Reader,
     root: bool,
 }
 
@@ -48,6 +49,7 @@ impl Applier {
     pub(crate) fn new() -> Self {
         Self {
             names: Names::default(),
+            reader: Reader::new(),
             root: geteuid().is_root(),
         }
     }
@@ -99,12 +101,56 @@ impl Applier {
         problems
     }
 
-    fn set_owner(&mut self, node: &Node, item: Item<'_>) -> io::Result<()> {
-        let (mut uid, mut gid) = (node.uid, node.gid);
-        if self.root {
-            uid = self.names.uid(&node.user).unwrap_or(uid);
-            gid = self.names.gid(&node.group).unwrap_or(gid);
+    /// Whether [`Self::apply`] would change anything but the time of access of `item`, of which the system says `stat`.
+    pub(crate) fn differs(&mut self, node: &Node, item: Item<'_>, stat: &Stat) -> bool {
+        let (uid, gid) = self.owner(node);
+        // Nobody but root can give a file away: then it stays as it is.
+        let foreign = !self.root && stat.st_uid != uid;
+        let mode = match foreign && node.mode & 0o6000 != 0 {
+            true => node.mode & 0o1777,
+            false => node.mode & 0o7777,
+        };
+        let found = self.reader.node(&node.name, stat);
+        (!foreign && (stat.st_uid, stat.st_gid) != (uid, gid))
+            || (node.kind != NodeKind::Symlink && found.mode != mode)
+            || found.modified.instant() != node.modified.instant()
+            || self.attributes_differ(node, item)
+    }
+
+    fn attributes_differ(&mut self, node: &Node, item: Item<'_>) -> bool {
+        let sorted = |mut attributes: Attributes| {
+            attributes.retain(|(name, _)| !is_label(name));
+            attributes.sort_unstable();
+            attributes
+        };
+        let (found, _) = self.reader.extended_attributes(item);
+        sorted(found) != sorted(node.extended_attributes.clone())
+    }
+
+    /// Makes the metadata of something that was there before that of `node`, extended attributes that it has not included; returns what went
+    /// wrong.
+    pub(crate) fn mend(&mut self, node: &Node, item: Item<'_>) -> Vec<String> {
+        let mut problems = match item {
+            Item::Open(fd) => remove_other_attributes(node, fd),
+            Item::At(..) => Vec::new(),
+        };
+        problems.extend(self.apply(node, item));
+        problems
+    }
+
+    /// The numbers of the owner and the group that it gets.
+    fn owner(&mut self, node: &Node) -> (u32, u32) {
+        match self.root {
+            true => (
+                self.names.uid(&node.user).unwrap_or(node.uid),
+                self.names.gid(&node.group).unwrap_or(node.gid),
+            ),
+            false => (node.uid, node.gid),
         }
+    }
+
+    fn set_owner(&mut self, node: &Node, item: Item<'_>) -> io::Result<()> {
+        let (uid, gid) = self.owner(node);
         // All ones means "leave it" to the system, and no user or group has that number.
         if uid == u32::MAX || gid == u32::MAX {
             return Err(Errno::INVAL);
@@ -120,7 +166,7 @@ impl Applier {
 }
 
 /// Removes the extended attributes of an open item that `node` has not; returns what went wrong.
-pub(crate) fn remove_other_attributes(node: &Node, item: BorrowedFd<'_>) -> Vec<String> {
+fn remove_other_attributes(node: &Node, item: BorrowedFd<'_>) -> Vec<String> {
     let mut list = vec![0; ATTRIBUTE_LIMIT];
     let length = match flistxattr(item, &mut *list) {
         Ok(length) => length,
@@ -130,7 +176,7 @@ pub(crate) fn remove_other_attributes(node: &Node, item: BorrowedFd<'_>) -> Vec<
     let names = list.get(..length).unwrap_or_default();
     let others = names.split(|&byte| byte == 0).filter(|name| {
         let mut wanted = node.extended_attributes.iter();
-        !name.is_empty() && !wanted.any(|(wanted, _)| wanted == name)
+        !name.is_empty() && !is_label(name) && !wanted.any(|(wanted, _)| wanted == name)
     });
     others
         .filter_map(|name| {
@@ -141,6 +187,11 @@ pub(crate) fn remove_other_attributes(node: &Node, item: BorrowedFd<'_>) -> Vec<
             ))
         })
         .collect()
+}
+
+/// Whether the attribute is the system's own mark, which nobody may remove.
+fn is_label(name: &[u8]) -> bool {
+    name == b"security.selinux"
 }
 
 fn set_mode(mode: Mode, item: Item<'_>) -> io::Result<()> {

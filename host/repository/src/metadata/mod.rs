@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-pub(crate) use apply::{Applier, create_special, remove_other_attributes};
+pub(crate) use apply::{Applier, create_special};
 pub(crate) use read::{Attributes, Reader, kind_of};
 
 /// Linux's bound for the list of an item's extended attributes, and for one's value.

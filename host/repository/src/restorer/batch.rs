@@ -4,6 +4,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use rustix::fs::{AtFlags, Mode, fchmod, statat};
+
 use super::Job;
 use super::file::{PendingFile, Writer};
 use super::target::link;
@@ -11,7 +13,7 @@ use crate::error::Error;
 use crate::format::tree::Node;
 use crate::id::BlobId;
 use crate::index::Location;
-use crate::metadata::{Applier, Item, remove_other_attributes};
+use crate::metadata::{Applier, Item};
 use crate::parallel;
 use crate::pass::Trouble;
 use crate::progress::join;
@@ -50,7 +52,15 @@ pub(super) struct Batch {
     pieces: usize,
     pub(super) links: Vec<Link>,
     /// Directories, inner ones first, that nothing more goes into.
-    pub(super) directories: Vec<(Arc<[u8]>, Node)>,
+    pub(super) directories: Vec<(Arc<[u8]>, Finish)>,
+}
+
+/// What a directory gets in the end.
+pub(super) enum Finish {
+    /// The metadata of the snapshot.
+    Node(Node),
+    /// The mode that it had.
+    Mode(Mode),
 }
 
 /// Where a blob goes.
@@ -73,36 +83,45 @@ impl Batch {
             || self.pieces >= MOST_PIECES
     }
 
-    /// Restores everything in it. If that ends early, nothing unfinished stays behind.
+    /// Restores everything in it. If that ends early, nothing unfinished has a name of its own, and another run goes on with it.
     pub(super) fn run(self, job: &Job<'_>) -> Result<(), Error> {
         let open = AtomicUsize::new(0);
         let mut writer = Writer::new(job, &open);
         let result = self.write_files(job, &open, &mut writer);
         if result.is_err() {
             for file in &self.files {
-                file.remove(&mut writer);
+                file.suspend(&mut writer);
             }
             return result;
         }
         for link in &self.links {
             let path = join(&link.path, &link.node.name);
             match make_link(job, link) {
-                Ok(()) => {
+                Ok(change) => {
                     job.progress.advance(1, link.node.size);
-                    job.summary(|summary| summary.files += 1);
+                    job.summary(|summary| {
+                        summary.files += u64::from(change != Linked::Kept);
+                        summary.unchanged += u64::from(change == Linked::Unchanged);
+                        summary.kept += u64::from(change == Linked::Kept);
+                        if change == Linked::Replaced {
+                            summary.replaced.add(&path);
+                        }
+                    });
                 }
                 Err(message) => job.item_error(&path, message),
             }
         }
         let mut applier = Applier::new();
-        for (path, node) in &self.directories {
-            match job.target.open_directory(path) {
-                Ok(fd) => {
-                    let mut problems = match job.exact {
-                        true => remove_other_attributes(node, fd.as_fd()),
-                        false => Vec::new(),
-                    };
-                    problems.extend(applier.apply(node, Item::Open(fd.as_fd())));
+        for (path, finish) in &self.directories {
+            let result = job.target.open_directory(path).and_then(|fd| match finish {
+                Finish::Mode(mode) => fchmod(fd, *mode).map(|()| Vec::new()),
+                Finish::Node(node) if job.options.exact => {
+                    Ok(applier.mend(node, Item::Open(fd.as_fd())))
+                }
+                Finish::Node(node) => Ok(applier.apply(node, Item::Open(fd.as_fd()))),
+            });
+            match result {
+                Ok(problems) => {
                     for problem in problems {
                         job.inexact(path, problem);
                     }
@@ -113,12 +132,22 @@ impl Batch {
         Ok(())
     }
 
-    fn write_files(
+    fn write_files<'a>(
         &self,
-        job: &Job<'_>,
-        open: &AtomicUsize,
-        writer: &mut Writer<'_>,
+        job: &'a Job<'a>,
+        open: &'a AtomicUsize,
+        writer: &mut Writer<'a>,
     ) -> Result<(), Error> {
+        let looked_at: Vec<_> = self
+            .files
+            .iter()
+            .filter(|file| file.may_exist || job.options.dry_run)
+            .collect();
+        spread(job, open, writer, looked_at.len(), |writer, task| {
+            looked_at
+                .get(task)
+                .map_or(Ok(()), |file| file.survey(writer))
+        })?;
         let pieces = self.pieces(job, writer)?;
         let runs = runs(pieces.iter().map(|piece| &piece.location), GAP);
         let mut rest = &pieces[..];
@@ -130,44 +159,18 @@ impl Batch {
                 (run, pieces)
             })
             .collect();
-        let whole: Vec<_> = self.files.iter().filter(|file| file.is_whole()).collect();
-        let next = AtomicUsize::new(0);
-        let work = |writer: &mut Writer<'_>| {
-            loop {
-                let task = next.fetch_add(1, Ordering::Relaxed);
-                let result = job.check().and_then(|()| {
-                    if let Some(file) = whole.get(task) {
-                        file.write_whole(writer).map(|()| true)
-                    } else if let Some((run, pieces)) = runs.get(task - whole.len()) {
-                        self.write_run(writer, run, pieces).map(|()| true)
-                    } else {
-                        Ok(false)
-                    }
-                });
-                match result {
-                    Ok(true) => {}
-                    Ok(false) => return Ok(()),
-                    Err(error) => {
-                        // The others find nothing more to do.
-                        next.store(whole.len() + runs.len(), Ordering::Relaxed);
-                        return Err(error);
-                    }
-                }
-            }
-        };
+        let whole: Vec<_> = self
+            .files
+            .iter()
+            .filter(|file| file.is_whole() && !file.is_over())
+            .collect();
         let tasks = whole.len() + runs.len();
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..parallel::threads().min(tasks))
-                .map(|_| scope.spawn(|| work(&mut Writer::new(job, open))))
-                .collect();
-            let mut result = work(writer);
-            for other in others {
-                match other.join() {
-                    Ok(other) => result = result.and(other),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
+        spread(job, open, writer, tasks, |writer, task| {
+            match (whole.get(task), runs.get(task.wrapping_sub(whole.len()))) {
+                (Some(file), _) => file.write_whole(writer),
+                (None, Some((run, pieces))) => self.write_run(writer, run, pieces),
+                (None, None) => Ok(()),
             }
-            result
         })
     }
 
@@ -176,21 +179,23 @@ impl Batch {
     fn pieces(&self, job: &Job<'_>, writer: &mut Writer<'_>) -> Result<Vec<Piece>, Error> {
         let mut pieces = Vec::with_capacity(self.pieces);
         for (index, file) in self.files.iter().enumerate() {
-            if file.is_whole() {
+            if file.is_whole() || file.is_over() {
                 continue;
             }
             let start = pieces.len();
             let mut offset = 0_u64;
-            for id in &file.node.content {
+            for (number, id) in file.node.content.iter().enumerate() {
                 match locate(job.repository, id).map_err(Trouble::from) {
                     Ok(location) => {
                         let length = u64::from(location.plaintext_length());
-                        pieces.push(Piece {
-                            location,
-                            id: *id,
-                            file: index,
-                            offset,
-                        });
+                        if !file.has_piece(number) {
+                            pieces.push(Piece {
+                                location,
+                                id: *id,
+                                file: index,
+                                offset,
+                            });
+                        }
                         offset += length;
                     }
                     Err(Trouble::End(error)) => return Err(error),
@@ -244,9 +249,78 @@ impl Batch {
     }
 }
 
-fn make_link(job: &Job<'_>, entry: &Link) -> Result<(), String> {
+/// Does so many tasks on several threads, of which this is one. The first failure ends all.
+fn spread<'a>(
+    job: &'a Job<'a>,
+    open: &'a AtomicUsize,
+    writer: &mut Writer<'a>,
+    tasks: usize,
+    work: impl Fn(&mut Writer<'a>, usize) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
+    let work = |writer: &mut Writer<'a>| {
+        loop {
+            let task = next.fetch_add(1, Ordering::Relaxed);
+            if task >= tasks {
+                return Ok(());
+            }
+            if let Err(error) = job.check().and_then(|()| work(writer, task)) {
+                // The others find nothing more to do.
+                next.store(tasks, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..parallel::threads().min(tasks))
+            .map(|_| scope.spawn(|| work(&mut Writer::new(job, open))))
+            .collect();
+        let mut result = work(writer);
+        for other in others {
+            match other.join() {
+                Ok(other) => result = result.and(other),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        result
+    })
+}
+
+/// What became of a further name of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linked {
+    New,
+    Replaced,
+    /// It was one already.
+    Unchanged,
+    /// Something else is there and must stay.
+    Kept,
+}
+
+fn make_link(job: &Job<'_>, entry: &Link) -> Result<Linked, String> {
+    let look = |path: &[u8], name: &[u8]| {
+        let directory = job.target.open_directory(path)?;
+        statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
+    };
+    let found = look(&entry.path, &entry.node.name);
+    let change = match &found {
+        Ok(found) if !job.options.overwrite.allows(&entry.node, found) => return Ok(Linked::Kept),
+        Ok(found) => match look(&entry.first.path, &entry.first.name) {
+            Ok(first) if (first.st_dev, first.st_ino) == (found.st_dev, found.st_ino) => {
+                Linked::Unchanged
+            }
+            _ => Linked::Replaced,
+        },
+        Err(_) => Linked::New,
+    };
+    if job.options.dry_run {
+        return Ok(change);
+    }
     if !entry.first.in_place.load(Ordering::Acquire) {
         return Err("the file that it is a hard link to was not restored".to_owned());
+    }
+    if change == Linked::Unchanged {
+        return Ok(change);
     }
     let open = |path: &[u8]| {
         let fd = job.target.open_directory(path);
@@ -258,5 +332,6 @@ fn make_link(job: &Job<'_>, entry: &Link) -> Result<(), String> {
         open(&entry.path)?.as_fd(),
         &job.target.temporary_name(),
         &entry.node.name,
-    )
+    )?;
+    Ok(change)
 }

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use super::Job;
 use super::sparse;
-use super::target::{create, discard, put_in_place, reopen};
+use super::target::{create, discard, part_name, put_in_place, reopen};
+use super::{Job, RestoreSummary};
 use crate::format::tree::Node;
 use crate::metadata::{Applier, Item};
 use crate::pass::{LazyPass, PUSH, Trouble};
@@ -22,7 +23,7 @@ const MOST_OPEN: usize = 256;
 pub(super) struct Writer<'a> {
     pub(super) job: &'a Job<'a>,
     pass: LazyPass<'a>,
-    applier: Applier,
+    pub(super) applier: Applier,
     /// The directory used last.
     directory: Option<(Arc<[u8]>, OwnedFd)>,
     open: &'a AtomicUsize,
@@ -57,10 +58,20 @@ impl<'a> Writer<'a> {
 /// A file on its way to its name.
 pub(super) struct PendingFile {
     /// The path of its directory beneath the target.
-    directory: Arc<[u8]>,
+    pub(super) directory: Arc<[u8]>,
     pub(super) node: Node,
     /// Its path and node in the snapshot, if it goes through the pass.
     filter: Option<(Vec<u8>, Node)>,
+    /// Whether something may be in its place already.
+    pub(super) may_exist: bool,
+    /// The temporary name under which an earlier run has left a part of it.
+    pub(super) left_over: Option<String>,
+    /// Whether it takes the place of something.
+    pub(super) replaces: AtomicBool,
+    /// Whether there may be other bytes than zeros where nothing was written yet.
+    dirty: AtomicBool,
+    /// Which pieces of its content are there without being fetched, if any is known to be.
+    present: OnceLock<Vec<bool>>,
     /// Pieces of its content that are yet to be written.
     left: AtomicUsize,
     size: AtomicU64,
@@ -83,6 +94,11 @@ impl PendingFile {
     pub(super) fn new(directory: &Arc<[u8]>, node: Node) -> Self {
         Self {
             directory: Arc::clone(directory),
+            may_exist: true,
+            left_over: None,
+            replaces: AtomicBool::new(false),
+            dirty: AtomicBool::new(false),
+            present: OnceLock::new(),
             left: AtomicUsize::new(node.content.len()),
             size: AtomicU64::new(0),
             in_place: Arc::default(),
@@ -108,6 +124,61 @@ impl PendingFile {
     /// Whether it has to be written by one thread from its beginning to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.filter.is_some() || self.node.content.is_empty()
+    }
+
+    /// Whether its content goes through the pass.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Whether nothing more happens to it.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(*self.state(), State::Over)
+    }
+
+    /// Whether that piece is there already.
+    pub(super) fn has_piece(&self, index: usize) -> bool {
+        let present = self.present.get();
+        present.is_some_and(|present| present.get(index) == Some(&true))
+    }
+
+    /// Some pieces need not be fetched. If none has to be, the file is put in place.
+    pub(super) fn note_present(&self, writer: &mut Writer<'_>, present: Vec<bool>) {
+        let count = present.iter().filter(|present| **present).count();
+        if self.present.set(present).is_ok()
+            && count > 0
+            && self.left.fetch_sub(count, Ordering::AcqRel) == count
+        {
+            self.finish(writer);
+        }
+    }
+
+    /// The file is so long at least.
+    pub(super) fn note_size(&self, size: u64) {
+        self.size.fetch_max(size, Ordering::AcqRel);
+    }
+
+    /// Goes on with what lies under a temporary name.
+    pub(super) fn adopt(&self, writer: &Writer<'_>, file: File, temporary: String) {
+        writer.open.fetch_add(1, Ordering::Relaxed);
+        self.dirty.store(true, Ordering::Relaxed);
+        *self.state() = State::Open(Arc::new(file), temporary);
+    }
+
+    /// Ends with the file as it is: nothing is written.
+    pub(super) fn settle_untouched(
+        &self,
+        writer: &Writer<'_>,
+        count: impl FnOnce(&mut RestoreSummary),
+    ) {
+        *self.state() = State::Over;
+        writer.job.progress.advance(1, self.node.size);
+        writer.job.summary(count);
+    }
+
+    /// The file has its name.
+    pub(super) fn set_in_place(&self) {
+        self.in_place.store(true, Ordering::Release);
     }
 
     /// Becomes true once the file has its name.
@@ -173,15 +244,35 @@ impl PendingFile {
     }
 
     fn write(&self, writer: &mut Writer<'_>, bytes: &[u8], offset: u64) -> Result<(), String> {
+        self.put(writer, bytes, offset)?;
+        let length = bytes.len() as u64;
+        writer.job.progress.advance(0, length);
+        writer.job.summary(|summary| summary.bytes += length);
+        self.close_if_many(writer);
+        Ok(())
+    }
+
+    /// Writes bytes that did not come from the repository.
+    pub(super) fn put(
+        &self,
+        writer: &mut Writer<'_>,
+        bytes: &[u8],
+        offset: u64,
+    ) -> Result<(), String> {
         let Some(file) = self.open(writer)? else {
             return Ok(());
         };
-        let written = sparse::write_at(&file, bytes, offset);
+        let written = match self.dirty.load(Ordering::Relaxed) {
+            true => file.write_all_at(bytes, offset),
+            false => sparse::write_at(&file, bytes, offset),
+        };
         written.map_err(|error| format!("can't write it: {error}"))?;
-        let length = bytes.len() as u64;
-        self.size.fetch_max(offset + length, Ordering::AcqRel);
-        writer.job.progress.advance(0, length);
-        writer.job.summary(|summary| summary.bytes += length);
+        self.note_size(offset + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Closes the file for a while where many are open.
+    pub(super) fn close_if_many(&self, writer: &Writer<'_>) {
         if writer.open.load(Ordering::Relaxed) > MOST_OPEN {
             let mut state = self.state();
             if let State::Open(_, temporary) = &mut *state {
@@ -189,17 +280,19 @@ impl PendingFile {
                 writer.open.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        Ok(())
     }
 
     /// The file, open under its temporary name; `None` if it was given up.
-    fn open(&self, writer: &mut Writer<'_>) -> Result<Option<Arc<File>>, String> {
+    pub(super) fn open(&self, writer: &mut Writer<'_>) -> Result<Option<Arc<File>>, String> {
         let mut state = self.state();
         let (file, temporary) = match &mut *state {
             State::Over => return Ok(None),
             State::Open(file, _) => return Ok(Some(Arc::clone(file))),
             State::New => {
-                let temporary = writer.job.target.temporary_name();
+                let temporary = match self.is_whole() {
+                    true => writer.job.target.temporary_name(),
+                    false => part_name(&self.node, &self.node.name),
+                };
                 let directory = writer.directory(&self.directory)?;
                 (create(directory, &temporary), temporary)
             }
@@ -242,9 +335,14 @@ impl PendingFile {
         if let Some(temporary) = self.end(writer.open) {
             let directory = writer.directory(&self.directory)?;
             put_in_place(directory, &temporary, &self.node.name)?;
-            self.in_place.store(true, Ordering::Release);
+            self.set_in_place();
             writer.job.progress.advance(1, 0);
-            writer.job.summary(|summary| summary.files += 1);
+            let replaced = self.replaces.load(Ordering::Relaxed);
+            let path = replaced.then(|| self.path());
+            writer.job.summary(|summary| {
+                summary.files += 1;
+                path.iter().for_each(|path| summary.replaced.add(path));
+            });
         }
         Ok(())
     }
@@ -255,6 +353,14 @@ impl PendingFile {
         self.remove(writer);
         if !given_up {
             writer.job.item_error(&self.path(), message);
+        }
+    }
+
+    /// Ends without the file being whole: what there is of it stays for a run that goes on with it, if one can.
+    pub(super) fn suspend(&self, writer: &mut Writer<'_>) {
+        match self.is_whole() {
+            true => self.remove(writer),
+            false => drop(self.end(writer.open)),
         }
     }
 
@@ -280,7 +386,7 @@ impl PendingFile {
     }
 
     /// Its path beneath the target.
-    fn path(&self) -> Vec<u8> {
+    pub(super) fn path(&self) -> Vec<u8> {
         join(&self.directory, &self.node.name)
     }
 }

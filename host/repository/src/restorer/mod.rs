@@ -1,60 +1,44 @@
 //! From a repository into a file system.
 //!
 //! One thread walks the tree, makes directories and what else has no content, and gathers files into a batch. When that is
-//! full, several threads fetch what it needs in the order of the packs, each blob once, and write it where it belongs.
+//! full, several threads look at what is in the files' places already, fetch what is not in the order of the packs, each blob once, and write
+//! it where it belongs.
 
 mod batch;
+mod decide;
 mod exact;
+mod existing;
 mod file;
+mod level;
+mod options;
 mod sparse;
+mod special;
 mod target;
 mod walker;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
+
+pub use options::{Named, Overwrite, RestoreOptions, RestoreSummary};
 
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
 use crate::id::TreeId;
 use crate::pass::Passes;
+use crate::pattern::Choice;
 use crate::progress::{ItemError, ItemErrorKind, Progress, display};
 use crate::repository::{Repository, lock};
 use target::Target;
 use walker::Walker;
 
-/// How to restore.
-#[derive(Debug, Clone, Default)]
-pub struct RestoreOptions {
-    /// Set to true from anywhere, it ends the work with [`Error::Interrupted`].
-    pub cancel: Arc<AtomicBool>,
-    /// Removes from the directories that are restored whatever the snapshot does not hold in them. What a pass leaves out stays as it
-    /// is, and so do sockets, which no snapshot holds, and file systems that are mounted there. No symlink is followed.
-    pub exact: bool,
-}
-
-/// What has been restored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RestoreSummary {
-    /// Files, hard links among them.
-    pub files: u64,
-    /// Directories.
-    pub directories: u64,
-    /// Symlinks, devices and FIFOs.
-    pub others: u64,
-    /// Bytes of the files' content in the repository.
-    pub bytes: u64,
-    /// Entries left out by verdict; what lies beneath a directory is not counted.
-    pub skipped: u64,
-    /// Entries removed because the snapshot does not hold them; what lay beneath a directory is not counted.
-    pub removed: u64,
-    /// What could not be restored, or not well.
-    pub errors: Vec<ItemError>,
-}
-
 /// Restores the entries of `tree` into the directory `target`, which is made if it is not there, through `passes` if there
 /// are any. What can't be restored is left out and told in the summary.
+///
+/// What is there already and is what the snapshot says stays as it is, so a restore that was cut off and is run again writes the rest. A file is
+/// written under another name and then put in place of what has its name, so nothing half has a name; what is there of its content is taken from
+/// there rather than from the repository. A content that goes through a filter is always written anew.
 ///
 /// # Errors
 /// `target` can't be made or opened, the storage fails, a pass fails for good, or the work was interrupted.
@@ -66,9 +50,9 @@ pub fn restore_tree(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<RestoreSummary, Error> {
-    make_target(target)?;
+    options.make(target)?;
     Job::new(repository, target, passes, options, progress)?
-        .run(|walker| walker.enter_root(Some(tree), None))
+        .run(|walker| walker.enter_root(Some(tree), None, false))
 }
 
 /// Restores what `node` is as `target`: a directory as in [`restore_tree`], with its metadata; anything else under that
@@ -85,9 +69,9 @@ pub fn restore_node(
     progress: &dyn Progress,
 ) -> Result<RestoreSummary, Error> {
     if node.kind == NodeKind::Directory {
-        make_target(target)?;
+        let made = options.make(target)?;
         return Job::new(repository, target, passes, options, progress)?
-            .run(|walker| walker.enter_root(node.subtree, Some(node.clone())));
+            .run(|walker| walker.enter_root(node.subtree, Some(node.clone()), made));
     }
     let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(Error::Unsupported(format!(
@@ -99,12 +83,18 @@ pub fn restore_node(
         true => Path::new("."),
         false => parent,
     };
-    make_target(parent)?;
+    options.make(parent)?;
     let node = Node {
         name: name.as_bytes().to_vec(),
         ..node.clone()
     };
-    Job::new(repository, parent, passes, options, progress)?.run(|walker| walker.enter_single(node))
+    // It is restored by name, and so it is chosen.
+    let options = RestoreOptions {
+        choice: Choice::default(),
+        ..options.clone()
+    };
+    Job::new(repository, parent, passes, &options, progress)?
+        .run(|walker| walker.enter_single(node))
 }
 
 /// Removes what lies at `path` with all beneath it, never through a symlink; nothing there is not an error.
@@ -115,10 +105,6 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     exact::remove_path(path).map_err(|error| Error::io(path, error.into()))
 }
 
-fn make_target(path: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(path).map_err(|error| Error::io(path, error))
-}
-
 /// What the threads of one restore share.
 struct Job<'a> {
     repository: &'a Repository,
@@ -127,7 +113,7 @@ struct Job<'a> {
     passes: Option<&'a dyn Passes>,
     progress: &'a dyn Progress,
     cancel: &'a AtomicBool,
-    exact: bool,
+    options: &'a RestoreOptions,
     summary: Mutex<RestoreSummary>,
 }
 
@@ -140,13 +126,14 @@ impl<'a> Job<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self, Error> {
         Ok(Self {
-            target: Target::open(target_path).map_err(|error| Error::io(target_path, error))?,
+            target: Target::open(target_path, options.dry_run)
+                .map_err(|error| Error::io(target_path, error))?,
             target_path,
             repository,
             passes,
             progress,
             cancel: &options.cancel,
-            exact: options.exact,
+            options,
             summary: Mutex::default(),
         })
     }
@@ -158,8 +145,10 @@ impl<'a> Job<'a> {
         let mut walker = Walker::new(&self);
         enter(&mut walker)?;
         walker.run()?;
-        let synced = self.target.sync();
-        synced.map_err(|error| Error::io(self.target_path, error))?;
+        if !self.options.dry_run {
+            let synced = self.target.sync();
+            synced.map_err(|error| Error::io(self.target_path, error))?;
+        }
         Ok(self
             .summary
             .into_inner()

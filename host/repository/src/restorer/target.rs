@@ -1,19 +1,27 @@
 //! The place that is restored to. No symlink beneath it is followed, and what has a name is whole.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, Mode, OFlags, fchmod, fstat, linkat, mkdirat, openat, renameat, syncfs,
-    unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fstat, linkat, mkdirat, openat, renameat,
+    syncfs, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use crate::format::tree::Node;
+use crate::id::BlobId;
 
 /// What names of unfinished things begin with.
 const TEMPORARY: &str = ".copal-tmp-";
+
+/// The mode of unfinished files.
+const UNFINISHED: Mode = Mode::RUSR.union(Mode::WUSR);
 
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -22,17 +30,23 @@ pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
 
 /// An open directory that is restored to, perhaps through a symlink of the user's.
 pub(super) struct Target {
-    root: OwnedFd,
+    /// None where nothing is there and nothing is to be made.
+    root: Option<OwnedFd>,
     /// Sets this run's temporary names apart from those of others.
     run: u64,
     count: AtomicU64,
 }
 
 impl Target {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens the directory at `path`. With `may_be_absent`, none is an empty one.
+    pub(super) fn open(path: &Path, may_be_absent: bool) -> io::Result<Self> {
         let flags = DIRECTORY.difference(OFlags::NOFOLLOW);
+        let root = match openat(CWD, path, flags, Mode::empty()) {
+            Err(Errno::NOENT) if may_be_absent => None,
+            root => Some(root?),
+        };
         Ok(Self {
-            root: openat(CWD, path, flags, Mode::empty())?,
+            root,
             run: rand::random(),
             count: AtomicU64::new(0),
         })
@@ -40,7 +54,8 @@ impl Target {
 
     /// Opens the directory at `path`, which is separated by `/` and empty for the root.
     pub(super) fn open_directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let mut directory = openat(&self.root, ".", DIRECTORY, Mode::empty())?;
+        let root = self.root.as_ref().ok_or(Errno::NOENT)?;
+        let mut directory = openat(root, ".", DIRECTORY, Mode::empty())?;
         for name in path
             .split(|&byte| byte == b'/')
             .filter(|name| !name.is_empty())
@@ -58,57 +73,93 @@ impl Target {
 
     /// Makes all that was written last through a loss of power.
     pub(super) fn sync(&self) -> io::Result<()> {
-        Ok(syncfs(&self.root)?)
-    }
-}
-
-/// Opens `name` in `parent` as a directory, and makes it if it is not there. Until it gets its metadata, its owner may write
-/// into it.
-pub(super) fn make_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, String> {
-    match mkdirat(parent, name, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(format!("can't make the directory: {error}")),
-    }
-    let fd = openat(parent, name, DIRECTORY, Mode::empty()).map_err(|error| match error {
-        Errno::NOTDIR | Errno::LOOP => {
-            "something that is not a directory is in its place: remove that first".to_owned()
+        match &self.root {
+            Some(root) => Ok(syncfs(root)?),
+            None => Ok(()),
         }
-        error => format!("can't open the directory: {error}"),
-    })?;
-    let_owner_write(fd.as_fd());
-    Ok(fd)
-}
-
-/// Lets its owner write into a directory. If this fails, so does what comes next, and says what.
-pub(super) fn let_owner_write(directory: BorrowedFd<'_>) {
-    if let Ok(stat) = fstat(directory)
-        && let mode = Mode::from_raw_mode(stat.st_mode)
-        && !mode.contains(Mode::RWXU)
-    {
-        let _ = fchmod(directory, mode | Mode::RWXU);
     }
 }
 
-/// Removes what a killed run left unfinished in `directory`.
-pub(super) fn remove_leftovers(directory: BorrowedFd<'_>) -> Result<(), Errno> {
+/// Opens `name` in `parent` as a directory; none if nothing is there.
+pub(super) fn existing_directory(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+) -> Result<Option<OwnedFd>, String> {
+    match openat(parent, name, DIRECTORY, Mode::empty()) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            Err("something that is not a directory is in its place: remove that first".to_owned())
+        }
+        Err(error) => Err(format!("can't open the directory: {error}")),
+    }
+}
+
+/// Makes `name` in `parent` a directory, which only its owner may enter until it gets its metadata, and opens it. Also tells whether it was not
+/// there before.
+pub(super) fn make_directory(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+) -> Result<(OwnedFd, bool), String> {
+    let made = match mkdirat(parent, name, Mode::RWXU) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(error) => return Err(format!("can't make the directory: {error}")),
+    };
+    let fd = existing_directory(parent, name)?;
+    let fd = fd.ok_or("the directory was removed as soon as it was made")?;
+    Ok((fd, made))
+}
+
+/// Lets its owner write into a directory; gives the mode that it had if that was another. If this fails, so does what comes next, and says what.
+pub(super) fn let_owner_write(directory: BorrowedFd<'_>) -> Option<Mode> {
+    let mode = Mode::from_raw_mode(fstat(directory).ok()?.st_mode);
+    if mode.contains(Mode::RWXU) {
+        return None;
+    }
+    fchmod(directory, mode | Mode::RWXU).ok()?;
+    Some(mode)
+}
+
+/// The name under which the content of `node` is written before it gets the name `name`, the same in every run: so a run goes on with what one that was cut off has written.
+pub(super) fn part_name(node: &Node, name: &[u8]) -> String {
+    let ids = node.content.iter().flat_map(|id| id.0);
+    let all: Vec<u8> = ids.chain(name.iter().copied()).collect();
+    format!("{TEMPORARY}part-{:.32}", BlobId::of(&all))
+}
+
+/// The names of what a run that was cut off left unfinished in `directory`.
+pub(super) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
-        let name = entry.file_name();
-        if name.to_bytes().starts_with(TEMPORARY.as_bytes()) {
-            match unlinkat(directory, name, AtFlags::empty()) {
-                // A directory has never been one of ours.
-                Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
-                Err(error) => return Err(error),
-            }
+        if entry
+            .file_name()
+            .to_bytes()
+            .starts_with(TEMPORARY.as_bytes())
+        {
+            names.push(entry.file_name().to_owned());
         }
     }
-    Ok(())
+    Ok(names)
+}
+
+/// Opens what was left under a temporary name, to go on with it: only a file that this user made there and that has no other name.
+pub(super) fn adopt(directory: BorrowedFd<'_>, temporary: &str) -> Option<File> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = openat(directory, temporary, flags, Mode::empty()).ok()?;
+    let stat = fstat(&fd).ok()?;
+    let ours = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && Mode::from_raw_mode(stat.st_mode) == UNFINISHED
+        && stat.st_uid == geteuid().as_raw()
+        && stat.st_nlink == 1;
+    ours.then(|| File::from(fd))
 }
 
 /// Creates a file of that temporary name, for writing.
 pub(super) fn create(directory: BorrowedFd<'_>, temporary: &str) -> Result<File, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(directory, temporary, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+    openat(directory, temporary, flags, UNFINISHED).map(File::from)
 }
 
 /// Opens a file of that temporary name again.
@@ -158,6 +209,6 @@ pub(super) fn link(
 }
 
 /// Removes something unfinished. Whatever is left, the next run removes.
-pub(super) fn discard(directory: BorrowedFd<'_>, temporary: &str) {
+pub(super) fn discard(directory: BorrowedFd<'_>, temporary: impl rustix::path::Arg) {
     let _ = unlinkat(directory, temporary, AtFlags::empty());
 }

@@ -52,12 +52,12 @@ fn a_directory_is_put_back_exactly() {
     let summary = place.restore_with(archived.tree, None, &exact());
     assert_eq!(summary.errors, []);
     // `more`, `new link` and `deep/a/new`, and the three that stood in the way.
-    assert_eq!(summary.removed, 6);
+    assert_eq!(summary.removed.count, 6);
     assert_same(&before, &describe(&place.path("target")));
     assert_eq!(fs::read(place.path("outside/file")).unwrap(), b"mine");
 
     let again = place.restore_with(archived.tree, None, &exact());
-    assert_eq!((again.errors, again.removed), (vec![], 0));
+    assert_eq!((again.errors, again.removed.count), (vec![], 0));
     assert_same(&before, &describe(&place.path("target")));
 }
 
@@ -68,7 +68,7 @@ fn a_restore_that_is_not_exact_removes_nothing() {
     let archived = place.archive(None, None);
     fs::create_dir_all(place.path("target/more")).unwrap();
     let summary = place.restore(archived.tree, None);
-    assert_eq!((summary.errors, summary.removed), (vec![], 0));
+    assert_eq!((summary.errors, summary.removed.count), (vec![], 0));
     assert!(place.path("target/more").exists());
 }
 
@@ -82,7 +82,7 @@ fn a_root_that_is_a_file_spares_its_siblings() {
     fs::write(place.path("target/sibling"), "mine").unwrap();
     let target = place.path("target/file");
     let summary = restore_node(&place.repository, &node, &target, None, &exact(), &Silent);
-    assert_eq!(summary.unwrap().removed, 0);
+    assert_eq!(summary.unwrap().removed.count, 0);
     assert_eq!(fs::read(place.path("target/sibling")).unwrap(), b"mine");
 }
 
@@ -143,7 +143,7 @@ fn what_a_pass_leaves_out_and_sockets_stay() {
     let summary = place.restore_with(archived.tree, Some(&Selective), &exact());
     assert_eq!(summary.errors.len(), 1, "{:?}", summary.errors);
     // `old`, which is `new` in the target, and `broken/other`.
-    assert_eq!(summary.removed, 2);
+    assert_eq!(summary.removed.count, 2);
     let mut left: Vec<_> = describe(&target).into_keys().collect();
     left.sort();
     let left: Vec<_> = left.iter().filter_map(|path| path.to_str()).collect();
@@ -185,7 +185,7 @@ fn a_directory_whose_listing_is_lost_keeps_what_is_in_the_target() {
     let summary = place.restore_with(tree, None, &exact());
     assert_eq!(summary.errors.len(), 1, "{:?}", summary.errors);
     assert_eq!(summary.errors[0].kind, ItemErrorKind::Lost);
-    assert_eq!(summary.removed, 1);
+    assert_eq!(summary.removed.count, 1);
     assert!(place.path("target/lost/inside").exists());
 }
 

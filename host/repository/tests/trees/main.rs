@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 mod archive;
+mod choice;
 mod compare;
 mod exact;
 mod fixture;
+mod in_place;
+mod look;
 mod members;
 mod restic;
 mod restore;
+mod resume;
+mod tarball;
 mod walk;

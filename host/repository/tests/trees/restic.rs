@@ -16,7 +16,7 @@ use crate::fixture::{PASSWORD, Place, assert_same, describe, noise};
 use crate::members::{Archive, Lister};
 
 /// As rich as restic 0.14 can keep it: a symlink's target has to be UTF-8.
-fn rich_tree(root: &Path) {
+pub(crate) fn rich_tree(root: &Path) {
     crate::fixture::rich_tree(root);
     let modified = fs::metadata(root).unwrap().modified().unwrap();
     fs::remove_file(root.join("raw")).unwrap();
@@ -40,14 +40,14 @@ fn run(repository: &Path, directory: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn restic(place: &Place, directory: &Path, arguments: &[&str]) -> String {
+pub(crate) fn restic(place: &Place, directory: &Path, arguments: &[&str]) -> String {
     let output = run(&place.path("repository"), directory, arguments);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "restic {arguments:?}: {error}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn have_restic() -> bool {
+pub(crate) fn have_restic() -> bool {
     copal_tests::programs::require("restic", "restic").is_some()
 }
 

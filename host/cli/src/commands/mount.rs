@@ -1,0 +1,42 @@
+//! `copal mount`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use copal_mount::MountOptions;
+use serde_json::json;
+
+use crate::args::MountArgs;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::{Outcome, output};
+
+/// How often it is looked whether it is time to end.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
+    let repository = session.repository()?;
+    let place = args.mountpoint.display();
+    if !args.mountpoint.is_dir() {
+        return Err(Failure::usage("mount", format!("{place} is no directory"))
+            .advise("Make it, or name another."));
+    }
+    session.interrupts_end_work()?;
+    let options = MountOptions {
+        filter: args.filter.filter(),
+        allow_other: args.allow_other,
+    };
+    let mounted = copal_mount::mount(&repository, &args.mountpoint, options)?;
+    if session.global.json {
+        output::json(&json!({"mountpoint": args.mountpoint}))?;
+    } else if !session.global.quiet {
+        let text =
+            format!("The snapshots are at {place} until this is interrupted, or `umount {place}`.");
+        output::print(&output::printable(&text))?;
+    }
+    while !session.interrupted() && !mounted.is_over() {
+        std::thread::sleep(TICK);
+    }
+    mounted.unmount()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,63 @@
+//! Which snapshots a command is about.
+
+use std::process::ExitCode;
+
+use copal_repository::format::snapshot::Snapshot;
+use copal_repository::{Error, ReadableSnapshots, Repository, SnapshotId};
+
+use crate::args::FilterArgs;
+use crate::failure::{Failure, INCOMPLETE};
+use crate::output;
+
+/// The snapshot of that id or beginning of one; `latest` is the newest that the filter lets through and that is no safety snapshot.
+pub(super) fn one(
+    repository: &Repository,
+    text: &str,
+    filter: &FilterArgs,
+) -> Result<(SnapshotId, Snapshot), Failure> {
+    let filter = filter.filter();
+    if text != "latest" || filter.is_empty() {
+        return Ok(copal_job::snapshot(repository, text)?);
+    }
+    let mut snapshots = repository.snapshots()?;
+    snapshots.retain(|(_, snapshot)| filter.matches(snapshot) && !copal_job::is_safety(snapshot));
+    snapshots.pop().ok_or_else(|| {
+        let message = "no snapshot is of that machine, with those tags and of those paths";
+        Failure::usage("not-found", message).advise("`copal snapshots` lists what there is.")
+    })
+}
+
+/// The snapshots that are named, each once; if none is, all that the filter lets through, oldest first, and what is wrong with those that can't be read.
+pub(super) fn several(
+    repository: &Repository,
+    named: &[String],
+    filter: &FilterArgs,
+) -> Result<ReadableSnapshots, Failure> {
+    if named.is_empty() {
+        let mut readable = repository.readable_snapshots()?;
+        let filter = filter.filter();
+        let all = &mut readable.snapshots;
+        all.retain(|(_, snapshot)| filter.matches(snapshot));
+        return Ok(readable);
+    }
+    let mut readable = ReadableSnapshots::default();
+    for text in named {
+        let found = one(repository, text, filter)?;
+        if readable.snapshots.iter().all(|(id, _)| *id != found.0) {
+            readable.snapshots.push(found);
+        }
+    }
+    Ok(readable)
+}
+
+/// Says which snapshots can't be read, and how a command ends that looked at the others.
+pub(super) fn complain(damaged: &[Error]) -> ExitCode {
+    for error in damaged {
+        let text = output::printable(&error.to_string());
+        output::complain(&format!("ERROR: {text}\n"));
+    }
+    match damaged {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::from(INCOMPLETE),
+    }
+}

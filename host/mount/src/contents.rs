@@ -1,0 +1,109 @@
+//! Directories and files of the repository, read through caches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use copal_repository::format::BlobKind;
+use copal_repository::format::tree::Node;
+use copal_repository::{BlobId, Error, Repository, TreeId};
+
+use crate::cache::Cache;
+
+/// Bytes of files' content that are kept, besides what the system keeps.
+const BLOBS: usize = 64 << 20;
+/// Bytes of listings that are kept.
+const TREES: usize = 64 << 20;
+/// Bytes that an entry of a listing takes besides the ids of its content, roughly.
+const NODE: usize = 600;
+
+/// The entries of a directory by name.
+pub(crate) type Listing = BTreeMap<Vec<u8>, Arc<Node>>;
+
+/// What snapshots hold.
+pub(crate) struct Contents {
+    pub(crate) repository: Repository,
+    trees: Cache<TreeId, Arc<Listing>>,
+    blobs: Cache<BlobId, bytes::Bytes>,
+}
+
+/// A file that is open for reading.
+pub(crate) struct OpenFile {
+    node: Arc<Node>,
+    /// Where each blob of it ends.
+    ends: Vec<u64>,
+}
+
+impl Contents {
+    pub(crate) fn new(repository: Repository) -> Self {
+        Self {
+            repository,
+            trees: Cache::new(TREES),
+            blobs: Cache::new(BLOBS),
+        }
+    }
+
+    pub(crate) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, Error> {
+        self.trees.get(tree, || {
+            let nodes = self.repository.load_tree(tree)?.nodes;
+            let bytes = nodes
+                .iter()
+                .map(|node| NODE + node.content.len() * size_of::<BlobId>())
+                .sum();
+            // A name that could not stand in a directory can't be asked for either.
+            let fit = nodes.into_iter().filter(|node| {
+                !matches!(&*node.name, b"" | b"." | b"..")
+                    && !node.name.iter().any(|byte| matches!(byte, b'/' | 0))
+            });
+            let listing = fit.map(|node| (node.name.clone(), Arc::new(node)));
+            Ok((Arc::new(listing.collect()), bytes))
+        })
+    }
+
+    pub(crate) fn open(&self, node: Arc<Node>) -> Result<OpenFile, Error> {
+        let mut end = 0;
+        let ends = node.content.iter().map(|id| {
+            let size = self.repository.blob_size(BlobKind::Data, id)?;
+            let missing = || Error::NotFound(format!("no index of the repository knows blob {id}"));
+            end += u64::from(size.ok_or_else(missing)?);
+            Ok(end)
+        });
+        let ends = ends.collect::<Result<_, Error>>()?;
+        if end != node.size {
+            let message = format!(
+                "a file has {end} bytes, where the snapshot says {}",
+                node.size
+            );
+            return Err(Error::Unsupported(message));
+        }
+        Ok(OpenFile { node, ends })
+    }
+
+    /// The bytes from `offset` on: `length` of them, fewer where the file ends before.
+    pub(crate) fn read(
+        &self,
+        file: &OpenFile,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, Error> {
+        let mut found = Vec::with_capacity(length);
+        let mut at = offset;
+        let first = file.ends.partition_point(|&end| end <= offset);
+        for (id, end) in file.node.content.iter().zip(&file.ends).skip(first) {
+            if found.len() == length {
+                break;
+            }
+            let blob = self.blobs.get(id, || {
+                let blob = self.repository.load_blob(BlobKind::Data, id)?;
+                let bytes = blob.len();
+                Ok::<_, Error>((blob, bytes))
+            })?;
+            let begin = end.saturating_sub(blob.len() as u64);
+            let within = usize::try_from(at.saturating_sub(begin)).unwrap_or(usize::MAX);
+            let rest = blob.get(within..).unwrap_or_default();
+            let wanted = rest.len().min(length - found.len());
+            found.extend_from_slice(&rest[..wanted]);
+            at = *end;
+        }
+        Ok(found)
+    }
+}

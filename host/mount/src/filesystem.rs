@@ -1,0 +1,315 @@
+//! Answers what the system asks.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
+use std::time::Duration;
+
+use copal_repository::format::tree::{Node, NodeKind};
+use copal_repository::select::SnapshotFilter;
+use copal_repository::{Error, Repository};
+use fuser::{
+    Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenFlags,
+    ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyXattr, Request,
+};
+
+use crate::attributes;
+use crate::contents::Contents;
+use crate::folders::{Child, Folders};
+use crate::handles::{Handle, Handles};
+use crate::inodes::{Inodes, Item};
+
+/// How long the system may remember what is in a snapshot, which never changes.
+const LASTING: Duration = Duration::from_secs(60 * 60);
+/// How long it may remember what is in a folder of snapshots.
+const PASSING: Duration = Duration::from_secs(1);
+
+/// The snapshots of a repository as a file system.
+pub(crate) struct Snapshots {
+    contents: Contents,
+    folders: Folders,
+    inodes: Inodes,
+    handles: Handles,
+}
+
+type Answer<T> = Result<T, Errno>;
+
+impl Snapshots {
+    pub(crate) fn new(repository: Repository, filter: SnapshotFilter) -> Result<Self, Error> {
+        Ok(Self {
+            folders: Folders::new(&repository, filter)?,
+            contents: Contents::new(repository),
+            inodes: Inodes::new(),
+            handles: Handles::default(),
+        })
+    }
+
+    fn item(&self, number: INodeNo) -> Answer<(Item, u64)> {
+        self.inodes.get(number.0).ok_or(Errno::ESTALE)
+    }
+
+    fn node(&self, number: INodeNo) -> Answer<Option<Arc<Node>>> {
+        Ok(match self.item(number)?.0 {
+            Item::Node { node, .. } => Some(node),
+            Item::Folder(_) | Item::Link(_) => None,
+        })
+    }
+
+    /// What lies in a directory under a name.
+    fn child(&self, directory: INodeNo, name: &OsStr) -> Answer<(FileAttr, Duration)> {
+        let (above, _) = self.item(directory)?;
+        let found = match &above {
+            Item::Folder(folder) => {
+                let layout = self.folders.current(&self.contents.repository);
+                let name = name.to_str().ok_or(Errno::ENOENT)?;
+                layout.find(folder, name).map(child)
+            }
+            Item::Node { node, snapshot } => {
+                let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
+                let listing = self.contents.listing(tree).map_err(failed)?;
+                let snapshot = Some(snapshot.unwrap_or(directory.0));
+                let node = listing.get(name.as_bytes()).cloned();
+                node.map(|node| Item::Node { node, snapshot })
+            }
+            Item::Link(_) => return Err(Errno::ENOTDIR),
+        };
+        let item = found.ok_or(Errno::ENOENT)?;
+        let number = self.inodes.number(directory.0, name.as_bytes(), &item);
+        let attributes = attributes::of(number, &item);
+        let lasts = lasts(&item);
+        self.inodes.remember(number, directory.0, item);
+        Ok((attributes, lasts))
+    }
+
+    /// All that lies in a directory.
+    fn children(&self, directory: INodeNo) -> Answer<Handle> {
+        let (item, above) = self.item(directory)?;
+        let mut entries = Vec::new();
+        for (number, name) in [(directory.0, "."), (above, "..")] {
+            entries.push((number, fuser::FileType::Directory, OsString::from(name)));
+        }
+        let mut add = |name: &[u8], item: Item| {
+            let number = self.inodes.number(directory.0, name, &item);
+            let name = OsString::from_vec(name.to_vec());
+            entries.push((number, attributes::kind(&item), name));
+        };
+        match item {
+            Item::Folder(folder) => {
+                let layout = self.folders.current(&self.contents.repository);
+                for (name, found) in layout.entries(&folder) {
+                    add(name.as_bytes(), child(found));
+                }
+            }
+            Item::Node { node, snapshot } => {
+                let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
+                let listing = self.contents.listing(tree).map_err(failed)?;
+                let snapshot = Some(snapshot.unwrap_or(directory.0));
+                for (name, node) in listing.iter() {
+                    let node = Arc::clone(node);
+                    add(name, Item::Node { node, snapshot });
+                }
+            }
+            Item::Link(_) => return Err(Errno::ENOTDIR),
+        }
+        Ok(Handle::Directory(entries))
+    }
+
+    fn opened(&self, number: INodeNo) -> Answer<Handle> {
+        match self
+            .node(number)?
+            .filter(|node| node.kind == NodeKind::File)
+        {
+            Some(node) => self.contents.open(node).map(Handle::File).map_err(failed),
+            None => Err(Errno::EIO),
+        }
+    }
+
+    fn bytes(&self, handle: FileHandle, offset: u64, length: u32) -> Answer<Vec<u8>> {
+        match self.handles.get(handle).as_deref() {
+            Some(Handle::File(file)) => self
+                .contents
+                .read(file, offset, length as usize)
+                .map_err(failed),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    fn target(&self, number: INodeNo) -> Answer<Vec<u8>> {
+        match self.item(number)?.0 {
+            Item::Link(to) => Ok(to.into_bytes()),
+            Item::Node { node, .. } if node.kind == NodeKind::Symlink => {
+                Ok(node.link_target.clone())
+            }
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn attribute(&self, number: INodeNo, name: &OsStr) -> Answer<Vec<u8>> {
+        let node = self.node(number)?.ok_or(Errno::NO_XATTR)?;
+        let mut attributes = node.extended_attributes.iter();
+        let found = attributes.find(|(own, _)| own == name.as_bytes());
+        found.map(|(_, value)| value.clone()).ok_or(Errno::NO_XATTR)
+    }
+
+    fn attribute_names(&self, number: INodeNo) -> Answer<Vec<u8>> {
+        let mut names = Vec::new();
+        if let Some(node) = self.node(number)? {
+            for (name, _) in &node.extended_attributes {
+                names.extend_from_slice(name);
+                names.push(0);
+            }
+        }
+        Ok(names)
+    }
+}
+
+fn child(child: &Child) -> Item {
+    match child {
+        Child::Folder(folder) => Item::Folder(folder.clone()),
+        Child::Link(to) => Item::Link(to.clone()),
+        Child::Snapshot(node) => Item::Node {
+            node: Arc::clone(node),
+            snapshot: None,
+        },
+    }
+}
+
+fn lasts(item: &Item) -> Duration {
+    match item {
+        Item::Node {
+            snapshot: Some(_), ..
+        } => LASTING,
+        _ => PASSING,
+    }
+}
+
+/// What the repository says goes to the log: the system takes a number alone.
+fn failed(error: Error) -> Errno {
+    tracing::error!(%error, "can't be read");
+    Errno::EIO
+}
+
+fn attribute(reply: ReplyXattr, answer: Answer<Vec<u8>>, size: u32) {
+    match answer {
+        Err(error) => reply.error(error),
+        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
+        Ok(value) => reply.data(&value),
+    }
+}
+
+impl Filesystem for Snapshots {
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        match self.child(parent, name) {
+            Ok((attributes, lasts)) => reply.entry(&lasts, &attributes, Generation(0)),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn forget(&self, _: &Request, number: INodeNo, lookups: u64) {
+        self.inodes.forget(number.0, lookups);
+    }
+
+    fn getattr(&self, _: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match self.item(number) {
+            Ok((item, _)) => reply.attr(&lasts(&item), &attributes::of(number.0, &item)),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn readlink(&self, _: &Request, number: INodeNo, reply: ReplyData) {
+        match self.target(number) {
+            Ok(target) => reply.data(&target),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn open(&self, _: &Request, number: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.opened(number) {
+            // Its content never changes, so what the system has of it stays right.
+            Ok(handle) => reply.opened(self.handles.add(handle), FopenFlags::FOPEN_KEEP_CACHE),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        match self.bytes(handle, offset, size) {
+            Ok(bytes) => reply.data(&bytes),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.handles.close(handle);
+        reply.ok();
+    }
+
+    fn opendir(&self, _: &Request, number: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.children(number) {
+            Ok(handle) => reply.opened(self.handles.add(handle), FopenFlags::empty()),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn readdir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let handle = self.handles.get(handle);
+        let Some(Handle::Directory(entries)) = handle.as_deref() else {
+            return reply.error(Errno::EBADF);
+        };
+        let first = usize::try_from(offset).unwrap_or(usize::MAX);
+        for (index, (number, kind, name)) in entries.iter().enumerate().skip(first) {
+            // Where the next call goes on.
+            let next = index as u64 + 1;
+            if reply.add(INodeNo(*number), next, *kind, name) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    fn releasedir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.handles.close(handle);
+        reply.ok();
+    }
+
+    fn getxattr(&self, _: &Request, number: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        attribute(reply, self.attribute(number, name), size);
+    }
+
+    fn listxattr(&self, _: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
+        attribute(reply, self.attribute_names(number), size);
+    }
+}

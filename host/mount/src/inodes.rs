@@ -1,0 +1,147 @@
+//! Numbers for what the system knows of, for as long as it does.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Arc, Mutex};
+
+use copal_repository::format::tree::{Node, NodeKind};
+
+use crate::cache::lock;
+use crate::folders::Folder;
+
+/// The number of the top folder.
+pub(crate) const TOP: u64 = 1;
+
+/// Something in the file system.
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    Folder(Folder),
+    /// A link to another entry of the same folder.
+    Link(String),
+    Node {
+        node: Arc<Node>,
+        /// The number of the snapshot that it is in; none for the snapshot itself.
+        snapshot: Option<u64>,
+    },
+}
+
+struct Known {
+    item: Item,
+    /// The number of the directory that it is in.
+    above: u64,
+    /// How many times the system has been told of it.
+    lookups: u64,
+}
+
+/// Numbers and what they stand for.
+pub(crate) struct Inodes {
+    known: Mutex<HashMap<u64, Known>>,
+    /// With a key of this process's own, so that no repository can choose names whose numbers are the same.
+    hasher: RandomState,
+}
+
+impl Inodes {
+    pub(crate) fn new() -> Self {
+        let top = Known {
+            item: Item::Folder(Folder::Top),
+            above: TOP,
+            lookups: 1,
+        };
+        Self {
+            known: Mutex::new(HashMap::from([(TOP, top)])),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The number of what has that name in the directory `above`: always the same, and for all names of one file of a snapshot.
+    pub(crate) fn number(&self, above: u64, name: &[u8], item: &Item) -> u64 {
+        let number = match item {
+            Item::Node { node, snapshot }
+                if node.kind != NodeKind::Directory && node.links > 1 && node.inode != 0 =>
+            {
+                self.hash((snapshot, node.device_id, node.inode))
+            }
+            _ => self.hash((above, name)),
+        };
+        // 0 means nothing, and 1 the top.
+        number.max(TOP + 1)
+    }
+
+    fn hash(&self, of: impl Hash) -> u64 {
+        self.hasher.hash_one(of)
+    }
+
+    /// What a number stands for, and the number of the directory that it is in.
+    pub(crate) fn get(&self, number: u64) -> Option<(Item, u64)> {
+        let known = lock(&self.known);
+        known
+            .get(&number)
+            .map(|known| (known.item.clone(), known.above))
+    }
+
+    /// The system is told of it.
+    pub(crate) fn remember(&self, number: u64, above: u64, item: Item) {
+        let mut known = lock(&self.known);
+        let known = known.entry(number).or_insert_with(|| Known {
+            item: item.clone(),
+            above,
+            lookups: 0,
+        });
+        known.item = item;
+        known.lookups += 1;
+    }
+
+    /// The system forgets that it was told of it so many times.
+    pub(crate) fn forget(&self, number: u64, lookups: u64) {
+        let mut known = lock(&self.known);
+        if number == TOP {
+            return;
+        }
+        if let Some(found) = known.get_mut(&number) {
+            found.lookups = found.lookups.saturating_sub(lookups);
+            if found.lookups == 0 {
+                known.remove(&number);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(inode: u64, links: u64, snapshot: u64) -> Item {
+        let node = Node {
+            inode,
+            links,
+            ..Node::new("f", NodeKind::File)
+        };
+        Item::Node {
+            node: Arc::new(node),
+            snapshot: Some(snapshot),
+        }
+    }
+
+    #[test]
+    fn names_of_one_file_have_one_number_within_a_snapshot() {
+        let inodes = Inodes::new();
+        let number = |name: &[u8], item| inodes.number(5, name, &item);
+        assert_eq!(number(b"a", file(7, 2, 9)), number(b"b", file(7, 2, 9)));
+        assert_ne!(number(b"a", file(7, 2, 9)), number(b"a", file(7, 2, 8)));
+        assert_ne!(number(b"a", file(7, 1, 9)), number(b"b", file(7, 1, 9)));
+        assert_eq!(number(b"a", file(7, 1, 9)), number(b"a", file(7, 1, 9)));
+    }
+
+    #[test]
+    fn what_the_system_forgets_is_forgotten_and_the_top_never() {
+        let inodes = Inodes::new();
+        inodes.remember(7, TOP, file(1, 1, 1));
+        inodes.remember(7, TOP, file(1, 1, 1));
+        inodes.forget(7, 1);
+        assert!(inodes.get(7).is_some());
+        inodes.forget(7, 1);
+        assert!(inodes.get(7).is_none());
+        inodes.forget(TOP, 100);
+        assert!(inodes.get(TOP).is_some());
+    }
+}

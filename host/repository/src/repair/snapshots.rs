@@ -1,0 +1,168 @@
+//! Finding out what a snapshot has lost, and making one without it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::backend::FileKind;
+use crate::error::Error;
+use crate::format::BlobKind;
+use crate::format::tree::{Node, NodeKind};
+use crate::id::{BlobId, PackId, TreeId};
+use crate::progress::{ItemError, ItemErrorKind, display};
+use crate::repository::Repository;
+use crate::rewriter::{Edit, Fate, rewrite};
+use crate::writer::BlobWriter;
+
+/// Knows what of a repository is there.
+#[derive(Debug)]
+pub struct SnapshotRepair {
+    repository: Repository,
+    /// Whether a file at this path is worth nothing unless all of it is there.
+    indivisible: fn(&[u8]) -> bool,
+    /// Sizes of the packs that are there.
+    packs: HashMap<PackId, u64>,
+    /// Trees of which nothing is lost.
+    intact: HashSet<TreeId>,
+}
+
+impl SnapshotRepair {
+    /// Looks at the index and at the packs that are there. Of files that lack something the rest is kept, but not where `indivisible` says of
+    /// their path that it is worth nothing.
+    ///
+    /// # Errors
+    /// The index can't be read, or the store fails.
+    pub fn new(repository: &Repository, indivisible: fn(&[u8]) -> bool) -> Result<Self, Error> {
+        repository.load_index()?;
+        let packs = repository.backend().list(FileKind::Pack)?.into_iter();
+        Ok(Self {
+            repository: repository.clone(),
+            indivisible,
+            packs: packs.map(|(id, size)| (PackId(id), size)).collect(),
+            intact: HashSet::new(),
+        })
+    }
+
+    /// What is lost of a tree: files that lack a part of their content, directories whose listing is gone. The contents of files are not read,
+    /// only looked for in the packs that are there.
+    ///
+    /// # Errors
+    /// The listing of the top is lost, so that nothing is left; or the store fails.
+    pub fn losses(&mut self, tree: &TreeId) -> Result<Vec<ItemError>, Error> {
+        self.edit(tree, &[], None).map(|(_, losses)| losses)
+    }
+
+    /// Makes a tree without what is lost, and with these nodes in place of those at their paths. Without a writer, only says what its id would
+    /// be.
+    ///
+    /// # Errors
+    /// As [`Self::losses`]; or what stays of a tree can't be written.
+    pub fn mend(
+        &mut self,
+        tree: &TreeId,
+        replaced: &[(&[u8], Node)],
+        writer: Option<&BlobWriter>,
+    ) -> Result<TreeId, Error> {
+        self.edit(tree, replaced, writer).map(|(mended, _)| mended)
+    }
+
+    fn edit(
+        &mut self,
+        tree: &TreeId,
+        replaced: &[(&[u8], Node)],
+        writer: Option<&BlobWriter>,
+    ) -> Result<(TreeId, Vec<ItemError>), Error> {
+        let repository = self.repository.clone();
+        let mut finder = Finder {
+            repair: self,
+            replaced,
+            losses: Vec::new(),
+        };
+        let edited = rewrite(&repository, tree, &mut finder, writer)?;
+        Ok((edited, finder.losses))
+    }
+
+    /// Bytes of a piece of a file, if it is there.
+    fn size(&self, blob: &BlobId) -> Result<Option<u32>, Error> {
+        self.repository.with_index(|index| {
+            let mut copies = index.locations(BlobKind::Data, blob);
+            let there = copies.find(|location| {
+                let size = self.packs.get(&location.pack);
+                size.is_some_and(|size| location.range().end <= *size)
+            });
+            there.map(|location| location.plaintext_length())
+        })
+    }
+}
+
+/// Leaves out what is lost, as restic does, and tells what that is.
+struct Finder<'a> {
+    repair: &'a mut SnapshotRepair,
+    replaced: &'a [(&'a [u8], Node)],
+    losses: Vec<ItemError>,
+}
+
+impl Finder<'_> {
+    fn lose(&mut self, path: &[u8], message: String) {
+        self.losses.push(ItemError {
+            path: display(path),
+            kind: ItemErrorKind::Lost,
+            message,
+        });
+    }
+}
+
+impl Edit for Finder<'_> {
+    fn entry(&mut self, path: &[u8], node: &Node) -> Result<Fate, Error> {
+        if let Some((_, node)) = self.replaced.iter().find(|(replaced, _)| *replaced == path) {
+            return Ok(Fate::Replace(Box::new(node.clone())));
+        }
+        // What is replaced may lie in a directory that lacks nothing.
+        let known = node.subtree.filter(|_| self.replaced.is_empty());
+        if known.is_some_and(|tree| self.repair.intact.contains(&tree)) {
+            return Ok(Fate::KeepWhole);
+        }
+        let mut left = Node {
+            content: Vec::with_capacity(node.content.len()),
+            size: 0,
+            ..node.clone()
+        };
+        for blob in &node.content {
+            if let Some(size) = self.repair.size(blob)? {
+                left.content.push(*blob);
+                left.size += u64::from(size);
+            }
+        }
+        let all = node.content.len();
+        if let missing @ 1.. = all - left.content.len() {
+            let lost = format!("{missing} of the {all} pieces of its content are lost");
+            if (self.repair.indivisible)(path) {
+                self.lose(path, lost);
+                return Ok(Fate::Drop);
+            }
+            let (size, old) = (left.size, node.size);
+            self.lose(path, format!("{lost}: {size} of {old} bytes are left"));
+            return Ok(Fate::Replace(Box::new(left)));
+        }
+        if node.kind == NodeKind::Directory && node.subtree.is_none() {
+            self.lose(path, "the directory has no listing".to_owned());
+            return Ok(Fate::Drop);
+        }
+        Ok(Fate::Keep)
+    }
+
+    fn unreadable(&mut self, path: &[u8], error: Error) -> Result<(), Error> {
+        if path.is_empty() {
+            return Err(error);
+        }
+        self.lose(
+            path,
+            format!("all that is in the directory is lost: {error}"),
+        );
+        Ok(())
+    }
+
+    fn done(&mut self, tree: &TreeId, changed: bool) {
+        if !changed {
+            self.repair.intact.insert(*tree);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A part of a snapshot as a tar archive: POSIX.1-2001 (pax), which GNU tar, bsdtar, Go and Python read.
+
+mod header;
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use crate::error::Error;
+use crate::format::tree::{Node, NodeKind};
+use crate::pass::{Trouble, is_file_name};
+use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
+use crate::repository::Repository;
+use crate::walk::{check_depth, locate, read_content};
+
+/// Archives are made of blocks of that many bytes.
+const BLOCK: usize = 512;
+
+/// What went into an archive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tarred {
+    /// Entries of all kinds.
+    pub entries: u64,
+    /// Bytes of the files' content.
+    pub bytes: u64,
+    /// What could not go into it: it is left out, and the rest is there.
+    pub errors: Vec<ItemError>,
+}
+
+/// Writes `node`, which lies at `path` in its snapshot, as a tar archive: of a directory all that is in it, of anything else itself. Names are
+/// the whole paths, without a `/` before them.
+///
+/// Sockets, which mean nothing without the process that made them, are left out.
+///
+/// # Errors
+/// A directory can't be read; a part of a file is damaged, when it is too late to leave the file out; or `output` fails. What was written then is
+/// no whole archive.
+pub fn write(
+    repository: &Repository,
+    node: &Node,
+    path: &[u8],
+    output: &mut dyn Write,
+    progress: &dyn Progress,
+) -> Result<Tarred, Error> {
+    let mut tar = Writer {
+        repository,
+        output,
+        progress,
+        firsts: HashMap::new(),
+        done: Tarred::default(),
+    };
+    match (node.kind, node.subtree) {
+        (NodeKind::Directory, Some(tree)) => {
+            let nodes = repository.load_tree(&tree)?.nodes.into_iter();
+            let mut levels = vec![(path.to_vec(), nodes)];
+            while let Some((directory, nodes)) = levels.last_mut() {
+                let Some(node) = nodes.next() else {
+                    levels.pop();
+                    continue;
+                };
+                let path = join(directory, &node.name);
+                if !is_file_name(&node.name) {
+                    tar.leave_out(&path, "its name can't stand in a directory: refused");
+                    continue;
+                }
+                tar.entry(&path, &node)?;
+                if let Some(subtree) = node.subtree {
+                    check_depth(&path, levels.len())?;
+                    levels.push((path, repository.load_tree(&subtree)?.nodes.into_iter()));
+                }
+            }
+        }
+        _ => tar.entry(path, node)?,
+    }
+    tar.end()
+}
+
+struct Writer<'a> {
+    repository: &'a Repository,
+    output: &'a mut dyn Write,
+    progress: &'a dyn Progress,
+    /// The first path of every file that has several, by file system and inode.
+    firsts: HashMap<(u64, u64), Vec<u8>>,
+    done: Tarred,
+}
+
+impl Writer<'_> {
+    fn entry(&mut self, path: &[u8], node: &Node) -> Result<(), Error> {
+        match node.kind {
+            NodeKind::Socket => return Ok(()),
+            NodeKind::Irregular => {
+                let why = match node.error.as_str() {
+                    "" => "tar has nothing of its kind",
+                    error => error,
+                };
+                self.leave_out(path, why);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let inode = (node.device_id, node.inode);
+        let linked = node.kind == NodeKind::File && node.links > 1 && node.inode != 0;
+        if let Some(first) = self.firsts.get(&inode).filter(|_| linked) {
+            let header = header::entry(path, node, 0, Some(first));
+            return self.add(&header);
+        }
+        let size = match self.size(node).map_err(Trouble::from) {
+            Ok(size) => size,
+            Err(Trouble::End(error)) => return Err(error),
+            Err(Trouble::Item(why)) => {
+                self.leave_out(path, why);
+                return Ok(());
+            }
+        };
+        if linked {
+            self.firsts.insert(inode, path.to_vec());
+        }
+        self.add(&header::entry(path, node, size, None))?;
+        read_content(self.repository, &node.content, &mut |bytes| {
+            self.progress.advance(0, bytes.len() as u64);
+            self.output.write_all(bytes).map_err(failed)
+        })?;
+        self.done.bytes += size;
+        let over = (size % BLOCK as u64) as usize;
+        let padding = [0; BLOCK];
+        self.output
+            .write_all(&padding[..(BLOCK - over) % BLOCK])
+            .map_err(failed)
+    }
+
+    /// Bytes of the content that the repository has.
+    fn size(&self, node: &Node) -> Result<u64, Error> {
+        node.content.iter().try_fold(0_u64, |size, id| {
+            let location = locate(self.repository, id)?;
+            Ok(size + u64::from(location.plaintext_length()))
+        })
+    }
+
+    fn add(&mut self, header: &[u8]) -> Result<(), Error> {
+        self.done.entries += 1;
+        self.progress.advance(1, 0);
+        self.output.write_all(header).map_err(failed)
+    }
+
+    fn leave_out(&mut self, path: &[u8], why: impl Into<String>) {
+        let error = ItemError {
+            path: display(path),
+            kind: ItemErrorKind::Lost,
+            message: why.into(),
+        };
+        self.progress.item_error(&error);
+        self.done.errors.push(error);
+    }
+
+    /// Two empty blocks are an archive's end.
+    fn end(self) -> Result<Tarred, Error> {
+        let end = [0; 2 * BLOCK];
+        self.output.write_all(&end).map_err(failed)?;
+        self.output.flush().map_err(failed)?;
+        Ok(self.done)
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::io("the archive", error)
+}

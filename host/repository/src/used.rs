@@ -1,0 +1,183 @@
+//! Which blobs snapshots need: a bit for each that the index knows.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::error::Error;
+use crate::format::BlobKind;
+use crate::id::{BlobId, TreeId};
+use crate::index::{Index, Part};
+use crate::parallel;
+use crate::repository::{Repository, lock};
+
+/// How many of the things that are missing are named.
+const NAMED: usize = 20;
+
+/// As many bits as a table of the index has entries. Shared by threads.
+#[derive(Debug)]
+pub(crate) struct Bits(Vec<AtomicU64>);
+
+impl Bits {
+    fn new(length: usize) -> Self {
+        Self(
+            (0..length.div_ceil(64))
+                .map(|_| AtomicU64::new(0))
+                .collect(),
+        )
+    }
+
+    fn word(&self, at: usize) -> Option<(&AtomicU64, u64)> {
+        Some((self.0.get(at / 64)?, 1 << (at % 64)))
+    }
+
+    /// Whether it was not set before.
+    pub(crate) fn set(&self, at: usize) -> bool {
+        self.word(at)
+            .is_some_and(|(word, bit)| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
+    }
+
+    pub(crate) fn clear(&self, at: usize) {
+        if let Some((word, bit)) = self.word(at) {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self, at: usize) -> bool {
+        self.word(at)
+            .is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    }
+}
+
+/// The needed entries of one part of the index: of each blob the first of its copies.
+#[derive(Debug)]
+pub(crate) struct Needed {
+    data: Bits,
+    tree: Bits,
+}
+
+impl Used {
+    pub(crate) fn nothing(index: &Index) -> Self {
+        Self {
+            live: Needed::new(index.live()),
+            marked: Needed::new(index.marked()),
+        }
+    }
+}
+
+impl Needed {
+    fn new(part: &Part) -> Self {
+        let bits = |kind| Bits::new(part.entries(kind).len());
+        Self {
+            data: bits(BlobKind::Data),
+            tree: bits(BlobKind::Tree),
+        }
+    }
+
+    /// The bits of [`Part::entries`].
+    pub(crate) fn of(&self, kind: BlobKind) -> &Bits {
+        match kind {
+            BlobKind::Data => &self.data,
+            BlobKind::Tree => &self.tree,
+        }
+    }
+}
+
+/// What snapshots need.
+#[derive(Debug)]
+pub(crate) struct Used {
+    pub(crate) live: Needed,
+    /// What is needed after all of packs that are to be removed.
+    pub(crate) marked: Needed,
+}
+
+/// Walks all trees beneath `roots`, each once, and notes every blob that they need. Besides the bits, memory goes with the depth and width of
+/// the trees.
+///
+/// # Errors
+/// Something that they need is missing or damaged: it is named. Or the work was interrupted.
+pub(crate) fn find(
+    repository: &Repository,
+    roots: Vec<TreeId>,
+    cancel: &AtomicBool,
+) -> Result<Used, Error> {
+    let used = repository.with_index(Used::nothing)?;
+    let problems = Mutex::new((Vec::new(), 0_u64));
+    let report = |problem: String| {
+        let (named, count) = &mut *lock(&problems);
+        *count += 1;
+        if named.len() < NAMED {
+            named.push(problem);
+        }
+    };
+    // Whether the blob is known and was not noted before.
+    let note = |kind: BlobKind, id: &BlobId| {
+        repository.with_index(|index| {
+            let parts = [(index.live(), &used.live), (index.marked(), &used.marked)];
+            let found = parts
+                .into_iter()
+                .find_map(|(part, needed)| Some((part.position(kind, id)?, needed)));
+            found.map(|(at, needed)| needed.of(kind).set(at))
+        })
+    };
+    let roots = roots.into_iter().map(|root| (root, None)).collect();
+    parallel::spread(roots, |(tree, above): (TreeId, Option<TreeId>), more| {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        match note(BlobKind::Tree, &tree.into())? {
+            Some(false) => return Ok(()),
+            Some(true) => {}
+            None => {
+                let of = match above {
+                    Some(above) => format!("of a directory in tree {above}"),
+                    None => "of a snapshot".to_owned(),
+                };
+                report(format!("tree {tree} {of} is missing"));
+                return Ok(());
+            }
+        }
+        let nodes = match repository.load_tree(&tree) {
+            Ok(loaded) => loaded.nodes,
+            Err(error) if error.is_loss() => {
+                report(error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for node in nodes {
+            for blob in &node.content {
+                if note(BlobKind::Data, blob)?.is_none() {
+                    let name = node.name.escape_ascii();
+                    report(format!(
+                        "data blob {blob} of the file `{name}` in tree {tree} is missing"
+                    ));
+                }
+            }
+            more.extend(node.subtree.map(|subtree| (subtree, Some(tree))));
+        }
+        Ok(())
+    })?;
+    let (named, count) = problems
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    match count {
+        0 => Ok(used),
+        count => Err(missing(repository, &named, count)),
+    }
+}
+
+/// What snapshots need is not there.
+pub(crate) fn missing(repository: &Repository, named: &[String], count: u64) -> Error {
+    let more = match count - named.len() as u64 {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    Error::corrupt(
+        format!("the repository at {}", repository.location()),
+        format!(
+            "snapshots need what is missing or damaged: {}{more}. Nothing was removed. `copal repair index` may find it; what it does not find \
+             is lost, and `copal repair snapshots --forget` makes snapshots without it",
+            named.join("; ")
+        ),
+    )
+}

@@ -301,7 +301,7 @@ impl Differ<'_> {
         let mut removed: Blobs = self.before.difference(&self.after).copied().collect();
         let mut added: Blobs = self.after.difference(&self.before).copied().collect();
         let mut level: Vec<_> = self.common.iter().copied().collect();
-        while !level.is_empty() && !(removed.is_empty() && added.is_empty()) {
+        while !level.is_empty() && (!removed.is_empty() || !added.is_empty()) {
             let some = level.split_off(level.len().saturating_sub(LISTINGS));
             let trees = parallel::map(&some, |id| self.repository.load_tree(id))?;
             let mut uses = |blob| {

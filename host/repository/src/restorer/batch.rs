@@ -92,7 +92,7 @@ pub(super) struct Finished {
 /// What a directory gets in the end.
 pub(super) enum Finish {
     /// The metadata of the snapshot.
-    Node(Node),
+    Node(Box<Node>),
     /// The mode that it had.
     Mode(Mode),
 }

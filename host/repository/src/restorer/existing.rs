@@ -194,6 +194,10 @@ fn open_regular(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(File, Stat)> 
 
 /// Whether what was found may become `node` by its metadata alone. Something that has names elsewhere would change there too, so it may only be what
 /// it is already.
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the types differ between platforms"
+)]
 pub(super) fn may_stay(node: &Node, item: Item<'_>, found: &Stat, applier: &mut Applier) -> bool {
     let names = found.st_nlink as u64;
     names == 1 || names <= node.links && !applier.differs(node, item, found)

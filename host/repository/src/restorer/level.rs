@@ -78,7 +78,7 @@ impl Level {
         self.fd?;
         Some(Finished {
             finish: match (self.node, self.mode) {
-                (Some(node), _) if self.made || self.mends => Some(Finish::Node(node)),
+                (Some(node), _) if self.made || self.mends => Some(Finish::Node(Box::new(node))),
                 (_, mode) => mode.map(Finish::Mode),
             },
             source: self.source,

@@ -9,8 +9,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use copal_tests::environment::copal_binary;
 use copal_tests::restic::Restic;
-use copal_tests::{TestEnvironment, plugins, programs, sample, tree};
+use copal_tests::{Running, TestEnvironment, plugins, programs, sample, tree};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -201,6 +202,67 @@ fn a_folder_is_dumped_as_a_tar_that_gnu_tar_unpacks() {
 }
 
 #[test]
+fn a_dump_that_nobody_reads_to_the_end_fails() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::awkward(&source);
+    environment.backup("files", &source, "").run().succeeds();
+    let copal = copal_binary().display().to_string();
+    let code = |command: &str| {
+        let line = format!("{{ '{copal}' {command}; echo $? > code; }} | head -c 1");
+        let shell = environment.copal(["ls"]).through_shell(&line);
+        shell.run().succeeds();
+        let code = std::fs::read_to_string(environment.path("code")).unwrap();
+        code.trim().to_owned()
+    };
+    assert_eq!(code("dump latest files/large"), "1");
+    assert_eq!(code("dump latest /"), "1");
+}
+
+#[test]
+fn a_file_that_is_dumped_has_the_mode_of_any_other() {
+    let (environment, _) = backed_up();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let dump = |path: &Path| {
+        let dump = environment.copal(["dump", "latest", "files/a.txt", "--target"]);
+        dump.arg(path).run().succeeds();
+        assert_eq!(std::fs::read(path).unwrap(), b"first\n");
+        mode(path)
+    };
+    let ordinary = mode(&environment.write("ordinary", ""));
+    assert_eq!(dump(&environment.path("new")), ordinary);
+    let own = environment.write("own", "");
+    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(dump(&own), 0o640);
+}
+
+/// What a backup could not read is in no snapshot, and would be lost for good.
+#[test]
+fn what_the_backup_could_not_read_is_not_removed() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::simple(&source);
+    let [secret, closed] = ["source/secret", "source/closed/inner"]
+        .map(|path| environment.write(path, "out of reach"));
+    let close = |mode| {
+        for path in [&secret, &source.join("closed")] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    close(0o000);
+    let backup = environment.backup("files", &source, "");
+    backup.bound_by_permissions().run().exits(3);
+    close(0o700);
+    let extra = environment.write("source/extra", "extra");
+    let restored = environment.restore(&source, "--delete").run();
+    assert!(restored.succeeds().text().contains("stays"));
+    assert!(!extra.exists());
+    for path in [secret, closed] {
+        assert_eq!(std::fs::read(&path).unwrap(), b"out of reach", "{path:?}");
+    }
+}
+
+#[test]
 fn what_a_pattern_can_not_be_is_wrong_usage() {
     let (environment, _) = backed_up();
     let find = environment.copal(["find", "a["]);
@@ -347,6 +409,9 @@ fn no_fuse() -> Option<&'static str> {
     if !Path::new("/dev/fuse").exists() {
         return Some("there is no /dev/fuse");
     }
+    if programs::is_root() {
+        return None;
+    }
     let found = ["fusermount3", "fusermount"]
         .iter()
         .any(|name| programs::find(name).is_some());
@@ -356,6 +421,87 @@ fn no_fuse() -> Option<&'static str> {
 fn is_mounted(place: &Path) -> bool {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     mounts.contains(&format!(" {} ", place.display()))
+}
+
+/// Mounts the repository, and gives the place and the program that answers there.
+fn mounted(environment: &TestEnvironment) -> (PathBuf, Running) {
+    let place = environment.make_directory("place");
+    let mounted = environment.copal(["mount"]).arg(&place).start();
+    let waits = (0..1_000).find(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        is_mounted(&place)
+    });
+    if waits.is_none() {
+        mounted.signal(Signal::INT);
+        let outcome = mounted.wait();
+        panic!("it was never mounted: {}", outcome.stderr);
+    }
+    (place, mounted)
+}
+
+/// Whoever unmounts it may have something else at its place by then.
+#[test]
+fn what_somebody_else_has_unmounted_is_not_unmounted_again() {
+    if let Some(reason) = no_fuse() {
+        return programs::missing(reason);
+    }
+    let (environment, _) = backed_up();
+    let place = environment.make_directory("place");
+    let shell = |line: &str| {
+        let line = format!("{line} '{}'", place.display());
+        environment.copal([""]).through_shell(&line).run().status
+    };
+    let root = programs::is_root();
+    let beneath = root && shell("mount -t tmpfs none").success();
+    let mounted = environment.copal(["mount"]).arg(&place).start();
+    let answers = (0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        place.join("ids").exists()
+    });
+    assert!(answers, "it was never mounted");
+    let unmounted = shell(if root { "umount" } else { "fusermount3 -u" });
+    let ended = mounted.wait();
+    let stays = is_mounted(&place);
+    if beneath {
+        shell("umount");
+    }
+    assert!(unmounted.success());
+    ended.succeeds();
+    assert_eq!(stays, beneath);
+}
+
+#[test]
+fn a_mount_that_is_in_use_ends_and_says_so() {
+    if let Some(reason) = no_fuse() {
+        return programs::missing(reason);
+    }
+    let (environment, _) = backed_up();
+    let (place, mounted) = mounted(&environment);
+    let used = std::fs::File::open(place.join("snapshots/latest/files/a.txt")).unwrap();
+    mounted.signal(Signal::INT);
+    mounted.wait().exits(1).says("still in use");
+    drop(used);
+    assert!(!is_mounted(&place));
+}
+
+#[test]
+fn a_damaged_snapshot_does_not_keep_the_others_from_being_mounted() {
+    if let Some(reason) = no_fuse() {
+        return programs::missing(reason);
+    }
+    let (environment, source) = backed_up();
+    environment.backup("files", &source, "").run().succeeds();
+    let snapshots = environment.snapshots();
+    let id = snapshots[0]["id"].as_str().unwrap();
+    let file = Path::new(environment.repository())
+        .join("snapshots")
+        .join(id);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&file, "no snapshot at all").unwrap();
+    let (place, mounted) = mounted(&environment);
+    assert_eq!(std::fs::read_dir(place.join("ids")).unwrap().count(), 1);
+    mounted.signal(Signal::INT);
+    mounted.wait().succeeds().says(&id[..8]);
 }
 
 #[test]
@@ -371,17 +517,7 @@ fn snapshots_are_mounted_until_an_interrupt() {
         .run()
         .succeeds();
     let id = environment.snapshots()[0]["id"].as_str().unwrap()[..8].to_owned();
-    let place = environment.make_directory("place");
-    let mounted = environment.copal(["mount"]).arg(&place).start();
-    let waits = (0..1_000).find(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        is_mounted(&place)
-    });
-    if waits.is_none() {
-        mounted.signal(Signal::INT);
-        let outcome = mounted.wait();
-        panic!("it was never mounted: {}", outcome.stderr);
-    }
+    let (place, mounted) = mounted(&environment);
     let list = |folder: &str| {
         let entries = std::fs::read_dir(place.join(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());

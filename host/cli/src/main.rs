@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::args::{Cli, Said};
+use crate::args::{Cli, Command, Said};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -31,16 +31,31 @@ fn main() -> ExitCode {
     };
     output::start_logging(cli.global.verbose);
     let json = cli.global.json;
+    let lists = is_listing(&cli.command);
     let done = Session::new(cli.global).and_then(|session| commands::run(cli.command, &session));
     match done {
         Ok(code) => code,
-        // Whoever reads the output has had enough.
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        // Whoever reads the list has had enough.
+        Err(failure) if lists && failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure, json);
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Whether the command only prints a list, of which a part is as good as all to whoever reads no further.
+fn is_listing(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Snapshots(_)
+            | Command::Ls(_)
+            | Command::Find(_)
+            | Command::Diff(_)
+            | Command::Stats(_)
+            | Command::Manifest(_)
+            | Command::Detect(_)
+    )
 }
 
 /// The result of a command: the exit code that tells how it went.

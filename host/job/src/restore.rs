@@ -396,8 +396,12 @@ fn host_findings(
         } else {
             String::new()
         };
+        let stays = match extent.delete {
+            true => " What the targets have of these stays.",
+            false => "",
+        };
         let message = format!(
-            "The snapshot is incomplete: it lacks {}{more}.",
+            "The snapshot is incomplete: it lacks {}{more}.{stays}",
             missing.join(", ")
         );
         let remedy = Some(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::Node;
+use copal_repository::walk::is_name;
 use copal_repository::{BlobId, Error, Repository, TreeId};
 
 use crate::cache::Cache;
@@ -50,10 +51,7 @@ impl Contents {
                 .map(|node| NODE + node.content.len() * size_of::<BlobId>())
                 .sum();
             // A name that could not stand in a directory can't be asked for either.
-            let fit = nodes.into_iter().filter(|node| {
-                !matches!(&*node.name, b"" | b"." | b"..")
-                    && !node.name.iter().any(|byte| matches!(byte, b'/' | 0))
-            });
+            let fit = nodes.into_iter().filter(|node| is_name(&node.name));
             let listing = fit.map(|node| (node.name.clone(), Arc::new(node)));
             Ok((Arc::new(listing.collect()), bytes))
         })

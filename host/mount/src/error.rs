@@ -17,9 +17,9 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// The system does not unmount it.
-    #[error("can't unmount: {0}")]
-    Unmount(#[source] io::Error),
+    /// Somebody does not let go of it.
+    #[error("{} is unmounted, but still in use: who uses it can read no further", .0.display())]
+    InUse(PathBuf),
 }
 
 impl Error {
@@ -35,7 +35,7 @@ impl Error {
             Self::Mount { .. } => {
                 "It takes an empty directory, the device /dev/fuse, and for everybody but root the program fusermount3 (on Debian: apt install fuse3)."
             }
-            Self::Unmount(_) => "Let go of what is still open there, then `umount` it.",
+            Self::InUse(_) => "Next time, end what uses it before the mount.",
         }
         .to_owned())
     }

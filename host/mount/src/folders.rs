@@ -1,13 +1,13 @@
 //! The folders in which snapshots are found: by id, by time, by machine and by tag.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::select::SnapshotFilter;
-use copal_repository::{Error, Repository, SnapshotId};
+use copal_repository::{Error, ReadableSnapshots, Repository, SnapshotId};
 
 use crate::cache::lock;
 
@@ -39,13 +39,25 @@ pub(crate) enum Child {
 #[derive(Default)]
 pub(crate) struct Layout {
     folders: HashMap<Folder, BTreeMap<String, Child>>,
-    ids: Vec<SnapshotId>,
+    names: BTreeMap<SnapshotId, Names>,
+    /// What is wrong with those that can't be read.
+    damaged: Vec<String>,
+}
+
+/// What a snapshot is called, for as long as it is mounted.
+#[derive(Clone, PartialEq, Eq)]
+struct Names {
+    id: String,
+    time: String,
 }
 
 impl Layout {
-    /// Lays out snapshots, oldest first.
-    fn new(snapshots: Vec<(SnapshotId, Snapshot)>) -> Self {
-        let mut layout = Self::default();
+    /// Lays out snapshots, oldest first. Those that were there `before` are called what they were called then.
+    fn new(snapshots: Vec<(SnapshotId, Snapshot)>, before: &Self) -> Self {
+        let mut layout = Self {
+            names: names(&snapshots, before),
+            ..Self::default()
+        };
         for (name, folder) in [
             ("ids", Folder::Ids),
             ("snapshots", Folder::Times),
@@ -55,9 +67,12 @@ impl Layout {
             layout.folder(Folder::Top, name, folder);
         }
         for (id, snapshot) in snapshots {
+            let Some(Names { id, time }) = layout.names.get(&id).cloned() else {
+                continue;
+            };
             let node = Arc::new(top(&snapshot));
             let ids = layout.folders.entry(Folder::Ids).or_default();
-            ids.insert(id.short(), Child::Snapshot(Arc::clone(&node)));
+            ids.insert(id, Child::Snapshot(Arc::clone(&node)));
             let host = file_name(&snapshot.hostname);
             layout.folder(Folder::Hosts, &host, Folder::Host(host.clone()));
             let mut folders = vec![Folder::Times, Folder::Host(host)];
@@ -69,11 +84,9 @@ impl Layout {
             folders.dedup();
             for folder in folders {
                 let entries = layout.folders.entry(folder).or_default();
-                let name = free_name(entries, &time(&snapshot));
-                entries.insert("latest".to_owned(), Child::Link(name.clone()));
-                entries.insert(name, Child::Snapshot(Arc::clone(&node)));
+                entries.insert("latest".to_owned(), Child::Link(time.clone()));
+                entries.insert(time.clone(), Child::Snapshot(Arc::clone(&node)));
             }
-            layout.ids.push(id);
         }
         layout
     }
@@ -107,7 +120,7 @@ pub(crate) struct Folders {
 
 impl Folders {
     pub(crate) fn new(repository: &Repository, filter: SnapshotFilter) -> Result<Self, Error> {
-        let layout = load(repository, &filter)?;
+        let layout = load(repository, &filter, &Layout::default())?;
         repository.load_index()?;
         Ok(Self {
             filter,
@@ -121,8 +134,8 @@ impl Folders {
         let (read, layout) = &mut *current;
         if read.elapsed() > FRESH {
             *read = Instant::now();
-            match load(repository, &self.filter) {
-                Ok(new) if new.ids == layout.ids => {}
+            match load(repository, &self.filter, layout) {
+                Ok(new) if new.names == layout.names => *layout = Arc::new(new),
                 Ok(new) => match repository.reload_index() {
                     Ok(()) => *layout = Arc::new(new),
                     Err(error) => tracing::warn!(%error, "new snapshots can't be shown"),
@@ -134,10 +147,49 @@ impl Folders {
     }
 }
 
-fn load(repository: &Repository, filter: &SnapshotFilter) -> Result<Layout, Error> {
-    let mut snapshots = repository.snapshots()?;
+fn load(
+    repository: &Repository,
+    filter: &SnapshotFilter,
+    before: &Layout,
+) -> Result<Layout, Error> {
+    let ReadableSnapshots {
+        mut snapshots,
+        damaged,
+    } = repository.readable_snapshots()?;
+    let damaged: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+    for error in damaged
+        .iter()
+        .filter(|error| !before.damaged.contains(error))
+    {
+        tracing::warn!(error, "a snapshot can't be shown");
+    }
     snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
-    Ok(Layout::new(snapshots))
+    Ok(Layout {
+        damaged,
+        ..Layout::new(snapshots, before)
+    })
+}
+
+/// What each snapshot is called: by the beginning of its id, and by its time. Where that is another's already, all of the id makes it its own.
+fn names(snapshots: &[(SnapshotId, Snapshot)], before: &Layout) -> BTreeMap<SnapshotId, Names> {
+    let kept = snapshots
+        .iter()
+        .filter_map(|(id, _)| Some((*id, before.names.get(id)?.clone())));
+    let mut names: BTreeMap<_, _> = kept.collect();
+    let of_times = names.values().map(|names| names.time.clone());
+    let of_ids = names.values().map(|names| names.id.clone());
+    let mut taken: HashSet<_> = of_times.chain(of_ids).collect();
+    for (id, snapshot) in snapshots {
+        let mut free = |name: String, own: String| match taken.insert(name.clone()) {
+            true => name,
+            false => own,
+        };
+        names.entry(*id).or_insert_with(|| Names {
+            id: free(id.short(), id.to_string()),
+            time: free(time(snapshot), format!("{}-{id}", time(snapshot))),
+        });
+    }
+    names
 }
 
 /// The directory that a snapshot is.
@@ -159,15 +211,6 @@ fn time(snapshot: &Snapshot) -> String {
     let mut time = snapshot.time;
     time.nanoseconds = 0;
     time.to_string()
-}
-
-/// The name, with a number after it if another snapshot has it.
-fn free_name(entries: &BTreeMap<String, Child>, name: &str) -> String {
-    let numbered = (1_u32..).map(|number| format!("{name}-{number}"));
-    std::iter::once(name.to_owned())
-        .chain(numbered)
-        .find(|name| !entries.contains_key(name))
-        .unwrap_or_default()
 }
 
 /// A host or a tag as the name of a folder.
@@ -199,7 +242,7 @@ mod tests {
         )
     }
 
-    fn names(layout: &Layout, folder: &Folder) -> Vec<String> {
+    fn listed(layout: &Layout, folder: &Folder) -> Vec<String> {
         layout
             .entries(folder)
             .map(|(name, _)| name.clone())
@@ -208,37 +251,58 @@ mod tests {
 
     #[test]
     fn a_snapshot_lies_in_every_folder_that_it_belongs_to() {
-        let layout = Layout::new(vec![
+        let second = snapshot(0, "..", &["a"]);
+        let again = &*format!("1970-01-01T00:00:00Z-{}", second.0);
+        let snapshots = vec![
             snapshot(0, "h", &["a", "plugin:x/y"]),
-            snapshot(0, "..", &["a"]),
+            second,
             snapshot(86_400, "h", &[]),
-        ]);
+        ];
+        let layout = Layout::new(snapshots, &Layout::default());
         assert_eq!(
-            names(&layout, &Folder::Top),
+            listed(&layout, &Folder::Top),
             ["hosts", "ids", "snapshots", "tags"]
         );
-        assert_eq!(names(&layout, &Folder::Ids).len(), 3);
-        let [first, again, last] = [
-            "1970-01-01T00:00:00Z",
-            "1970-01-01T00:00:00Z-1",
-            "1970-01-02T00:00:00Z",
-        ];
+        assert_eq!(listed(&layout, &Folder::Ids).len(), 3);
+        let [first, last] = ["1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z"];
         assert_eq!(
-            names(&layout, &Folder::Times),
+            listed(&layout, &Folder::Times),
             [first, again, last, "latest"]
         );
-        assert_eq!(names(&layout, &Folder::Hosts), ["__", "h"]);
-        assert_eq!(names(&layout, &Folder::Tags), ["a", "plugin:x_y"]);
+        assert_eq!(listed(&layout, &Folder::Hosts), ["__", "h"]);
+        assert_eq!(listed(&layout, &Folder::Tags), ["a", "plugin:x_y"]);
         let tag = Folder::Tag("plugin:x_y".to_owned());
-        assert_eq!(names(&layout, &tag), [first, "latest"]);
+        assert_eq!(listed(&layout, &tag), [first, "latest"]);
         let latest = layout.find(&Folder::Host("h".to_owned()), "latest");
         assert!(matches!(latest, Some(Child::Link(name)) if name == last));
     }
 
     #[test]
+    fn a_snapshot_is_called_the_same_whatever_is_forgotten_beside_it() {
+        let twins = [snapshot(0, "a", &[]), snapshot(0, "b", &[])];
+        let both = Layout::new(twins.to_vec(), &Layout::default());
+        let one = Layout::new(vec![twins[1].clone()], &both);
+        let name = format!("1970-01-01T00:00:00Z-{}", twins[1].0);
+        assert!(listed(&both, &Folder::Times).contains(&name));
+        assert_eq!(listed(&one, &Folder::Times), [&*name, "latest"]);
+    }
+
+    #[test]
+    fn two_snapshots_whose_ids_begin_alike_are_both_shown() {
+        let twins = [1, 2].map(|last| {
+            let mut id = [7; 32];
+            id[31] = last;
+            (SnapshotId(id), snapshot(last.into(), "h", &[]).1)
+        });
+        let layout = Layout::new(twins.to_vec(), &Layout::default());
+        let expected = [twins[0].0.short(), twins[1].0.to_string()];
+        assert_eq!(listed(&layout, &Folder::Ids), expected);
+    }
+
+    #[test]
     fn a_snapshot_among_those_by_time_is_found_by_its_id() {
         let (id, snapshot) = snapshot(0, "h", &[]);
-        let layout = Layout::new(vec![(id, snapshot)]);
+        let layout = Layout::new(vec![(id, snapshot)], &Layout::default());
         let find = |folder| layout.find(folder, &id.short()).is_some();
         assert!(find(&Folder::Ids) && find(&Folder::Times) && !find(&Folder::Hosts));
     }

@@ -61,6 +61,11 @@ impl Inodes {
             {
                 self.hash((snapshot, node.device_id, node.inode))
             }
+            // Whatever gets that name later is another, and so is all that the system remembers of what lies in it.
+            Item::Node {
+                node,
+                snapshot: None,
+            } => self.hash((above, name, node.subtree)),
             _ => self.hash((above, name)),
         };
         // 0 means nothing, and 1 the top.
@@ -130,6 +135,21 @@ mod tests {
         assert_ne!(number(b"a", file(7, 2, 9)), number(b"a", file(7, 2, 8)));
         assert_ne!(number(b"a", file(7, 1, 9)), number(b"b", file(7, 1, 9)));
         assert_eq!(number(b"a", file(7, 1, 9)), number(b"a", file(7, 1, 9)));
+    }
+
+    #[test]
+    fn another_snapshot_of_the_same_name_has_another_number() {
+        let snapshot = |tree| Item::Node {
+            node: Arc::new(Node {
+                subtree: Some(copal_repository::TreeId([tree; 32])),
+                ..Node::new("", NodeKind::Directory)
+            }),
+            snapshot: None,
+        };
+        let inodes = Inodes::new();
+        let number = |tree| inodes.number(5, b"2026-01-01", &snapshot(tree));
+        assert_eq!(number(1), number(1));
+        assert_ne!(number(1), number(2));
     }
 
     #[test]

@@ -11,7 +11,11 @@ mod folders;
 mod handles;
 mod inodes;
 
-use std::path::Path;
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use copal_repository::select::SnapshotFilter;
 use copal_repository::{LockGuard, LockMode, Repository};
@@ -22,6 +26,10 @@ use filesystem::Snapshots;
 
 /// Requests that are answered at the same time: most of them wait for the store.
 const THREADS: usize = 8;
+
+/// How long it is waited for those who still use what is unmounted, and how often it is looked.
+const PATIENCE: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(20);
 
 /// How a repository is mounted.
 #[derive(Debug, Clone, Default)]
@@ -34,23 +42,69 @@ pub struct MountOptions {
 
 /// A mounted repository. Dropping it unmounts it.
 pub struct Mounted {
-    session: BackgroundSession,
+    /// None once it has ended.
+    session: Option<BackgroundSession>,
+    mountpoint: PathBuf,
     _lock: LockGuard,
 }
 
 impl Mounted {
     /// Whether somebody else has unmounted it.
     pub fn is_over(&self) -> bool {
-        self.session.guard.is_finished()
+        let session = self.session.as_ref();
+        session.is_none_or(|session| session.guard.is_finished())
     }
 
-    /// Unmounts it.
+    /// Unmounts it, unless somebody has. What still uses it has a moment to let go.
     ///
     /// # Errors
-    /// Somebody still uses it. Then it stays mounted until nobody does.
-    pub fn unmount(self) -> Result<(), Error> {
-        self.session.umount_and_join().map_err(Error::Unmount)
+    /// Somebody still uses it. It is gone from its place all the same.
+    pub fn unmount(mut self) -> Result<(), Error> {
+        self.end()
     }
+
+    fn end(&mut self) -> Result<(), Error> {
+        let Some(session) = self.session.take() else {
+            return Ok(());
+        };
+        let over = match session.guard.is_finished() || detach(&self.mountpoint) {
+            // Dropped, it would unmount the place again, and whatever is mounted there by now.
+            true => wait(&ManuallyDrop::new(session).guard),
+            // All but the thread is dropped, which unmounts the place through fusermount.
+            false => {
+                let guard = { session }.guard;
+                wait(&guard)
+            }
+        };
+        match over {
+            true => Ok(()),
+            false => Err(Error::InUse(self.mountpoint.clone())),
+        }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::warn!(%error, "can't unmount");
+        }
+    }
+}
+
+/// Takes the place away from the file system, whoever still uses it; only root can.
+fn detach(mountpoint: &Path) -> bool {
+    let mut umount = Command::new("umount");
+    umount.arg("-l").arg(mountpoint);
+    umount.output().is_ok_and(|output| output.status.success())
+}
+
+/// Waits for the end of the file system, for a while. Tells whether it came.
+fn wait<T>(guard: &JoinHandle<T>) -> bool {
+    let start = Instant::now();
+    while !guard.is_finished() && start.elapsed() < PATIENCE {
+        std::thread::sleep(TICK);
+    }
+    guard.is_finished()
 }
 
 /// Mounts the repository at `mountpoint`, an empty directory.
@@ -69,6 +123,8 @@ pub fn mount(
         mountpoint: mountpoint.to_owned(),
         source,
     };
+    // For when it is unmounted, wherever this process works then.
+    let absolute = mountpoint.canonicalize().map_err(failed)?;
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName("copal".to_owned()),
@@ -85,7 +141,8 @@ pub fn mount(
     let snapshots = Snapshots::new(repository.clone(), options.filter)?;
     let session = Session::new(snapshots, mountpoint, &config).map_err(failed)?;
     Ok(Mounted {
-        session: session.spawn().map_err(failed)?,
+        session: Some(session.spawn().map_err(failed)?),
+        mountpoint: absolute,
         _lock: lock,
     })
 }

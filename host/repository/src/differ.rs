@@ -16,6 +16,9 @@ use crate::repository::Repository;
 use crate::statistics::digest;
 use crate::walk::check_depth;
 
+/// How many listings are held at a time.
+const LISTINGS: usize = 256;
+
 /// What two snapshots differ in.
 #[derive(Debug, Clone, Default)]
 pub struct Difference {
@@ -201,8 +204,8 @@ impl Differ<'_> {
     }
 
     fn entry(&mut self, path: &[u8], old: Option<&Node>, new: Option<&Node>) {
-        old.inspect(|node| use_blobs(&mut self.before, node));
-        new.inspect(|node| use_blobs(&mut self.after, node));
+        self.before.extend(old.into_iter().flat_map(blobs_of));
+        self.after.extend(new.into_iter().flat_map(blobs_of));
         let (node, what) = match (old, new) {
             (Some(old), Some(new)) => (new, self.compare(old, new)),
             (None, Some(new)) => (new, Some(What::Added)),
@@ -298,19 +301,20 @@ impl Differ<'_> {
         let mut removed: Blobs = self.before.difference(&self.after).copied().collect();
         let mut added: Blobs = self.after.difference(&self.before).copied().collect();
         let mut level: Vec<_> = self.common.iter().copied().collect();
-        while !level.is_empty() && !(removed.is_empty() && added.is_empty()) {
-            let trees = parallel::map(&level, |id| self.repository.load_tree(id))?;
-            let mut used: Blobs = level
-                .iter()
-                .map(|&id| (BlobKind::Tree, id.into()))
-                .collect();
-            level.clear();
+        while !level.is_empty() && (!removed.is_empty() || !added.is_empty()) {
+            let some = level.split_off(level.len().saturating_sub(LISTINGS));
+            let trees = parallel::map(&some, |id| self.repository.load_tree(id))?;
+            let mut uses = |blob| {
+                removed.remove(&blob);
+                added.remove(&blob);
+            };
+            for id in some {
+                uses((BlobKind::Tree, id.into()));
+            }
             for node in trees.iter().flat_map(|tree| &tree.nodes) {
-                use_blobs(&mut used, node);
+                blobs_of(node).for_each(&mut uses);
                 level.extend(node.subtree.filter(|id| self.common.insert(*id)));
             }
-            removed.retain(|blob| !used.contains(blob));
-            added.retain(|blob| !used.contains(blob));
         }
         let summary = &mut self.found.summary;
         for (blobs, amount) in [(removed, &mut summary.removed), (added, &mut summary.added)] {
@@ -327,9 +331,9 @@ impl Differ<'_> {
     }
 }
 
-fn use_blobs(blobs: &mut Blobs, node: &Node) {
-    blobs.extend(node.content.iter().map(|&id| (BlobKind::Data, id)));
-    blobs.extend(node.subtree.map(|id| (BlobKind::Tree, id.into())));
+fn blobs_of(node: &Node) -> impl Iterator<Item = (BlobKind, BlobId)> {
+    let data = node.content.iter().map(|&id| (BlobKind::Data, id));
+    data.chain(node.subtree.map(|id| (BlobKind::Tree, id.into())))
 }
 
 /// The node without what it holds.

@@ -7,8 +7,9 @@ use crate::format::BlobKind;
 use crate::format::Timestamp;
 use crate::format::tree::{Node, NodeKind};
 use crate::id::{BlobId, TreeId};
+use crate::pass::Trouble;
 use crate::pattern::Patterns;
-use crate::progress::join;
+use crate::progress::{ItemError, ItemErrorKind, display, join};
 use crate::repository::Repository;
 use crate::walk::check_depth;
 
@@ -102,6 +103,15 @@ pub struct Hit<'a> {
     pub blob: Option<(BlobKind, BlobId)>,
 }
 
+/// What a search of a snapshot came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Searched {
+    /// How many hits there were.
+    pub hits: u64,
+    /// Directories that can't be read, so that nothing is known of what they hold.
+    pub lost: Vec<ItemError>,
+}
+
 /// What is told of what was found.
 pub type Found<'a> = dyn FnMut(&Hit<'_>) -> Result<(), Error> + 'a;
 
@@ -118,8 +128,8 @@ struct Level {
     tree: TreeId,
     path: Vec<u8>,
     nodes: std::vec::IntoIter<Node>,
-    /// How many hits there were before.
-    hits: u64,
+    /// How many hits and lost directories there were before.
+    before: (u64, usize),
 }
 
 impl<'a> Finder<'a> {
@@ -132,11 +142,11 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Tells of every hit in the snapshot whose root is `root`, and gives their number.
+    /// Tells of every hit in the snapshot whose root is `root`.
     ///
     /// # Errors
-    /// A directory can't be read, or whatever `found` fails with.
-    pub fn search(&mut self, root: &TreeId, found: &mut Found<'_>) -> Result<u64, Error> {
+    /// The storage fails, or whatever `found` fails with.
+    pub fn search(&mut self, root: &TreeId, found: &mut Found<'_>) -> Result<Searched, Error> {
         let top = Node {
             subtree: Some(*root),
             ..Node::new("", NodeKind::Directory)
@@ -151,11 +161,11 @@ impl<'a> Finder<'a> {
         if let Query::Blobs(wanted) = self.query {
             count = look_for_blobs(wanted, b"", &top, &mut tell)?.unwrap_or(count);
         }
-        let mut levels = Vec::new();
-        levels.extend(self.level(root, Vec::new(), count)?);
+        let (mut levels, mut lost) = (Vec::new(), Vec::new());
+        levels.extend(self.level(root, Vec::new(), 0, count, &mut lost)?);
         while let Some(level) = levels.last_mut() {
             let Some(node) = level.nodes.next() else {
-                if level.hits == count && self.is_lasting() {
+                if level.before == (count, lost.len()) && self.is_lasting() {
                     self.barren.insert(level.tree);
                 }
                 levels.pop();
@@ -171,26 +181,47 @@ impl<'a> Finder<'a> {
             if let Some(subtree) = &node.subtree
                 && self.may_have_beneath(&path)
             {
-                check_depth(&path, levels.len())?;
-                levels.extend(self.level(subtree, path, count)?);
+                levels.extend(self.level(subtree, path, levels.len(), count, &mut lost)?);
             }
         }
-        Ok(count)
+        Ok(Searched { hits: count, lost })
     }
 
-    /// The directory, unless nothing can be found in it.
-    fn level(&self, tree: &TreeId, path: Vec<u8>, hits: u64) -> Result<Option<Level>, Error> {
+    /// The directory, unless nothing can be found in it, or it is lost.
+    fn level(
+        &self,
+        tree: &TreeId,
+        path: Vec<u8>,
+        depth: usize,
+        hits: u64,
+        lost: &mut Vec<ItemError>,
+    ) -> Result<Option<Level>, Error> {
         if self.barren.contains(tree) && !self.is_matched(&path) {
             return Ok(None);
         }
-        let nodes = self.repository.load_tree(tree)?.nodes.into_iter();
-        let tree = *tree;
-        Ok(Some(Level {
-            tree,
-            path,
-            nodes,
-            hits,
-        }))
+        let listing = check_depth(&path, depth).and_then(|()| self.repository.load_tree(tree));
+        match listing.map_err(Trouble::from) {
+            Ok(listing) => Ok(Some(Level {
+                tree: *tree,
+                path,
+                nodes: listing.nodes.into_iter(),
+                before: (hits, lost.len()),
+            })),
+            Err(Trouble::End(error)) => Err(error),
+            Err(Trouble::Item(message)) => {
+                let kind = ItemErrorKind::Lost;
+                let path = match &*path {
+                    [] => "/".to_owned(),
+                    path => display(path),
+                };
+                lost.push(ItemError {
+                    path,
+                    kind,
+                    message,
+                });
+                Ok(None)
+            }
+        }
     }
 
     /// Whether all beneath a directory of this path matches.

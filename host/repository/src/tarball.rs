@@ -3,14 +3,14 @@
 mod header;
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{self, Read, Write};
 
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
 use crate::pass::{Trouble, is_file_name};
 use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
 use crate::repository::Repository;
-use crate::walk::{check_depth, locate, read_content};
+use crate::walk::{check_depth, locate, read_blobs};
 
 /// Archives are made of blocks of that many bytes.
 const BLOCK: usize = 512;
@@ -22,7 +22,7 @@ pub struct Tarred {
     pub entries: u64,
     /// Bytes of the files' content.
     pub bytes: u64,
-    /// What could not go into it: it is left out, and the rest is there.
+    /// What could not go into it: it is left out, or there are zeros where a part of it is lost. The rest is there.
     pub errors: Vec<ItemError>,
 }
 
@@ -32,8 +32,7 @@ pub struct Tarred {
 /// Sockets, which mean nothing without the process that made them, are left out.
 ///
 /// # Errors
-/// A directory can't be read; a part of a file is damaged, when it is too late to leave the file out; or `output` fails. What was written then is
-/// no whole archive.
+/// The listing of `node` can't be read, or the storage or `output` fails. What was written then is no whole archive.
 pub fn write(
     repository: &Repository,
     node: &Node,
@@ -63,9 +62,15 @@ pub fn write(
                     continue;
                 }
                 tar.entry(&path, &node)?;
-                if let Some(subtree) = node.subtree {
-                    check_depth(&path, levels.len())?;
-                    levels.push((path, repository.load_tree(&subtree)?.nodes.into_iter()));
+                let Some(subtree) = node.subtree else {
+                    continue;
+                };
+                let tree =
+                    check_depth(&path, levels.len()).and_then(|()| repository.load_tree(&subtree));
+                match tree.map_err(Trouble::from) {
+                    Ok(tree) => levels.push((path, tree.nodes.into_iter())),
+                    Err(Trouble::End(error)) => return Err(error),
+                    Err(Trouble::Item(why)) => tar.leave_out(&path, why),
                 }
             }
         }
@@ -78,8 +83,8 @@ struct Writer<'a> {
     repository: &'a Repository,
     output: &'a mut dyn Write,
     progress: &'a dyn Progress,
-    /// The first path of every file that has several, by file system and inode.
-    firsts: HashMap<(u64, u64), Vec<u8>>,
+    /// The first path of every file that has more, by file system and inode, and how many more.
+    firsts: HashMap<(u64, u64), (Vec<u8>, u64)>,
     done: Tarred,
 }
 
@@ -99,8 +104,12 @@ impl Writer<'_> {
         }
         let inode = (node.device_id, node.inode);
         let linked = node.kind == NodeKind::File && node.links > 1 && node.inode != 0;
-        if let Some(first) = self.firsts.get(&inode).filter(|_| linked) {
+        if let Some((first, more)) = self.firsts.get_mut(&inode).filter(|_| linked) {
             let header = header::entry(path, node, 0, Some(first));
+            *more -= 1;
+            if *more == 0 {
+                self.firsts.remove(&inode);
+            }
             return self.add(&header);
         }
         let size = match self.size(node).map_err(Trouble::from) {
@@ -112,13 +121,27 @@ impl Writer<'_> {
             }
         };
         if linked {
-            self.firsts.insert(inode, path.to_vec());
+            self.firsts.insert(inode, (path.to_vec(), node.links - 1));
         }
         self.add(&header::entry(path, node, size, None))?;
-        read_content(self.repository, &node.content, &mut |bytes| {
-            self.progress.advance(0, bytes.len() as u64);
-            self.output.write_all(bytes).map_err(failed)
+        let mut lost = None;
+        read_blobs(self.repository, &node.content, &mut |blob, length| {
+            self.progress.advance(0, length.into());
+            let written = match blob.map_err(Trouble::from) {
+                Ok(blob) => self.output.write_all(&blob),
+                Err(Trouble::End(error)) => return Err(error),
+                // The header has said already how long it is.
+                Err(Trouble::Item(why)) => {
+                    lost.get_or_insert(why);
+                    let mut zeros = io::repeat(0).take(length.into());
+                    io::copy(&mut zeros, &mut self.output).map(drop)
+                }
+            };
+            written.map_err(failed)
         })?;
+        if let Some(why) = lost {
+            self.leave_out(path, format!("zeros stand for what is lost of it: {why}"));
+        }
         self.done.bytes += size;
         let over = (size % BLOCK as u64) as usize;
         let padding = [0; BLOCK];

@@ -10,6 +10,7 @@ use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
 use crate::id::{BlobId, PackId, TreeId};
 use crate::index::Location;
+use crate::pass::is_file_name;
 use crate::progress::{display, join};
 use crate::repository::Repository;
 
@@ -79,6 +80,11 @@ pub fn walk(repository: &Repository, root: &TreeId, visit: &mut Visitor<'_>) -> 
         }
     }
     Ok(())
+}
+
+/// Whether something of that name can stand in a directory: names come from the repository and may be anything.
+pub fn is_name(name: &[u8]) -> bool {
+    is_file_name(name)
 }
 
 /// Trees come from the repository and may be nested without end.
@@ -193,11 +199,20 @@ pub(crate) fn runs<'a>(locations: impl Iterator<Item = &'a Location>, gap: u64) 
     runs
 }
 
-/// Hands a file's content to `take` in order. Neighbours in a pack are fetched together.
+/// Hands a file's content to `take` in order.
 pub(crate) fn read_content<E: From<Error>>(
     repository: &Repository,
     content: &[BlobId],
     take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    read_blobs(repository, content, &mut |blob, _| take(&blob?))
+}
+
+/// Hands the blobs of a file to `take` in order, each with its length, those that can't be had too. Neighbours in a pack are fetched together.
+pub(crate) fn read_blobs<E: From<Error>>(
+    repository: &Repository,
+    content: &[BlobId],
+    take: &mut dyn FnMut(Result<Bytes, Error>, u32) -> Result<(), E>,
 ) -> Result<(), E> {
     /// Bounds what is known of a huge file at a time.
     const BATCH: usize = 1024;
@@ -208,24 +223,58 @@ pub(crate) fn read_content<E: From<Error>>(
             .collect::<Result<Vec<_>, _>>()?;
         let mut blobs = ids.iter().zip(&locations);
         for run in runs(locations.iter(), 0) {
-            let bytes = repository.read_pack_range(&run.pack, run.range.clone())?;
+            let fetched = Fetched::fetch(repository, &run)?;
             for (id, location) in blobs.by_ref().take(run.count) {
-                take(&decode(repository, &bytes, &run, location, id)?)?;
+                take(fetched.blob(location, id), location.plaintext_length())?;
             }
         }
     }
     Ok(())
 }
 
-/// A blob out of the bytes of the run that holds it.
-pub(crate) fn decode(
-    repository: &Repository,
-    bytes: &[u8],
-    run: &Run,
-    location: &Location,
-    id: &BlobId,
-) -> Result<Bytes, Error> {
-    repository.decode_blob(stored(bytes, run, location)?, location, id)
+/// A run of data blobs, of which each can be had as long as any copy of it is whole.
+pub(crate) struct Fetched<'a> {
+    repository: &'a Repository,
+    run: &'a Run,
+    /// None where they can't be had together.
+    bytes: Option<Bytes>,
+}
+
+impl<'a> Fetched<'a> {
+    /// Fetches a run. Which of its blobs are lost with a pack that is damaged shows when they are asked for.
+    pub(crate) fn fetch(repository: &'a Repository, run: &'a Run) -> Result<Self, Error> {
+        let bytes = match repository.read_pack_range(&run.pack, run.range.clone()) {
+            Err(error) if error.is_loss() => None,
+            bytes => Some(bytes?),
+        };
+        Ok(Self {
+            repository,
+            run,
+            bytes,
+        })
+    }
+
+    /// A blob that lies in it, or another copy where that is lost.
+    pub(crate) fn blob(&self, location: &Location, id: &BlobId) -> Result<Bytes, Error> {
+        let decode = |bytes: &Bytes| {
+            let sealed = stored(bytes, self.run, location)?;
+            self.repository.decode_blob(sealed, location, id)
+        };
+        match self.bytes.as_ref().map(decode) {
+            Some(Err(error)) if !error.is_loss() => return Err(error),
+            Some(Ok(blob)) => return Ok(blob),
+            _ => {}
+        }
+        let blob = self.repository.load_blob(BlobKind::Data, id)?;
+        // Whoever takes it has reckoned with the length of the copy that is lost.
+        match blob.len() as u64 == u64::from(location.plaintext_length()) {
+            true => Ok(blob),
+            false => Err(Error::corrupt(
+                format!("blob {id}"),
+                "the index gives its copies different lengths",
+            )),
+        }
+    }
 }
 
 /// The stored bytes of a blob out of those of the run that holds it.

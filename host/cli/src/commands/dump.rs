@@ -1,7 +1,8 @@
 //! `copal dump`
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &DumpArgs, session: &Session) -> Outcome {
     };
     for error in &errors {
         output::complain(&format!(
-            "left out: {}\n",
+            "lost: {}\n",
             output::printable(&error.to_string())
         ));
     }
@@ -84,12 +85,19 @@ fn write_file(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    // As whatever makes a file would: what the umask leaves of this.
     let file = tempfile::Builder::new()
         .prefix(".copal-dump-")
+        .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
         .map_err(failed)?;
     let mut output: &File = file.as_file();
     let errors = write(repository, node, args, &mut output).map_err(Failure::of_output)?;
+    // What is there keeps its mode.
+    if let Ok(found) = target.metadata() {
+        let kept = file.as_file().set_permissions(found.permissions());
+        kept.map_err(failed)?;
+    }
     file.as_file().sync_all().map_err(failed)?;
     file.persist(&target).map_err(|error| failed(error.error))?;
     Ok(errors)

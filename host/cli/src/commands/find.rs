@@ -8,6 +8,7 @@ use copal_repository::finder::{Finder, Hit, Query, Wanted};
 use copal_repository::format::BlobKind;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::pattern::Pattern;
+use copal_repository::progress::ItemError;
 use copal_repository::{LockMode, ReadableSnapshots, Repository, SnapshotId};
 use copal_sandbox::name;
 use serde_json::{Value, json};
@@ -34,15 +35,16 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
         first: true,
     };
     for snapshot in &snapshots {
-        match found.look_into(&mut finder, snapshot) {
-            Ok(()) => {}
+        // What the others hold may be what is looked for.
+        let lost = match found.look_into(&mut finder, snapshot) {
             Err(Failure::Output(error)) => return Err(Failure::Output(error)),
-            // What the other snapshots hold may be what is looked for.
-            Err(failure) => {
-                code = ExitCode::from(INCOMPLETE);
-                let text = format!("snapshot {}: {failure}", snapshot.0.short());
-                output::complain(&format!("failed: {}\n", output::printable(&text)));
-            }
+            Err(failure) => vec![failure.to_string()],
+            Ok(lost) => lost.iter().map(ToString::to_string).collect(),
+        };
+        for what in lost {
+            code = ExitCode::from(INCOMPLETE);
+            let text = format!("snapshot {}: {what}", snapshot.0.short());
+            output::complain(&format!("failed: {}\n", output::printable(&text)));
         }
     }
     found.end()?;
@@ -88,39 +90,53 @@ struct Found {
 }
 
 impl Found {
+    /// Gives the directories that can't be read.
     fn look_into(
         &mut self,
         finder: &mut Finder<'_>,
         (id, snapshot): &(SnapshotId, Snapshot),
-    ) -> Result<(), Failure> {
-        let mut matches: Vec<Value> = Vec::new();
-        let mut titled = false;
+    ) -> Result<Vec<ItemError>, Failure> {
+        let mut hits = 0_u64;
         let found = &mut |hit: &Hit<'_>| {
-            let path = name::escape(hit.path);
-            if self.json {
-                matches.push(document(&path, hit));
-                return Ok(());
+            if hits == 0 {
+                self.begin(id, snapshot).map_err(unwritten)?;
             }
-            if !std::mem::replace(&mut titled, true) {
-                self.title(id, snapshot).map_err(unwritten)?;
-            }
-            let shown = line(&path, hit.node, self.long);
-            match &hit.blob {
-                Some((kind, blob)) => writeln!(self.out, "{kind} {blob} {shown}"),
-                None => writeln!(self.out, "{shown}"),
-            }
-            .map_err(unwritten)
+            hits += 1;
+            self.hit(hit, hits == 1).map_err(unwritten)
         };
         let searched = finder.search(&snapshot.tree, found);
-        let hits = searched.map_err(Failure::of_output)?;
-        if hits > 0 && self.json {
-            let begin = if self.first { "[\n" } else { ",\n" };
-            write!(self.out, "{begin}")?;
-            let document = json!({"snapshot": id, "hits": hits, "matches": matches});
-            serde_json::to_writer(&mut self.out, &document)?;
+        if hits > 0 {
+            self.first = false;
+            if self.json {
+                write!(self.out, "\n], \"hits\": {hits}}}")?;
+            }
         }
-        self.first &= hits == 0;
-        Ok(())
+        Ok(searched.map_err(Failure::of_output)?.lost)
+    }
+
+    fn begin(&mut self, id: &SnapshotId, snapshot: &Snapshot) -> io::Result<()> {
+        if !self.json {
+            return self.title(id, snapshot);
+        }
+        let begin = if self.first { "[\n" } else { ",\n" };
+        write!(
+            self.out,
+            "{begin}{{\"snapshot\": \"{id}\", \"matches\": [\n"
+        )
+    }
+
+    fn hit(&mut self, hit: &Hit<'_>, first: bool) -> io::Result<()> {
+        let path = name::escape(hit.path);
+        if self.json {
+            let begin = if first { "" } else { ",\n" };
+            write!(self.out, "{begin}")?;
+            return Ok(serde_json::to_writer(&mut self.out, &document(&path, hit))?);
+        }
+        let shown = line(&path, hit.node, self.long);
+        match &hit.blob {
+            Some((kind, blob)) => writeln!(self.out, "{kind} {blob} {shown}"),
+            None => writeln!(self.out, "{shown}"),
+        }
     }
 
     fn title(&mut self, id: &SnapshotId, snapshot: &Snapshot) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::walk::{self, Next};
-use copal_repository::{Repository, SnapshotId, TreeId};
+use copal_repository::{LockMode, Repository, SnapshotId, TreeId};
 use copal_sandbox::name;
 
 use super::entries::{Row, line};
@@ -17,6 +17,7 @@ use crate::session::Session;
 
 pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
+    let _lock = repository.lock(LockMode::Read)?;
     let (id, snapshot) = select::one(&repository, &args.snapshot, &args.filter)?;
     let mut printer = Printer::new(session.global.json, args.long);
     let deeper = match args.recursive {

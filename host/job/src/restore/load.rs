@@ -1,6 +1,6 @@
 //! What a snapshot holds for a restore.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use copal_repository::format::tree::Node;
@@ -110,6 +110,13 @@ impl Loaded {
                 Arc::new(tree) as Arc<dyn Tree>
             })
             .collect()
+    }
+
+    /// What the backup could not save.
+    pub(super) fn missing(&self) -> HashSet<String> {
+        let manifest = self.plugin.iter().map(|(_, manifest)| manifest);
+        let missing = manifest.flat_map(|manifest| &manifest.missing);
+        missing.map(|missing| missing.path.clone()).collect()
     }
 
     /// What a plan is made from.

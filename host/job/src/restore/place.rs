@@ -87,6 +87,7 @@ impl PlannedRestore {
         let options = RestoreOptions {
             cancel: context.cancel.clone(),
             exact: job.extent.delete,
+            spared: loaded.missing(),
             overwrite: job.extent.overwrite,
             choice: job.extent.choice.clone(),
             path: match &loaded.plugin {

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rustix::fs::FileType;
-
+use super::exact::Found;
 use super::{Job, Overwrite};
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
@@ -17,6 +16,8 @@ pub(super) struct Entry {
     pub(super) change: Change,
     /// Whether it is restored itself.
     pub(super) chosen: bool,
+    /// Whether what the target has in its place is a directory where this is none, or the other way round, and has to give way.
+    pub(super) displaces: bool,
 }
 
 impl Entry {
@@ -84,6 +85,7 @@ impl Decided {
                 node,
                 change,
                 chosen,
+                displaces: false,
             };
             if !is_file_name(entry.name()) {
                 let message = format!("can't be renamed to `{}`", entry.name().escape_ascii());
@@ -99,28 +101,35 @@ impl Decided {
         Ok(decided)
     }
 
-    /// Whether what has a name in the target stays there: it is one of the entries, of a kind that can be replaced in place, or it is spared, not
-    /// chosen, or must not be overwritten.
-    pub(super) fn stays<'a>(
-        &'a self,
-        source: &'a [u8],
-        job: &'a Job<'_>,
-    ) -> impl Fn(&[u8], FileType) -> bool + 'a {
-        let entries = self.entries.iter();
-        let directories: HashMap<_, _> = entries
-            .map(|entry| (entry.name(), entry.node.kind == NodeKind::Directory))
+    /// Takes out of what was found in the target what stays: it is one of the entries, of a kind that can be replaced in place or must not be
+    /// overwritten, or it is spared. Gives the entries, by their place, that something else has to give way to, and the rest.
+    pub(super) fn sort_out(
+        &self,
+        found: Vec<Found>,
+        job: &Job<'_>,
+    ) -> (Vec<(usize, Found)>, Vec<Found>) {
+        let entries = self.entries.iter().enumerate();
+        let names: HashMap<_, _> = entries
+            .map(|(place, entry)| (entry.name(), (place, entry.node.kind)))
             .collect();
         let replaces = matches!(
             job.options.overwrite,
             Overwrite::Always | Overwrite::IfChanged
         );
-        move |name, kind| {
-            let same = directories
-                .get(name)
-                .is_some_and(|&directory| !replaces || directory == (kind == FileType::Directory));
-            same || kind == FileType::Socket
-                || self.spared.contains(name)
-                || !job.options.has(&join(source, name))
+        let (mut displaced, mut others) = (Vec::new(), Vec::new());
+        for found in found {
+            let name = found.name.to_bytes();
+            match names.get(name) {
+                Some((place, kind)) => {
+                    let directories = [*kind == NodeKind::Directory, found.is_directory()];
+                    if replaces && directories[0] != directories[1] && !self.spared.contains(name) {
+                        displaced.push((*place, found));
+                    }
+                }
+                None if self.spared.contains(name) => {}
+                None => others.push(found),
+            }
         }
+        (displaced, others)
     }
 }

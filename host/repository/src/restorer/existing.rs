@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::Node;
 use crate::id::BlobId;
-use crate::metadata::Item;
+use crate::metadata::{Applier, Item};
 use crate::pass::Trouble;
 
 impl PendingFile {
@@ -22,6 +22,7 @@ impl PendingFile {
     pub(super) fn survey(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
         let surveyed = self.look(writer).and_then(|existing| {
             if writer.job.options.dry_run && !self.is_over() {
+                self.set_in_place();
                 self.settle_untouched(writer, |summary| {
                     summary.files += 1;
                     summary.bytes = summary.bytes.saturating_add(self.node.size);
@@ -47,7 +48,11 @@ impl PendingFile {
             return Ok(None);
         };
         let name = self.node.name.as_slice();
-        let Ok(found) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        let found = match self.displaces {
+            true => return Ok(None),
+            false => statat(directory, name, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        let Ok(found) = found else {
             return Ok(None);
         };
         if !job.options.overwrite.allows(&self.node, &found) {
@@ -65,7 +70,12 @@ impl PendingFile {
         };
         let wanted = u64::try_from(stat.st_size).is_ok_and(|size| size == self.node.size);
         let same = wanted
-            && may_stay(&self.node, &stat)
+            && may_stay(
+                &self.node,
+                Item::Open(file.as_fd()),
+                &stat,
+                &mut writer.applier,
+            )
             && (job.options.overwrite.believes(&self.node, &stat)
                 || self.is_content(writer, &file)?);
         if !same {
@@ -136,9 +146,8 @@ impl PendingFile {
             }
         }
         match existing {
-            // Of a single piece, nothing is the same.
-            Some(file) if self.node.content.len() > 1 => self.take_over(writer, Some(&file)),
-            _ => Ok(()),
+            Some(file) => self.take_over(writer, Some(&file)),
+            None => Ok(()),
         }
     }
 
@@ -185,17 +194,24 @@ fn open_regular(directory: BorrowedFd<'_>, name: &[u8]) -> Option<(File, Stat)> 
 
 /// Whether what was found may become `node` by its metadata alone. Something that has names elsewhere would change there too, so it may only be what
 /// it is already.
-pub(super) fn may_stay(node: &Node, found: &Stat) -> bool {
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the types differ between platforms"
+)]
+pub(super) fn may_stay(node: &Node, item: Item<'_>, found: &Stat, applier: &mut Applier) -> bool {
     let names = found.st_nlink as u64;
-    names == 1
-        || names <= node.links
-            && (found.st_uid, found.st_gid) == (node.uid, node.gid)
-            && found.st_mode as u32 & 0o7777 == node.mode
+    names == 1 || names <= node.links && !applier.differs(node, item, found)
 }
 
 /// Whether the piece lies there; then `buffer` holds it.
 fn holds(file: &File, offset: u64, size: u32, id: &BlobId, buffer: &mut Vec<u8>) -> bool {
-    buffer.resize(size as usize, 0);
-    let read: io::Result<()> = file.read_exact_at(buffer, offset);
-    read.is_ok() && BlobId::of(buffer) == *id
+    let read = |buffer: &mut Vec<u8>| {
+        // The size is what the index claims.
+        if offset + u64::from(size) > file.metadata()?.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer.resize(size as usize, 0);
+        file.read_exact_at(buffer, offset)
+    };
+    read(buffer).is_ok() && BlobId::of(buffer) == *id
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::sparse;
-use super::target::{create, discard, part_name, put_in_place, reopen};
+use super::target::{create, discard, part_name, reopen};
 use super::{Job, RestoreSummary};
 use crate::format::tree::Node;
 use crate::metadata::{Applier, Item};
@@ -66,6 +66,8 @@ pub(super) struct PendingFile {
     pub(super) may_exist: bool,
     /// The temporary name under which an earlier run has left a part of it.
     pub(super) left_over: Option<String>,
+    /// Whether a directory that is in its place has to give way to it.
+    pub(super) displaces: bool,
     /// Whether it takes the place of something.
     pub(super) replaces: AtomicBool,
     /// Whether there may be other bytes than zeros where nothing was written yet.
@@ -75,7 +77,8 @@ pub(super) struct PendingFile {
     /// Pieces of its content that are yet to be written.
     left: AtomicUsize,
     size: AtomicU64,
-    in_place: Arc<AtomicBool>,
+    /// Becomes true once it has its name.
+    pub(super) in_place: Arc<AtomicBool>,
     state: Mutex<State>,
 }
 
@@ -96,6 +99,7 @@ impl PendingFile {
             directory: Arc::clone(directory),
             may_exist: true,
             left_over: None,
+            displaces: false,
             replaces: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
             present: OnceLock::new(),
@@ -179,11 +183,6 @@ impl PendingFile {
     /// The file has its name.
     pub(super) fn set_in_place(&self) {
         self.in_place.store(true, Ordering::Release);
-    }
-
-    /// Becomes true once the file has its name.
-    pub(super) fn in_place(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.in_place)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -294,14 +293,19 @@ impl PendingFile {
                     false => part_name(&self.node, &self.node.name),
                 };
                 let directory = writer.directory(&self.directory)?;
-                (create(directory, &temporary), temporary)
+                let file = create(directory, &temporary);
+                let file = file.map_err(|error| format!("can't write it: {error}"))?;
+                (file, temporary)
             }
             State::Closed(temporary) => {
                 let directory = writer.directory(&self.directory)?;
-                (reopen(directory, temporary), std::mem::take(temporary))
+                let (file, _) = reopen(directory, temporary).ok_or_else(|| {
+                    format!("can't go on with it: {temporary} is not what was written any more")
+                })?;
+                (file, std::mem::take(temporary))
             }
         };
-        let file = Arc::new(file.map_err(|error| format!("can't write it: {error}"))?);
+        let file = Arc::new(file);
         writer.open.fetch_add(1, Ordering::Relaxed);
         *state = State::Open(Arc::clone(&file), temporary);
         Ok(Some(file))
@@ -333,12 +337,14 @@ impl PendingFile {
             writer.job.inexact(&self.path(), problem);
         }
         if let Some(temporary) = self.end(writer.open) {
+            let (job, path) = (writer.job, self.path());
             let directory = writer.directory(&self.directory)?;
-            put_in_place(directory, &temporary, &self.node.name)?;
+            let place = (&*path, &*self.node.name);
+            job.put_in_place(directory, &temporary, place, self.displaces)?;
             self.set_in_place();
             writer.job.progress.advance(1, 0);
             let replaced = self.replaces.load(Ordering::Relaxed);
-            let path = replaced.then(|| self.path());
+            let path = replaced.then_some(path);
             writer.job.summary(|summary| {
                 summary.files += 1;
                 path.iter().for_each(|path| summary.replaced.add(path));

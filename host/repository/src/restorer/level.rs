@@ -7,9 +7,10 @@ use std::sync::Arc;
 use rustix::fs::{Mode, fstat};
 
 use super::Job;
-use super::batch::Finish;
+use super::batch::{Finish, Finished};
 use super::decide::{Decided, Entry};
-use super::target::{discard, leftovers, let_owner_write, part_name};
+use super::exact::Found;
+use super::target::{discard, is_unfinished, leftovers, let_owner_write, part_name};
 use crate::format::tree::{Node, NodeKind};
 
 /// A directory whose entries are being restored.
@@ -33,8 +34,14 @@ pub(super) struct Level {
     writable: bool,
     /// The mode that it had before that, if it was another.
     mode: Option<Mode>,
+    /// Whether something that is no directory has to give way to it.
+    pub(super) displaces: bool,
+    /// Temporary names of what gave way to directories in it.
+    pub(super) asides: Vec<String>,
+    /// What is removed from it in the end.
+    pub(super) others: Vec<Found>,
     /// Names under which an earlier run has left parts of files in it.
-    pub(super) parts: HashSet<Vec<u8>>,
+    parts: HashSet<Vec<u8>>,
     pub(super) entries: std::vec::IntoIter<Entry>,
 }
 
@@ -49,8 +56,9 @@ impl Level {
         let found = fd.as_ref().and_then(|fd| fstat(fd).ok());
         let allowed =
             |node: &Node| found.is_none_or(|found| job.options.overwrite.allows(node, &found));
+        let unfinished = found.is_some_and(|found| is_unfinished(&found));
         Self {
-            mends: chosen && node.as_ref().is_none_or(allowed),
+            mends: unfinished || chosen && node.as_ref().is_none_or(allowed),
             fd,
             node,
             ..Self::default()
@@ -65,13 +73,19 @@ impl Level {
         }
     }
 
-    /// What it gets once nothing more goes into it.
-    pub(super) fn finish(self) -> Option<Finish> {
+    /// What becomes of it once nothing more goes into it; nothing if it is not there.
+    pub(super) fn finish(self) -> Option<Finished> {
         self.fd?;
-        match (self.node, self.mode) {
-            (Some(node), _) if self.made || self.mends => Some(Finish::Node(node)),
-            (_, mode) => mode.map(Finish::Mode),
-        }
+        Some(Finished {
+            finish: match (self.node, self.mode) {
+                (Some(node), _) if self.made || self.mends => Some(Finish::Node(Box::new(node))),
+                (_, mode) => mode.map(Finish::Mode),
+            },
+            source: self.source,
+            path: self.path,
+            asides: self.asides,
+            others: self.others,
+        })
     }
 
     /// Finds what a run that was cut off left: parts of files that this one goes on with, and what else is unfinished, which is removed.

@@ -16,6 +16,8 @@ mod special;
 mod target;
 mod walker;
 
+use std::ffi::CString;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,7 +71,7 @@ pub fn restore_node(
     progress: &dyn Progress,
 ) -> Result<RestoreSummary, Error> {
     if node.kind == NodeKind::Directory {
-        let made = options.make(target)?;
+        let made = options.make_unfinished(target)?;
         return Job::new(repository, target, passes, options, progress)?
             .run(|walker| walker.enter_root(node.subtree, Some(node.clone()), made));
     }
@@ -143,8 +145,8 @@ impl<'a> Job<'a> {
         enter: impl FnOnce(&mut Walker<'_>) -> Result<(), Error>,
     ) -> Result<RestoreSummary, Error> {
         let mut walker = Walker::new(&self);
-        enter(&mut walker)?;
-        walker.run()?;
+        let result = enter(&mut walker).and_then(|()| walker.run());
+        walker.end(result)?;
         if !self.options.dry_run {
             let synced = self.target.sync();
             synced.map_err(|error| Error::io(self.target_path, error))?;
@@ -165,6 +167,32 @@ impl<'a> Job<'a> {
 
     fn summary(&self, change: impl FnOnce(&mut RestoreSummary)) {
         change(&mut lock(&self.summary));
+    }
+
+    /// Gives something finished its name. Where it `displaces` a directory, that goes with all that is in it once the new is in place.
+    fn put_in_place(
+        &self,
+        directory: BorrowedFd<'_>,
+        temporary: &str,
+        (path, name): (&[u8], &[u8]),
+        displaces: bool,
+    ) -> Result<(), String> {
+        if !displaces {
+            return target::put_in_place(directory, temporary, name);
+        }
+        let aside = self.target.temporary_name();
+        target::displace(directory, temporary, name, &aside)?;
+        let removed = CString::new(&*aside).map_err(|_| rustix::io::Errno::INVAL);
+        match removed.and_then(|aside| exact::remove_all(directory, &aside, exact::DEEPEST)) {
+            Ok(()) => self.summary(|summary| summary.removed.add(path)),
+            Err(error) => {
+                let message = format!(
+                    "what was in its place is called {aside} now and can't be removed: {error}"
+                );
+                self.inexact(path, message);
+            }
+        }
+        Ok(())
     }
 
     /// The item at `path` was not restored; the rest goes on.

@@ -1,5 +1,7 @@
 //! How to restore, and what has been restored.
 
+use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use rustix::fs::Stat;
 use serde::{Deserialize, Serialize};
 
+use super::target::UNFINISHED_DIRECTORY;
 use crate::error::Error;
 use crate::format::tree::Node;
 use crate::pattern::Choice;
@@ -20,9 +23,12 @@ const NAMED: usize = 1000;
 pub struct RestoreOptions {
     /// Set to true from anywhere, it ends the work with [`Error::Interrupted`].
     pub cancel: Arc<AtomicBool>,
-    /// Removes from the directories that are restored whatever the snapshot does not hold in them, as far as it is chosen. What a pass leaves out
-    /// stays as it is, and so do sockets, which no snapshot holds, and file systems that are mounted there. No symlink is followed.
+    /// Removes from the directories that are restored whatever the snapshot does not hold in them, as far as it is chosen, once what it holds is in
+    /// place. What a pass leaves out stays as it is, and so do sockets, which no snapshot holds, and file systems that are mounted there. No symlink is
+    /// followed.
     pub exact: bool,
+    /// What the backup could not save, by its paths in the snapshot as [`ItemError`] spells them: what the target has there, or beneath, stays too.
+    pub spared: HashSet<String>,
     /// What becomes of what is there already.
     pub overwrite: Overwrite,
     /// What is restored. A directory that only leads to what is chosen is made if it has to be; one that is there keeps its metadata.
@@ -83,6 +89,30 @@ impl RestoreOptions {
         Ok(missing)
     }
 
+    /// The same for a directory with metadata of its own, which gets that in the end.
+    pub(super) fn make_unfinished(&self, target: &Path) -> Result<bool, Error> {
+        let made = self.make(target)?;
+        if made && !self.dry_run {
+            let mode = std::fs::Permissions::from_mode(UNFINISHED_DIRECTORY.as_raw_mode());
+            let marked = std::fs::set_permissions(target, mode);
+            marked.map_err(|error| Error::io(target, error))?;
+        }
+        Ok(made)
+    }
+
+    /// Whether what has this path beneath that of what is restored may be missing from the snapshot only because it could not be saved, or something
+    /// above it.
+    pub(super) fn is_spared(&self, path: &[u8]) -> bool {
+        if self.spared.is_empty() {
+            return false;
+        }
+        let path = display(&join(&self.path, path));
+        let ends = path.match_indices('/').map(|(end, _)| end);
+        ends.chain([path.len()])
+            .filter_map(|end| path.get(..end))
+            .any(|path| self.spared.contains(path))
+    }
+
     /// Whether what has this path beneath that of what is restored is chosen.
     pub(super) fn has(&self, path: &[u8]) -> bool {
         self.choice.is_all() || self.choice.has(&join(&self.path, path))
@@ -111,7 +141,7 @@ pub struct RestoreSummary {
     pub mended: u64,
     /// What lost its place to a file or another that differs from it.
     pub replaced: Named,
-    /// Entries removed because the snapshot does not hold them; what lay beneath a directory is not counted.
+    /// Entries removed because the snapshot does not hold them; what lay beneath a directory is counted only where not all of it went.
     pub removed: Named,
     /// Entries left as they were, because [`RestoreOptions::overwrite`] says so.
     pub kept: u64,

@@ -7,16 +7,22 @@ use rustix::fs::{AtFlags, Stat, readlinkat, statat};
 use super::Job;
 use super::existing::may_stay;
 use super::level::Level;
-use super::target::put_in_place;
 use crate::format::tree::{Node, NodeKind};
 use crate::metadata::{Applier, Item, create_special, kind_of};
 use crate::progress::join;
 
-/// Makes what `node` is in the directory, unless it is there already or must not be made.
-pub(super) fn restore(job: &Job<'_>, level: &Level, node: &Node, applier: &mut Applier) {
+/// Makes what `node` is in the directory, unless it is there already or must not be made. It may be a directory that it `displaces`.
+pub(super) fn restore(
+    job: &Job<'_>,
+    level: &Level,
+    node: &Node,
+    displaces: bool,
+    applier: &mut Applier,
+) {
     let path = join(&level.path, &node.name);
     let directory = level.fd.as_ref().map(AsFd::as_fd);
-    let existing = directory.filter(|_| !level.made).and_then(|directory| {
+    let may_exist = !level.made && !displaces;
+    let existing = directory.filter(|_| may_exist).and_then(|directory| {
         let stat = statat(directory, &*node.name, AtFlags::SYMLINK_NOFOLLOW);
         Some((directory, stat.ok()?))
     });
@@ -24,7 +30,7 @@ pub(super) fn restore(job: &Job<'_>, level: &Level, node: &Node, applier: &mut A
         if !job.options.overwrite.allows(node, stat) {
             return job.summary(|summary| summary.kept += 1);
         }
-        if is_same(*directory, node, stat) {
+        if is_same(*directory, node, stat, applier) {
             let item = Item::At(*directory, &node.name);
             let differs = applier.differs(node, item, stat);
             if differs && !job.options.dry_run {
@@ -39,7 +45,7 @@ pub(super) fn restore(job: &Job<'_>, level: &Level, node: &Node, applier: &mut A
         }
     }
     if let (Some(directory), false) = (directory, job.options.dry_run)
-        && let Err(message) = make(job, directory, &path, node, applier)
+        && let Err(message) = make(job, directory, (&path, displaces), node, applier)
     {
         return job.item_error(&path, message);
     }
@@ -52,9 +58,9 @@ pub(super) fn restore(job: &Job<'_>, level: &Level, node: &Node, applier: &mut A
 }
 
 /// Whether what was found is that already, its metadata apart.
-fn is_same(directory: BorrowedFd<'_>, node: &Node, found: &Stat) -> bool {
+fn is_same(directory: BorrowedFd<'_>, node: &Node, found: &Stat, applier: &mut Applier) -> bool {
     kind_of(found) == node.kind
-        && may_stay(node, found)
+        && may_stay(node, Item::At(directory, &node.name), found, applier)
         && match node.kind {
             NodeKind::Symlink => readlinkat(directory, &*node.name, Vec::new())
                 .is_ok_and(|target| target.as_bytes() == node.link_target),
@@ -66,7 +72,7 @@ fn is_same(directory: BorrowedFd<'_>, node: &Node, found: &Stat) -> bool {
 fn make(
     job: &Job<'_>,
     directory: BorrowedFd<'_>,
-    path: &[u8],
+    (path, displaces): (&[u8], bool),
     node: &Node,
     applier: &mut Applier,
 ) -> Result<(), String> {
@@ -77,5 +83,5 @@ fn make(
     for problem in applier.apply(node, item) {
         job.inexact(path, problem);
     }
-    put_in_place(directory, &temporary, &node.name)
+    job.put_in_place(directory, &temporary, (path, &node.name), displaces)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fstat, linkat, mkdirat, openat, renameat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, mkdirat, openat, renameat,
     syncfs, unlinkat,
 };
 use rustix::io::Errno;
@@ -18,10 +18,14 @@ use crate::format::tree::Node;
 use crate::id::BlobId;
 
 /// What names of unfinished things begin with.
-const TEMPORARY: &str = ".copal-tmp-";
+pub(super) const TEMPORARY: &str = ".copal-tmp-";
 
 /// The mode of unfinished files.
 const UNFINISHED: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The mode of directories that are yet to get theirs. Nobody gives one to a directory that only its owner may enter, so a run knows by it what one
+/// that was cut off has made.
+pub(super) const UNFINISHED_DIRECTORY: Mode = Mode::RWXU.union(Mode::SVTX);
 
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -101,7 +105,7 @@ pub(super) fn make_directory(
     parent: BorrowedFd<'_>,
     name: &[u8],
 ) -> Result<(OwnedFd, bool), String> {
-    let made = match mkdirat(parent, name, Mode::RWXU) {
+    let made = match mkdirat(parent, name, UNFINISHED_DIRECTORY) {
         Ok(()) => true,
         Err(Errno::EXIST) => false,
         Err(error) => return Err(format!("can't make the directory: {error}")),
@@ -109,6 +113,13 @@ pub(super) fn make_directory(
     let fd = existing_directory(parent, name)?;
     let fd = fd.ok_or("the directory was removed as soon as it was made")?;
     Ok((fd, made))
+}
+
+/// Whether a run that was cut off has made the directory, and this user's.
+pub(super) fn is_unfinished(directory: &Stat) -> bool {
+    // Where the directory above has a group for all that is made in it, that bit comes down from there.
+    let mode = Mode::from_raw_mode(directory.st_mode).difference(Mode::SGID);
+    mode == UNFINISHED_DIRECTORY && directory.st_uid == geteuid().as_raw()
 }
 
 /// Lets its owner write into a directory; gives the mode that it had if that was another. If this fails, so does what comes next, and says what.
@@ -146,26 +157,25 @@ pub(super) fn leftovers(directory: BorrowedFd<'_>) -> Result<Vec<CString>, Errno
 
 /// Opens what was left under a temporary name, to go on with it: only a file that this user made there and that has no other name.
 pub(super) fn adopt(directory: BorrowedFd<'_>, temporary: &str) -> Option<File> {
+    let (file, stat) = reopen(directory, temporary)?;
+    let ours = Mode::from_raw_mode(stat.st_mode) == UNFINISHED && stat.st_uid == geteuid().as_raw();
+    ours.then_some(file)
+}
+
+/// Opens a file of that temporary name again, if it is one that has no other name.
+pub(super) fn reopen(directory: BorrowedFd<'_>, temporary: &str) -> Option<(File, Stat)> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = openat(directory, temporary, flags, Mode::empty()).ok()?;
     let stat = fstat(&fd).ok()?;
-    let ours = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        && Mode::from_raw_mode(stat.st_mode) == UNFINISHED
-        && stat.st_uid == geteuid().as_raw()
-        && stat.st_nlink == 1;
-    ours.then(|| File::from(fd))
+    let single =
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1;
+    single.then(|| (File::from(fd), stat))
 }
 
 /// Creates a file of that temporary name, for writing.
 pub(super) fn create(directory: BorrowedFd<'_>, temporary: &str) -> Result<File, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(directory, temporary, flags, UNFINISHED).map(File::from)
-}
-
-/// Opens a file of that temporary name again.
-pub(super) fn reopen(directory: BorrowedFd<'_>, temporary: &str) -> Result<File, Errno> {
-    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(directory, temporary, flags, Mode::empty()).map(File::from)
 }
 
 /// Gives something finished its `name`, in place of what has that now, unless that is a directory with something in it.
@@ -192,20 +202,32 @@ pub(super) fn put_in_place(
     })
 }
 
-/// Makes `name` a further name of the file that this run put into `first` as `first_name`.
-pub(super) fn link(
-    first: BorrowedFd<'_>,
-    first_name: &[u8],
+/// Gives something finished its `name`; what has that now goes `aside` before and comes back if it does not work.
+pub(super) fn displace(
     directory: BorrowedFd<'_>,
     temporary: &str,
     name: &[u8],
+    aside: &str,
 ) -> Result<(), String> {
-    linkat(first, first_name, directory, temporary, AtFlags::empty())
-        .map_err(|error| format!("can't make the hard link: {error}"))?;
-    put_in_place(directory, temporary, name)?;
-    // Renaming a link over another one of the same file does nothing at all.
-    discard(directory, temporary);
-    Ok(())
+    move_aside(directory, name, aside).inspect_err(|_| discard(directory, temporary))?;
+    put_in_place(directory, temporary, name).inspect_err(|_| move_back(directory, aside, name))
+}
+
+/// Gives what is called `name` another; nothing there is not an error.
+pub(super) fn move_aside(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    aside: &str,
+) -> Result<(), String> {
+    match renameat(directory, name, directory, aside) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(format!("can't move aside what is in its place: {error}")),
+    }
+}
+
+/// Gives it its name again.
+pub(super) fn move_back(directory: BorrowedFd<'_>, aside: &str, name: &[u8]) {
+    let _ = renameat(directory, aside, directory, name);
 }
 
 /// Removes something unfinished. Whatever is left, the next run removes.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use super::batch::{Batch, First, Link};
 use super::decide::{Decided, Entry};
 use super::file::PendingFile;
 use super::level::Level;
-use super::target::{existing_directory, make_directory};
+use super::target::{existing_directory, make_directory, move_aside, move_back};
 use super::{Job, exact, special};
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
@@ -28,8 +28,8 @@ pub(super) struct Walker<'a> {
     applier: Applier,
     levels: Vec<Level>,
     batch: Batch,
-    /// The first name of every file that has several, by file system and inode.
-    links: HashMap<(u64, u64), First>,
+    /// The first name of every file that has more, by file system and inode, and how many more.
+    links: HashMap<(u64, u64), (Arc<First>, u64)>,
 }
 
 impl<'a> Walker<'a> {
@@ -84,18 +84,29 @@ impl<'a> Walker<'a> {
             self.job.check()?;
             if let Some(entry) = level.entries.next() {
                 self.entry(entry)?;
-            } else if let Some(level) = self.levels.pop() {
-                let path = Arc::clone(&level.path);
-                let finish = level.finish().filter(|_| !self.job.options.dry_run);
-                self.batch
-                    .directories
-                    .extend(finish.map(|finish| (path, finish)));
+            } else {
+                self.leave();
             }
             if self.batch.is_full() {
                 std::mem::take(&mut self.batch).run(self.job)?;
             }
         }
         std::mem::take(&mut self.batch).run(self.job)
+    }
+
+    /// Ends with how it went. If that was early, the directories that were begun get their metadata all the same.
+    pub(super) fn end(mut self, result: Result<(), Error>) -> Result<(), Error> {
+        while !self.levels.is_empty() {
+            self.leave();
+        }
+        self.batch.end(self.job, result)
+    }
+
+    /// Nothing more goes into the innermost directory.
+    fn leave(&mut self) {
+        if let Some(finished) = self.levels.pop().and_then(Level::finish) {
+            self.batch.push_directory(finished);
+        }
     }
 
     /// Takes up the entries of a directory.
@@ -126,14 +137,14 @@ impl<'a> Walker<'a> {
         if chosen {
             self.job.summary(|summary| summary.directories += 1);
         }
-        let Some(decided) = decided else {
+        let Some(mut decided) = decided else {
             return Ok(());
         };
         self.announce(&decided.entries);
         if let Some(level) = self.levels.last_mut() {
             level.take_up_parts(&decided, self.job);
             if self.job.options.exact {
-                exact::remove_others(self.job, level, &decided);
+                exact::find_others(self.job, &mut self.pass, level, &mut decided)?;
             }
             level.entries = decided.entries.into_iter();
         }
@@ -170,12 +181,20 @@ impl<'a> Walker<'a> {
                         .fd
                         .as_ref()
                         .ok_or("there is none to make it in".into());
-                    parent.and_then(|parent| make_directory(parent.as_fd(), &level.name))
+                    match parent {
+                        Ok(parent) => place_directory(self.job, parent.as_fd(), level),
+                        Err(message) => Err(message),
+                    }
                 }
                 None => Err("it is gone".to_owned()),
             };
             match made {
-                Ok((fd, made)) => (level.fd, level.made) = (Some(fd), made),
+                Ok((fd, made, aside)) => {
+                    (level.fd, level.made) = (Some(fd), made);
+                    if let (Some(above), Some(aside)) = (above.last_mut(), aside) {
+                        above.asides.push(aside);
+                    }
+                }
                 Err(message) => {
                     let path = Arc::clone(&level.path);
                     let message = format!("{message}; nothing beneath it is restored");
@@ -195,7 +214,8 @@ impl<'a> Walker<'a> {
         let Some(level) = self.levels.last() else {
             return Ok(());
         };
-        let (source, chosen) = (join(&level.source, &entry.node.name), entry.chosen);
+        let (chosen, displaces) = (entry.chosen, entry.displaces);
+        let source = join(&level.source, &entry.node.name);
         let part = level.part_of(&entry);
         let Entry {
             node: original,
@@ -207,7 +227,9 @@ impl<'a> Walker<'a> {
         change.apply(&mut node);
         let path = join(&level.path, &node.name);
         match node.kind {
-            NodeKind::Directory => return self.directory(node, source, path.into(), chosen),
+            NodeKind::Directory => {
+                return self.directory(node, source, path.into(), (chosen, displaces));
+            }
             // It means nothing without the process that made it.
             NodeKind::Socket => return Ok(()),
             NodeKind::Irregular => {
@@ -224,10 +246,13 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         match node.kind {
-            NodeKind::File => self.file(node, filter.then_some((source, original)), part),
+            NodeKind::File => {
+                let filtered = filter.then_some((source, original));
+                self.file(node, filtered, part, displaces);
+            }
             _ => {
                 if let Some(level) = self.levels.last() {
-                    special::restore(self.job, level, &node, &mut self.applier);
+                    special::restore(self.job, level, &node, displaces, &mut self.applier);
                 }
             }
         }
@@ -239,9 +264,10 @@ impl<'a> Walker<'a> {
         node: Node,
         source: Vec<u8>,
         path: Arc<[u8]>,
-        chosen: bool,
+        (chosen, displaces): (bool, bool),
     ) -> Result<(), Error> {
         let above = self.levels.last().and_then(|level| level.fd.as_ref());
+        let above = above.filter(|_| !displaces);
         let fd = match above.map(|above| existing_directory(above.as_fd(), &node.name)) {
             None => None,
             Some(Ok(fd)) => fd,
@@ -256,36 +282,68 @@ impl<'a> Walker<'a> {
         let (tree, name) = (node.subtree, node.name.clone());
         let mut level = Level::new(fd, Some(node), chosen, self.job);
         (level.name, level.source, level.path) = (name, source, path);
+        level.displaces = displaces;
         self.enter(tree, level, chosen)
     }
 
-    fn file(&mut self, node: Node, filtered: Option<(Vec<u8>, Node)>, part: Option<String>) {
+    fn file(
+        &mut self,
+        node: Node,
+        filtered: Option<(Vec<u8>, Node)>,
+        part: Option<String>,
+        displaces: bool,
+    ) {
         let Some(level) = self.levels.last() else {
             return;
         };
-        let path = Arc::clone(&level.path);
-        let may_exist = !level.made;
-        if let Some((source, original)) = filtered {
-            let mut file = PendingFile::filtered(&path, node, source, original);
-            file.may_exist = may_exist;
+        let mut file = match filtered {
+            Some((source, original)) => PendingFile::filtered(&level.path, node, source, original),
+            None => PendingFile::new(&level.path, node),
+        };
+        (file.may_exist, file.displaces, file.left_over) = (!level.made, displaces, part);
+        if file.is_filtered() || file.node.links <= 1 || file.node.inode == 0 {
             return self.batch.push(file);
         }
-        let linked = node.links > 1 && node.inode != 0;
-        let slot = linked.then(|| self.links.entry((node.device_id, node.inode)));
-        if let Some(Slot::Occupied(first)) = &slot {
-            let first = first.get().clone();
-            self.batch.links.push(Link { first, path, node });
-            return;
+        match self.links.entry((file.node.device_id, file.node.inode)) {
+            Slot::Occupied(mut slot) => {
+                let (first, more) = slot.get_mut();
+                let first = Arc::clone(first);
+                *more -= 1;
+                if *more == 0 {
+                    slot.remove();
+                }
+                self.batch.push_link(Link { first, file });
+            }
+            Slot::Vacant(slot) => {
+                slot.insert((Arc::new(First::of(&file)), file.node.links - 1));
+                self.batch.push(file);
+            }
         }
-        let mut file = PendingFile::new(&path, node);
-        (file.may_exist, file.left_over) = (may_exist, part);
-        if let Some(Slot::Vacant(slot)) = slot {
-            slot.insert(First {
-                path,
-                name: file.node.name.clone(),
-                in_place: file.in_place(),
-            });
+    }
+}
+
+/// Makes the directory, and opens it. What has to give way to it goes aside, under a name that is given too.
+fn place_directory(
+    job: &Job<'_>,
+    parent: BorrowedFd<'_>,
+    level: &Level,
+) -> Result<(OwnedFd, bool, Option<String>), String> {
+    let aside = level.displaces.then(|| job.target.temporary_name());
+    if let Some(aside) = &aside {
+        move_aside(parent, &level.name, aside)?;
+    }
+    match make_directory(parent, &level.name) {
+        Ok((fd, made)) => {
+            if aside.is_some() {
+                job.summary(|summary| summary.removed.add(&level.path));
+            }
+            Ok((fd, made, aside))
         }
-        self.batch.push(file);
+        Err(message) => {
+            if let Some(aside) = aside {
+                move_back(parent, &aside, &level.name);
+            }
+            Err(message)
+        }
     }
 }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use copal_repository::archiver::{ArchiveOptions, Archived, Archiver};
-use copal_repository::format::Timestamp;
 use copal_repository::format::key::ScryptCost;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::Node;
+use copal_repository::format::{BlobKind, Timestamp};
 use copal_repository::pass::{Pass, PassError, Passes, Verdict};
 use copal_repository::progress::Silent;
 use copal_repository::restorer::{RestoreOptions, RestoreSummary, restore_node};
@@ -103,6 +104,24 @@ impl Place {
         restore_node(&self.repository, &node, &target, passes, options, &Silent).unwrap()
     }
 
+    /// The same repository, opened by somebody who knows nothing of this one.
+    pub(crate) fn again(&self) -> Repository {
+        let location = self.path("repository");
+        let store = copal_storage::open(location.to_str().unwrap()).unwrap();
+        let runtime = self.repository.runtime().clone();
+        Repository::open(store, runtime, &Password::new(PASSWORD)).unwrap()
+    }
+
+    /// The pack in which a data blob is looked for first, and where in it.
+    pub(crate) fn pack_of(&self, blob: &BlobId) -> (PathBuf, Range<usize>) {
+        let location = self.repository.locate(BlobKind::Data, blob).unwrap();
+        let location = location.unwrap();
+        let hex = location.pack.to_string();
+        let pack = self.path("repository/data").join(&hex[..2]).join(&hex);
+        let start = location.offset as usize;
+        (pack, start..start + location.length as usize)
+    }
+
     pub(crate) fn find(&self, tree: &TreeId, path: &[u8]) -> Node {
         find(&self.repository, tree, path).unwrap().unwrap()
     }
@@ -118,6 +137,18 @@ impl Place {
             .unwrap()
             .to_string()
     }
+}
+
+/// Overwrites a part of a file that may not be written to.
+pub(crate) fn damage(path: &Path, part: Range<usize>) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[part].fill(0);
+    rewrite(path, &bytes);
+}
+
+pub(crate) fn rewrite(path: &Path, bytes: &[u8]) {
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    fs::write(path, bytes).unwrap();
 }
 
 /// Bytes that do not compress and are the same each time.

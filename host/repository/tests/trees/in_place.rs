@@ -152,3 +152,22 @@ fn a_filtered_file_is_written_anew_and_only_if_it_may_be() {
     assert_eq!((summary.replaced.count, summary.errors.len()), (1, 0));
     assert_eq!(fs::read(&target).unwrap(), b"A=1\n");
 }
+
+#[test]
+fn metadata_is_not_set_through_a_name_that_lies_elsewhere_too() {
+    let place = Place::new();
+    place.write("file", "the same");
+    fs::hard_link(place.path("source/file"), place.path("source/other")).unwrap();
+    let archived = place.archive(None, None);
+    fs::create_dir(place.path("target")).unwrap();
+    let outside = place.path("outside");
+    fs::write(&outside, "the same").unwrap();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000);
+    File::open(&outside).unwrap().set_modified(time).unwrap();
+    fs::hard_link(&outside, place.path("target/file")).unwrap();
+    assert_eq!(place.restore(archived.tree, None).errors, []);
+    assert_eq!(fs::metadata(&outside).unwrap().modified().unwrap(), time);
+    let inode = |path: &str| fs::metadata(place.path(path)).unwrap().ino();
+    assert_ne!(inode("target/file"), inode("outside"));
+    assert_eq!(inode("target/file"), inode("target/other"));
+}

@@ -9,10 +9,10 @@ use copal_repository::differ::{Change, Difference, What, diff};
 use copal_repository::finder::{Finder, Query, Wanted};
 use copal_repository::format::BlobKind;
 use copal_repository::format::Timestamp;
-use copal_repository::format::tree::NodeKind;
+use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::pattern::Pattern;
 use copal_repository::statistics::{CountMode, Counter, Statistics};
-use copal_repository::{ErrorKind, TreeId};
+use copal_repository::{ErrorKind, TreeId, WriterOptions};
 use serde_json::Value;
 
 use crate::fixture::{Place, noise};
@@ -344,7 +344,7 @@ fn a_directory_that_lies_in_two_places_is_found_where_it_fits() {
         let query = entries(&[pattern], false);
         let mut finder = Finder::new(&place.repository, &query);
         for _ in 0..2 {
-            let hits = finder.search(&tree, &mut |_| Ok(())).unwrap();
+            let hits = finder.search(&tree, &mut |_| Ok(())).unwrap().hits;
             assert_eq!(hits, count, "{pattern}");
         }
     }
@@ -387,5 +387,34 @@ fn blobs_are_found_where_they_are_used() {
         assert_eq!(blobs.unwrap_err().kind(), ErrorKind::NotFound, "{unknown}");
         let pack = wanted.pack(repository, unknown);
         assert_eq!(pack.unwrap_err().kind(), ErrorKind::NotFound, "{unknown}");
+    }
+}
+
+#[test]
+fn a_lost_directory_hides_nothing_that_lies_elsewhere() {
+    let place = Place::new();
+    let writer = place.repository.writer(WriterOptions::default()).unwrap();
+    let store = |nodes| {
+        let json = Tree { nodes }.encode();
+        TreeId::from(writer.store(BlobKind::Tree, &json).unwrap().id)
+    };
+    let file = || Node::new("file", NodeKind::File);
+    let folder = |name: &str, subtree| Node {
+        subtree: Some(subtree),
+        ..Node::new(name, NodeKind::Directory)
+    };
+    let inner = store(vec![folder("lost", TreeId([7; 32])), file()]);
+    let above = folder("above", store(vec![folder("lost", TreeId([7; 32]))]));
+    let root = store(vec![above, folder("beside", inner), file()]);
+    writer.finish().unwrap();
+    let query = entries(&["file"], false);
+    let mut finder = Finder::new(&place.repository, &query);
+    for _ in 0..2 {
+        let searched = finder.search(&root, &mut |_| Ok(())).unwrap();
+        let lost: Vec<_> = searched.lost.iter().map(|error| &*error.path).collect();
+        assert_eq!(
+            (searched.hits, lost),
+            (2, vec!["above/lost", "beside/lost"])
+        );
     }
 }

@@ -2,14 +2,16 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use copal_repository::archiver::{ArchiveOptions, Archiver};
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::pass::{Change, PassError, Verdict};
 use copal_repository::progress::{ItemError, ItemErrorKind, Silent};
-use copal_repository::restorer::{RestoreOptions, restore_node};
+use copal_repository::restorer::{Overwrite, RestoreOptions, restore_node};
+use copal_repository::walk::dump;
 use copal_repository::{BlobId, TreeId, WriterOptions};
 
-use crate::fixture::{Place, Rules, assert_same, describe, noise, rich_tree};
+use crate::fixture::{Place, Rules, assert_same, damage, describe, noise, rewrite, rich_tree};
 
 /// Stores a tree as it is, however hostile, and the root `home` above it.
 fn store_tree(place: &Place, nodes: Vec<Node>) -> TreeId {
@@ -384,4 +386,110 @@ fn a_file_whose_content_is_not_as_long_as_its_size_is_named() {
     let mut failed: Vec<_> = summary.errors.iter().map(|error| &*error.path).collect();
     failed.sort_unstable();
     assert_eq!(failed, ["longer", "none"], "{:?}", summary.errors);
+}
+
+#[test]
+fn where_one_copy_of_a_blob_is_damaged_another_is_taken() {
+    let mut place = Place::new();
+    place.write("file", noise(100_000, 1));
+    place.write("next", noise(100_000, 2));
+    // Two that don't know of each other store it twice.
+    let [one, other] = [place.again(), place.again()];
+    for repository in [&one, &other] {
+        repository.load_index().unwrap();
+    }
+    for repository in [&one, &other] {
+        let mut archiver = Archiver::new(repository, ArchiveOptions::default(), &Silent).unwrap();
+        archiver
+            .add_tree("home", &place.path("source"), None)
+            .unwrap();
+        archiver.finish().unwrap();
+    }
+    place.repository = place.again();
+    let tree = place.archive(None, None).tree;
+    let file = place.find(&tree, b"home/file");
+    let (pack, part) = place.pack_of(&file.content[0]);
+    let whole = fs::read(&pack).unwrap();
+    let all = 0..whole.len();
+    for (name, damaged) in [("some of it", part), ("all of it", all)] {
+        rewrite(&pack, &whole);
+        damage(&pack, damaged);
+        let summary = place.restore(tree, None);
+        assert_eq!(summary.errors, [], "{name}");
+        assert_eq!(
+            fs::read(place.path("target/file")).unwrap(),
+            noise(100_000, 1)
+        );
+        fs::remove_dir_all(place.path("target")).unwrap();
+    }
+    fs::remove_file(&pack).unwrap();
+    assert_eq!(place.restore(tree, None).errors, []);
+    let mut content = Vec::new();
+    dump(&place.repository, &file, &mut content).unwrap();
+    assert_eq!(content, noise(100_000, 1));
+}
+
+#[test]
+fn a_pack_that_is_cut_off_loses_only_what_was_cut_off() {
+    let place = Place::new();
+    for name in 0..8 {
+        place.write(&name.to_string(), noise(100_000, name));
+    }
+    let tree = place.archive(None, None).tree;
+    let ends = (0..8).map(|name| {
+        let file = place.find(&tree, format!("home/{name}").as_bytes());
+        let (pack, part) = place.pack_of(&file.content[0]);
+        (part.end, pack, name)
+    });
+    let (end, pack, last) = ends.max().unwrap();
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes.truncate(end - 1);
+    rewrite(&pack, &bytes);
+    let summary = place.restore(tree, None);
+    let failed: Vec<_> = summary.errors.iter().map(|error| &error.path).collect();
+    assert_eq!(failed, [&last.to_string()], "{:?}", summary.errors);
+    assert_eq!(summary.files, 7);
+}
+
+/// As a run leaves them that is killed.
+#[test]
+fn a_directory_that_was_left_unfinished_gets_its_metadata_whatever_may_be_overwritten() {
+    let place = Place::new();
+    place.write("half/file", "x");
+    fs::create_dir(place.path("source/other")).unwrap();
+    fs::set_permissions(place.path("source"), fs::Permissions::from_mode(0o751)).unwrap();
+    let tree = place.archive(None, None).tree;
+    for path in ["target/half", "target/other"] {
+        fs::create_dir_all(place.path(path)).unwrap();
+    }
+    for (path, mode) in [("", 0o1700), ("half", 0o1700), ("other", 0o700)] {
+        let path = place.path("target").join(path);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let options = RestoreOptions {
+        overwrite: Overwrite::Never,
+        ..RestoreOptions::default()
+    };
+    assert_eq!(place.restore_with(tree, None, &options).errors, []);
+    let mode = |path: &str| fs::metadata(place.path(path)).unwrap().mode() & 0o7777;
+    assert_eq!(mode("target"), 0o751);
+    assert_eq!(mode("target/half"), mode("source/half"));
+    // What somebody else has made stays as it is.
+    assert_eq!(mode("target/other"), 0o700);
+}
+
+/// More of them than are looked up at a time.
+#[test]
+fn a_file_of_very_many_pieces_is_put_together() {
+    let place = Place::new();
+    let count = 70_000;
+    let file = Node {
+        content: vec![BlobId::of(b"evil"); count],
+        size: 4 * count as u64,
+        ..evil_file(b"many")
+    };
+    let tree = store_tree(&place, vec![evil_file(b"one"), file]);
+    let summary = place.restore(tree, None);
+    assert_eq!((summary.errors, summary.files), (vec![], 2));
+    assert!(fs::read(place.path("target/many")).unwrap() == b"evil".repeat(count));
 }

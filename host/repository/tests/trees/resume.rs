@@ -67,10 +67,14 @@ fn pieces(seed: u64) -> Vec<Vec<u8>> {
 
 /// Restores, and is cut off after so many bytes.
 fn cut_off(place: &Place, tree: TreeId, bytes: u64) {
+    cut_off_with(place, tree, bytes, RestoreOptions::default());
+}
+
+fn cut_off_with(place: &Place, tree: TreeId, bytes: u64, options: RestoreOptions) {
     let cancel = Arc::new(AtomicBool::new(false));
     let options = RestoreOptions {
         cancel: Arc::clone(&cancel),
-        ..RestoreOptions::default()
+        ..options
     };
     let progress = Cancel {
         cancel,
@@ -214,4 +218,49 @@ fn what_another_restore_left_is_removed() {
     let tree = scatter(&place, &[("file", pieces(2))]);
     assert_eq!(place.restore(tree, None).errors, []);
     assert!(!part.exists());
+}
+
+#[test]
+fn what_is_to_go_is_there_until_what_comes_is() {
+    let place = Place::new();
+    let files = ["0", "1", "2", "3"].map(|name| (name, pieces(name.parse().unwrap())));
+    let tree = scatter(&place, &files);
+    let old = ["extra/file", "0/file", "1/file", "2/file", "3/file"];
+    for path in old {
+        let path = place.path("target").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "old").unwrap();
+    }
+    let exact = RestoreOptions {
+        exact: true,
+        ..RestoreOptions::default()
+    };
+    cut_off_with(&place, tree, 1, exact.clone());
+    for path in old {
+        assert!(place.path("target").join(path).exists(), "{path}");
+    }
+    let summary = place.restore_with(tree, None, &exact);
+    assert_eq!((summary.errors, summary.removed.count), (vec![], 5));
+    let mut left: Vec<_> = fs::read_dir(place.path("target"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["0", "1", "2", "3"]);
+    for (name, pieces) in &files {
+        let content = fs::read(place.path("target").join(name)).unwrap();
+        assert!(content == pieces.concat(), "{name}");
+    }
+}
+
+#[test]
+fn directories_get_their_metadata_though_the_restore_is_cut_off() {
+    let place = Place::new();
+    let tree = scatter(&place, &[("file", pieces(1))]);
+    cut_off(&place, tree, 1);
+    let mode = fs::metadata(place.path("target"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o755);
 }

@@ -12,7 +12,7 @@ use copal_repository::progress::Silent;
 use copal_repository::tarball::{Tarred, write};
 use copal_repository::{BlobId, ErrorKind, TreeId, WriterOptions};
 
-use crate::fixture::{Place, assert_same, describe, noise, rich_tree};
+use crate::fixture::{Place, assert_same, damage, describe, noise, rich_tree};
 use crate::restic::{have_restic, restic};
 
 fn archive(place: &Place, tree: TreeId, path: &str) -> (PathBuf, Tarred) {
@@ -170,4 +170,43 @@ fn a_full_disk_ends_it() {
     let mut full = File::options().write(true).open("/dev/full").unwrap();
     let result = write(&place.repository, &node, b"home", &mut full, &Silent);
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Io);
+}
+
+#[test]
+fn zeros_stand_for_a_part_that_is_lost_and_the_rest_goes_on() {
+    let place = Place::new();
+    place.write("first", noise(100_000, 1));
+    place.write("lost/inner", "x");
+    place.write("second", noise(100_000, 2));
+    let archived = place.archive(None, None);
+    let first = place.find(&archived.tree, b"home/first");
+    let (pack, part) = place.pack_of(&first.content[0]);
+    damage(&pack, part);
+    let (file, done) = archive(&place, archived.tree, "home");
+    let [error] = &done.errors[..] else {
+        panic!("{:?}", done.errors);
+    };
+    assert_eq!(error.path, "home/first");
+    assert!(error.message.contains("zeros"), "{error}");
+    let extracted = extract(&place, &file).join("home");
+    assert!(fs::read(extracted.join("first")).unwrap() == vec![0; 100_000]);
+    assert!(fs::read(extracted.join("second")).unwrap() == noise(100_000, 2));
+}
+
+#[test]
+fn a_lost_listing_costs_its_own_folder_alone() {
+    let place = Place::new();
+    let writer = place.repository.writer(WriterOptions::default()).unwrap();
+    let lost = Node {
+        subtree: Some(TreeId([7; 32])),
+        ..Node::new("lost", NodeKind::Directory)
+    };
+    let nodes = vec![lost, Node::new("whole", NodeKind::File)];
+    let tree = writer
+        .store(BlobKind::Tree, &Tree { nodes }.encode())
+        .unwrap();
+    writer.finish().unwrap();
+    let (file, done) = archive(&place, tree.id.into(), "");
+    assert_eq!(done.errors.len(), 1, "{:?}", done.errors);
+    assert_eq!(tar(&["-t"], &file), "lost/\nwhole\n");
 }

@@ -119,10 +119,7 @@ impl Found {
             return self.title(id, snapshot);
         }
         let begin = if self.first { "[\n" } else { ",\n" };
-        write!(
-            self.out,
-            "{begin}{{\"snapshot\": \"{id}\", \"matches\": [\n"
-        )
+        writeln!(self.out, "{begin}{{\"snapshot\": \"{id}\", \"matches\": [")
     }
 
     fn hit(&mut self, hit: &Hit<'_>, first: bool) -> io::Result<()> {

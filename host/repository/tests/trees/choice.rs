@@ -272,10 +272,11 @@ fn a_dry_run_foretells_the_run() {
         fs::remove_file(place.path("target/a/hard")).unwrap();
         fs::remove_dir_all(place.path("target/c")).unwrap();
     };
-    let states: [(&str, Box<dyn Fn(&Place)>); 3] = [
-        ("nothing is there", Box::new(|_| {})),
-        ("it is all there", Box::new(|_| {})),
-        ("some of it differs", Box::new(dirty)),
+    type State<'a> = (&'a str, &'a dyn Fn(&Place));
+    let states: [State<'_>; 3] = [
+        ("nothing is there", &|_| {}),
+        ("it is all there", &|_| {}),
+        ("some of it differs", &dirty),
     ];
     for (state, make) in states {
         make(&place);

@@ -270,7 +270,7 @@ fn an_earlier_copy_of_a_pack_is_never_written_over() {
     let report = world.repair_packs(std::slice::from_ref(&pack));
     assert_eq!(std::fs::read(&earlier).unwrap(), b"worth more");
     let copy = world.path(&format!("pack-{}.1", name(&pack)));
-    assert_eq!(report.copies, [copy.clone()]);
+    assert_eq!(report.copies, std::slice::from_ref(&copy));
     assert_eq!(std::fs::read(&copy).unwrap(), damaged);
     // The same once more needs no other copy.
     std::fs::write(&pack, &damaged).unwrap();

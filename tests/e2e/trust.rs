@@ -97,7 +97,7 @@ fn from_a_key_to_a_restore_by_way_of_an_update_with_a_new_capability() {
         ["docker stop app", "docker start app"]
     );
     let files = environment
-        .copal(["ls", "latest", ".copal"])
+        .copal(["ls", "--recursive", "latest", ".copal"])
         .run()
         .succeeds()
         .text();

@@ -92,6 +92,17 @@ impl ObjectStore for Dying {
     }
 }
 
+/// Puts a store that takes so many changes before another.
+pub(crate) fn dying(last: usize) -> impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+    move |store| {
+        Arc::new(Dying {
+            store,
+            changes: Arc::default(),
+            last,
+        })
+    }
+}
+
 /// Prunes in a copy of the repository whose store dies after more and more changes, until one lives to see the end.
 fn dies_everywhere(options: &PruneOptions) {
     let (world, snapshots) = World::with_history();
@@ -103,14 +114,7 @@ fn dies_everywhere(options: &PruneOptions) {
     for last in 0.. {
         std::fs::remove_dir_all(world.path("repository")).unwrap();
         copy(&whole, &world.path("repository"));
-        let dying = |store| -> Arc<dyn ObjectStore> {
-            Arc::new(Dying {
-                store,
-                changes: Arc::default(),
-                last,
-            })
-        };
-        let repository = world.open_in(world.store().through(dying)).unwrap();
+        let repository = world.open_in(world.store().through(dying(last))).unwrap();
         let pruned = prune_in(&repository, options);
         drop(repository);
         assert_eq!(world.contents(), before, "after {last} changes");

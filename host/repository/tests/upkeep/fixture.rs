@@ -110,18 +110,30 @@ impl World {
 
     /// All of a backup but the snapshot.
     pub(crate) fn archive(&self, repository: &Repository) -> TreeId {
-        let mut archiver = Archiver::new(repository, ArchiveOptions::default(), &Silent).unwrap();
-        archiver.add_tree("home", &self.source(""), None).unwrap();
-        archiver.finish().unwrap().tree
+        self.try_archive(repository).unwrap()
+    }
+
+    pub(crate) fn try_archive(&self, repository: &Repository) -> Result<TreeId, Error> {
+        let mut archiver = Archiver::new(repository, ArchiveOptions::default(), &Silent)?;
+        archiver.add_tree("home", &self.source(""), None)?;
+        Ok(archiver.finish()?.tree)
     }
 
     pub(crate) fn save(&self, repository: &Repository, tree: TreeId) -> SnapshotId {
+        self.try_save(repository, tree).unwrap()
+    }
+
+    pub(crate) fn try_save(
+        &self,
+        repository: &Repository,
+        tree: TreeId,
+    ) -> Result<SnapshotId, Error> {
         let snapshot = Snapshot {
             paths: vec!["/home".into()],
             hostname: "h".into(),
             ..Snapshot::new(Timestamp::now(), tree)
         };
-        repository.save_snapshot(&snapshot).unwrap()
+        repository.save_snapshot(&snapshot)
     }
 
     pub(crate) fn forget(&self, snapshots: &[SnapshotId]) {

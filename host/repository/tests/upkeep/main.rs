@@ -8,6 +8,7 @@ mod faults;
 mod fixture;
 mod locks;
 mod meddling;
+mod model;
 mod prune;
 mod repair;
 mod restic;

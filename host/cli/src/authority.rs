@@ -143,7 +143,7 @@ fn message(name: &PluginName, plugin: &PluginIdentity, revocation: &Revocation) 
 fn advice(to: Use) -> &'static str {
     match to {
         Use::Backup => {
-            "Install the release that its publisher offers instead: `copal plugin update`."
+            "Install a later release of its publisher's: `copal plugin update`. If there is none yet, ask for one."
         }
         Use::Restore | Use::RestoreRevoked => {
             "Read the reason. To use it all the same add --allow-revoked; a restore or a drill may take the plugin of a later release by --plugin instead."

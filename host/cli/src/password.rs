@@ -128,7 +128,8 @@ impl<'a> Places<'a> {
             let mut stderr = std::io::stderr();
             write!(stderr, "{prompt}: ")?;
             stderr.flush()?;
-            Ok(rpassword::read_password()?)
+            rpassword::read_password()
+                .map_err(|e| Failure::usage("password", format!("no password was given: {e}")))
         };
         let password = ask(self.prompt)?;
         if self.twice && ask("The same again")? != password {

@@ -5,6 +5,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{MAX_COMPONENT, STATEMENT};
+use crate::candidate::{Asked, asks};
 use crate::capability::{self, Capability, Described, capability_hash, capability_lines};
 use crate::document::{self, Format};
 use crate::name::PluginName;
@@ -77,6 +78,11 @@ impl Statement {
     /// What the operator approves of it, as [`capability_lines`] has it.
     pub fn capability_lines(&self) -> Vec<String> {
         capability_lines(&self.imports, &self.capabilities)
+    }
+
+    /// The same with the publisher's reasons.
+    pub fn asks(&self) -> Vec<Asked> {
+        asks(&self.imports, &self.capabilities, &[])
     }
 
     /// The hash of all that the plugin may ever ask for.

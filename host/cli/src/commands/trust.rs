@@ -22,7 +22,12 @@ pub(super) fn run(command: &TrustCommand, session: &Session) -> Outcome {
 }
 
 fn add(args: &TrustAddArgs, session: &Session) -> Outcome {
-    let bundle = fetch(&args.source, session)?;
+    let bundle = fetch(&args.source, session).map_err(|failure| match failure.kind() {
+        "address" | "empty" | "missing" => failure.advise(
+            "Give the publisher's document under its own name, `publisher.json`, the folder or address in which it lies, or one of its releases.",
+        ),
+        _ => failure,
+    })?;
     let introduction = session.trust.introduce(&bundle, Timestamp::now())?;
     agree_to_publisher(&introduction, args.fingerprint.as_deref(), session)?;
     session.trust.trust(&introduction)?;

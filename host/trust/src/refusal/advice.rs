@@ -21,7 +21,7 @@ impl Refusal {
                 "A publisher's document is signed with its own keys, by `copal plugin sign`. Get the signed one from the publisher."
             }
             Self::NoStatement | Self::Unsigned { .. } => {
-                "Get the signed release. Only for a plugin that you built yourself or have looked through: `--allow-unsigned`."
+                "Get the signed release. Only for a plugin that you built yourself or have looked through: `copal plugin install --allow-unsigned`."
             }
             Self::UnsignedOfPublisher { .. } => {
                 "Get the signed release from the publisher. `--allow-unsigned` does not help here, because anybody could use the name otherwise."
@@ -78,12 +78,14 @@ impl Refusal {
                 ));
             }
             Self::Expired { .. } => {
-                "Get the publisher's present document with `copal trust add`. What is installed goes on working."
+                "Get the publisher's present document with `copal trust add`; if that is the one, only the publisher can renew it, by `copal plugin publisher`. What is installed goes on working."
             }
             Self::FromTheFuture { .. } => {
                 "Set this machine's clock. If it is right, the publisher's is wrong: ask there for another release."
             }
-            Self::ReleaseRevoked { .. } => "Install another release of the plugin.",
+            Self::ReleaseRevoked { .. } => {
+                "Install a later release of the plugin. If there is none yet, ask its publisher for one: an older one than you had is refused."
+            }
             Self::Downgrade { .. } => {
                 "An old release may have faults that are known and mended since. Install the newest one."
             }
@@ -103,7 +105,7 @@ impl Refusal {
                 ));
             }
             Self::OtherApproved { .. } => {
-                "The release has changed since you approved its capabilities. Read them again."
+                "The hash is mistyped, or the release has changed since you read what it may ask for. Read that again."
             }
             Self::Source { .. } => "Install it from a place with a shorter path or address.",
             Self::NotInstalled(_) => "`copal plugin list` shows what is installed.",

@@ -108,5 +108,6 @@ fn ask(prompt: &str) -> Result<String, Failure> {
     let mut stderr = std::io::stderr();
     write!(stderr, "{}: ", output::printable(prompt))?;
     stderr.flush()?;
-    Ok(rpassword::read_password()?)
+    rpassword::read_password()
+        .map_err(|e| Failure::usage("key-password", format!("no password was given: {e}")))
 }

@@ -30,7 +30,13 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
         None => Bundle::default(),
     };
     if let Some(document) = bundle.get(PUBLISHER) {
-        let publisher = own_document(document)?.publisher;
+        let document = own_document(document)?;
+        if document.is_expired(Timestamp::now()) {
+            let message = format!("the publisher's document expired at {}", document.not_after);
+            let advice = "Nobody could install the release. Make the next version first: copal plugin publisher publisher.json --valid-days DAYS";
+            return Err(Failure::usage("publisher-expired", message).advise(advice));
+        }
+        let publisher = document.publisher;
         if publisher != statement.name.publisher() {
             let message = format!(
                 "{} is no plugin of the publisher {publisher}",

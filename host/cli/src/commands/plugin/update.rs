@@ -21,7 +21,7 @@ pub(super) fn run(args: &UpdateArgs, session: &Session) -> Outcome {
         let message = "--from is where one plugin is, so one must be named";
         return Err(Failure::arguments(message, ""));
     }
-    if args.consent.approve.is_some() && wanted.len() != 1 {
+    if args.consent.approve.is_some() && args.names.len() != 1 {
         let message = "--approve is for what one plugin may ask for, so one must be named";
         return Err(Failure::arguments(message, ""));
     }

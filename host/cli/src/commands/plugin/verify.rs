@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::describe::confirm_shape;
+use super::describe::{asks, confirm_shape};
 use super::export;
 use super::install::terms;
 use crate::args::VerifyArgs;
@@ -97,14 +97,10 @@ fn text(verified: &Verified, here: &Here) -> String {
         fingerprint,
         signed,
     } = verified;
-    let lines = statement.capability_lines();
-    let lines: String = match lines.is_empty() {
-        true => "  nothing\n".to_owned(),
-        false => lines
-            .iter()
-            .map(|line| format!("  {}\n", output::printable(line)))
-            .collect(),
-    };
+    let mut lines = asks(&statement.asks());
+    if lines.is_empty() {
+        lines = "  nothing\n".to_owned();
+    }
     format!(
         "{} {}\n{}\nsha256 {}\nsigned for {} by {signed} of its {} keys, and {} must; until {}\nfingerprint {fingerprint}\n{}\nIt may ask for\n{lines}capabilities {}\n",
         statement.name,

@@ -32,9 +32,10 @@ pub(super) fn run(args: &PackArgs, session: &Session) -> Outcome {
     if let Some(document) = bundle.get(PUBLISHER) {
         let document = own_document(document)?;
         if document.is_expired(Timestamp::now()) {
-            let message = format!("the publisher's document expired at {}", document.not_after);
-            let advice = "Nobody could install the release. Make the next version first: copal plugin publisher publisher.json --valid-days DAYS";
-            return Err(Failure::usage("publisher-expired", message).advise(advice));
+            tracing::warn!(
+                "the publisher's document expired at {}: nobody can install the release before its next version is made, by `copal plugin publisher --valid-days`",
+                output::time(document.not_after)
+            );
         }
         let publisher = document.publisher;
         if publisher != statement.name.publisher() {

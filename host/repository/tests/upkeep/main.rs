@@ -1,6 +1,4 @@
 //! Keeping a repository in order: forgetting, pruning, repairing, rewriting, unlocking, and restic's opinion of what is left.
-//!
-//! What asks restic is passed over where no `restic` is installed, unless `COPAL_TEST_RESTIC` asks for a failure instead.
 
 #![allow(clippy::unwrap_used)] // Clippy takes only functions marked as tests for tests.
 

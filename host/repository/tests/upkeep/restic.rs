@@ -12,10 +12,7 @@ use copal_repository::repair::{IndexRepairOptions, repair_index};
 use crate::fixture::{PASSWORD, World, copy, files, flip, name, noise};
 
 pub(crate) fn have_restic() -> bool {
-    let found = Command::new("restic").arg("version").output().is_ok();
-    let wanted = std::env::var_os("COPAL_TEST_RESTIC").is_some();
-    assert!(found || !wanted, "restic is not installed");
-    found
+    copal_tests::programs::require("restic", "restic").is_some()
 }
 
 impl World {

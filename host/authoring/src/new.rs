@@ -45,7 +45,7 @@ pub struct Renewed {
     pub version: &'static str,
 }
 
-/// Writes a project that builds and passes its tests as it is.
+/// Writes a project that builds and passes its tests as it is, in Python and JavaScript once their compiler is installed.
 pub fn create(new: &New<'_>) -> Result<Created> {
     let there = fs::symlink_metadata(new.directory).is_ok();
     let empty = || fs::read_dir(new.directory).is_ok_and(|mut entries| entries.next().is_none());

@@ -37,7 +37,7 @@ pub(crate) enum PluginCommand {
     Test(PluginTestArgs),
     /// Try one function of a plugin on a directory; nothing is changed
     Run(PluginRunArgs),
-    /// Begin a plugin: a project that builds and passes its tests as it is
+    /// Begin a plugin: a project that builds and passes its tests as it is, in Python and JavaScript once their compiler is installed
     New(PluginNewArgs),
     /// Bring the contract and the SDK in a project to the version of this program
     Renew(PluginRenewArgs),

@@ -102,6 +102,11 @@ impl Backend {
         self.store.location()
     }
 
+    /// How many requests at a time make good use of the store.
+    pub(crate) fn connections(&self) -> usize {
+        self.store.connections()
+    }
+
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }
@@ -149,12 +154,9 @@ impl Backend {
         result.bytes().await.map_err(self.error("read", path))
     }
 
-    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
-        let put = self
-            .store
-            .objects()
-            .put(&Path::from(path), PutPayload::from_bytes(bytes))
-            .await;
+    async fn put(&self, path: &str, payload: PutPayload) -> Result<(), Error> {
+        let objects = self.store.objects();
+        let put = objects.put(&Path::from(path), payload).await;
         put.map(|_| ()).map_err(self.error("write", path))
     }
 
@@ -222,7 +224,7 @@ impl Backend {
         bytes: Bytes,
     ) -> Result<[u8; 32], Error> {
         let id = sha256(&bytes);
-        self.write_named(kind, &id, bytes).await?;
+        self.write_named(kind, &id, bytes.into()).await?;
         Ok(id)
     }
 
@@ -231,9 +233,9 @@ impl Backend {
         &self,
         kind: FileKind,
         id: &[u8; 32],
-        bytes: Bytes,
+        payload: PutPayload,
     ) -> Result<(), Error> {
-        self.put(&kind.path(id), bytes).await
+        self.put(&kind.path(id), payload).await
     }
 
     /// As [`Self::write_async`].

@@ -70,10 +70,8 @@ pub fn check(
 
 /// Runs `work` on everything; it cannot fail as a whole.
 fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    match parallel::map(items, |item| Ok::<_, Infallible>(work(item))) {
-        Ok(results) => results,
-        Err(never) => match never {},
-    }
+    let Ok(results) = parallel::map(items, |item| Ok::<_, Infallible>(work(item)));
+    results
 }
 
 /// Hands all files of a kind that can be read and decoded to `take`, few of them in memory at a time; the others go into the report.
@@ -249,13 +247,15 @@ fn read_packs(
         present.len() as u64,
         present.iter().map(|(.., size)| size).sum(),
     );
-    let checked = each(&present, |(id, blobs, size)| {
+    let threads = parallel::pack_threads(repository.backend());
+    let read = parallel::map_on(threads, &present, |(id, blobs, size)| {
         let errors =
             read_pack(repository, id, blobs).unwrap_or_else(|error| vec![error.to_string()]);
         progress.advance(1, *size);
-        (errors, *size)
+        Ok::<_, Infallible>((errors, *size))
     });
-    for (errors, size) in checked {
+    let Ok(read) = read;
+    for (errors, size) in read {
         report.errors.extend(errors);
         report.bytes_read += size;
     }

@@ -8,8 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// SHA-256 of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    sha256_of_parts([bytes])
+}
+
+/// SHA-256 of all `parts`, one after the other.
+pub(crate) fn sha256_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
     let mut id = [0; 32];
-    id.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    id.copy_from_slice(context.finish().as_ref());
     id
 }
 
@@ -20,28 +29,36 @@ pub struct InvalidId(String);
 
 fn parse(text: &str) -> Result<[u8; 32], InvalidId> {
     let invalid = || InvalidId(text.chars().take(80).collect());
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    };
-    if text.len() != 64 {
-        return Err(invalid());
-    }
-    let mut id = [0; 32];
-    for (byte, pair) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
-            return Err(invalid());
-        };
+    let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| invalid())?;
+    let (mut id, mut all) = ([0; 32], 0);
+    for (byte, [high, low]) in id.iter_mut().zip(digits.as_chunks().0) {
+        let [high, low] = [high, low].map(|&digit| DIGIT_VALUES[usize::from(digit)]);
         *byte = high << 4 | low;
+        all |= high | low;
     }
-    Ok(id)
+    match all {
+        0..16 => Ok(id),
+        _ => Err(invalid()),
+    }
 }
+
+/// What each byte is worth as a hexadecimal digit; 255 if it is none.
+static DIGIT_VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = DIGITS[value];
+        values[digit as usize] = value as u8;
+        values[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The 64 lower-case hexadecimal digits of `id`.
 pub(crate) fn hex(id: &[u8; 32]) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 64];
     for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
@@ -95,7 +112,7 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
             }
         }
 

@@ -1,5 +1,6 @@
 //! Where every blob lies: all index files of a repository merged in memory, 48 bytes a blob.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::format::Timestamp;
@@ -94,30 +95,75 @@ impl Entry {
 struct Table {
     /// What the repository held when it was loaded, by id; the copies of one blob by their packs.
     sorted: Vec<Entry>,
-    /// What was added since.
-    recent: HashMap<BlobId, Entry>,
+    /// What was added since, by id but for the latest: a hash map takes three times the memory.
+    added: Vec<Entry>,
+    latest: HashMap<BlobId, Entry>,
+}
+
+/// So many entries are added before they are sorted in among the others, or an eighth of those if that is more.
+const LATEST: usize = 32 << 10;
+
+/// Where the blob's copies begin among entries by id, if there is one. Ids are digests and so evenly spread: the search begins where this one
+/// should be, and widens from there.
+fn position(entries: &[Entry], id: &BlobId) -> Option<usize> {
+    let precedes = |entry: &Entry| compare(&entry.id, id).is_lt();
+    let expected = u128::from(leading(id)) * entries.len() as u128 >> u64::BITS;
+    let (mut low, mut step) = (expected as usize, 32);
+    let mut high = low;
+    while low > 0 && !entries.get(low - 1).is_some_and(precedes) {
+        high = low - 1;
+        low = low.saturating_sub(step);
+        step *= 2;
+    }
+    while entries.get(high).is_some_and(precedes) {
+        low = high + 1;
+        high = (high + step).min(entries.len());
+        step *= 2;
+    }
+    let at = low + entries.get(low..high)?.partition_point(precedes);
+    entries.get(at).filter(|entry| entry.id == *id).map(|_| at)
+}
+
+/// The first bytes of an id, which tell almost all ids apart and compare faster than all of them.
+fn leading(id: &BlobId) -> u64 {
+    id.0.first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// As ids are ordered.
+fn compare(one: &BlobId, other: &BlobId) -> Ordering {
+    let leading = leading(one).cmp(&leading(other));
+    leading.then_with(|| one.cmp(other))
+}
+
+/// The blob's copies among entries by id.
+fn copies(entries: &[Entry], id: BlobId) -> impl Iterator<Item = &Entry> {
+    let from = position(entries, &id).unwrap_or(entries.len());
+    let entries = entries.iter().skip(from);
+    entries.take_while(move |entry| entry.id == id)
 }
 
 impl Table {
-    /// Where the blob's copies begin among those sorted, if there is one.
-    fn position(&self, id: &BlobId) -> Option<usize> {
-        let at = self.sorted.partition_point(|entry| entry.id < *id);
-        self.sorted
-            .get(at)
-            .filter(|entry| entry.id == *id)
-            .map(|_| at)
+    /// Adds what was not there when the rest was loaded.
+    fn insert(&mut self, entry: Entry) {
+        self.latest.insert(entry.id, entry);
+        if self.latest.len() >= LATEST.max(self.added.len() / 8) {
+            self.added
+                .extend(self.latest.drain().map(|(_, entry)| entry));
+            // A stable sort knows what is sorted already.
+            self.added.sort_by(|a, b| compare(&a.id, &b.id));
+        }
     }
 
     /// The blob's copies.
     fn copies(&self, id: BlobId) -> impl Iterator<Item = &Entry> {
-        let at = self.position(&id).unwrap_or(self.sorted.len());
-        let sorted = self.sorted.iter().skip(at);
-        let sorted = sorted.take_while(move |entry| entry.id == id);
-        sorted.chain(self.recent.get(&id))
+        let settled = copies(&self.sorted, id).chain(copies(&self.added, id));
+        settled.chain(self.latest.get(&id))
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.sorted.iter().chain(self.recent.values())
+        let settled = self.sorted.iter().chain(&self.added);
+        settled.chain(self.latest.values())
     }
 }
 
@@ -176,7 +222,8 @@ impl Part {
 
     fn sort(&mut self) {
         for table in [&mut self.data, &mut self.tree] {
-            table.sorted.sort_unstable();
+            let order = |a: &Entry, b: &Entry| compare(&a.id, &b.id).then_with(|| a.cmp(b));
+            table.sorted.sort_unstable_by(order);
             table.sorted.dedup();
             table.sorted.shrink_to_fit();
         }
@@ -198,7 +245,7 @@ impl Part {
 
     /// Where the blob's copies begin in [`Self::entries`].
     pub(crate) fn position(&self, kind: BlobKind, id: &BlobId) -> Option<usize> {
-        self.table(kind).position(id)
+        position(&self.table(kind).sorted, id)
     }
 
     /// How many bytes each pack must have for what the index knows of it, by their numbers.
@@ -312,10 +359,8 @@ impl Index {
     pub(crate) fn insert(&mut self, pack: &PackEntry) {
         let number = self.live.number(pack.id);
         for blob in &pack.blobs {
-            self.live
-                .table_mut(blob.kind)
-                .recent
-                .insert(blob.id, Entry::new(number, blob));
+            let table = self.live.table_mut(blob.kind);
+            table.insert(Entry::new(number, blob));
         }
     }
 
@@ -434,6 +479,54 @@ mod tests {
                 .plaintext_length(),
             18
         );
+    }
+
+    /// Ids that are spread as digests are, and some that are not.
+    fn ids() -> impl Iterator<Item = BlobId> {
+        let spread = (0..3 * LATEST as u64).map(|number| BlobId::of(&number.to_le_bytes()));
+        let [low, high] = [0, u8::MAX].map(|byte| {
+            (0..1_000_u16).map(move |number| {
+                let mut id = [byte; 32];
+                id[30..].copy_from_slice(&number.to_be_bytes());
+                BlobId(id)
+            })
+        });
+        spread.chain(low).chain(high)
+    }
+
+    #[test]
+    fn each_of_many_blobs_is_found_loaded_or_added_and_no_other() {
+        let blob = |id| BlobEntry {
+            id,
+            kind: BlobKind::Data,
+            offset: 0,
+            length: 50,
+            uncompressed_length: None,
+        };
+        let pack = |number: u8, blobs| PackEntry::new(PackId([number; 32]), blobs);
+        let half = |rest| ids().enumerate().filter(move |(at, _)| at % 2 == rest);
+        let loaded = IndexFile {
+            packs: vec![pack(0, half(0).map(|(_, id)| blob(id)).collect())],
+            ..IndexFile::default()
+        };
+        let mut index = Index::new(vec![(IndexId([1; 32]), loaded)]);
+        for (_, id) in half(1) {
+            assert!(!index.has(BlobKind::Data, &id));
+        }
+        for (_, id) in half(1) {
+            index.insert(&pack(1, vec![blob(id)]));
+        }
+        assert!(!index.live.data.added.is_empty() && !index.live.data.latest.is_empty());
+        for (at, id) in ids().enumerate() {
+            let found = index.locations(BlobKind::Data, &id);
+            let packs: Vec<_> = found.map(|location| location.pack.0[0]).collect();
+            assert_eq!(packs, [(at % 2) as u8], "{id}");
+        }
+        let others = [[0; 32], [u8::MAX; 32]].map(BlobId);
+        let others = others.into_iter().chain([BlobId::of(b"another")]);
+        for id in others.filter(|id| !ids().any(|other| other == *id)) {
+            assert!(!index.has(BlobKind::Data, &id), "{id}");
+        }
     }
 
     #[test]

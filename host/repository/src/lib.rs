@@ -5,6 +5,7 @@ mod backend;
 pub mod checker;
 pub mod chunker;
 pub mod comparer;
+mod compression;
 pub mod copy;
 pub mod differ;
 mod error;

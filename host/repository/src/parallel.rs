@@ -3,13 +3,30 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use crate::backend::Backend;
+
 /// Threads for work that waits for a store as well as it computes.
 pub(crate) fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from) * 2
 }
 
+/// Threads for work on whole packs, which compute most of the time and hold much memory.
+pub(crate) fn pack_threads(backend: &Backend) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.max(backend.connections())
+}
+
 /// Calls `work` with each item on several threads. Results come in the order of the items; the first failure stops all.
 pub(crate) fn map<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    map_on(threads(), items, work)
+}
+
+/// As [`map`], on so many threads.
+pub(crate) fn map_on<T: Sync, R: Send, E: Send>(
+    threads: usize,
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
@@ -32,7 +49,7 @@ pub(crate) fn map<T: Sync, R: Send, E: Send>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads().min(items.len()) {
+        for _ in 1..threads.min(items.len()) {
             scope.spawn(worker);
         }
         worker();

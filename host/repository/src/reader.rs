@@ -1,12 +1,11 @@
 //! Blobs on their way out: from a pack's bytes to plaintext whose id is proved.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use bytes::Bytes;
-use zstd::bulk::Decompressor;
 
 use crate::backend::FileKind;
+use crate::compression::decompress;
 use crate::error::Error;
 use crate::format::Malformed;
 use crate::format::pack::BlobKind;
@@ -15,35 +14,12 @@ use crate::id::{BlobId, PackId, TreeId};
 use crate::index::Location;
 use crate::repository::Repository;
 
-/// A blob larger than this is not believed. restic's chunks have at most 8 MiB, and a tree of a million files some 400.
-const LIMIT: u32 = 1 << 30;
-
 /// A blob whose id is proved.
 pub(crate) struct Proved {
     pub(crate) id: BlobId,
     pub(crate) plaintext: Vec<u8>,
     /// The same compressed by zstd, if it is stored so.
     pub(crate) compressed: Option<Vec<u8>>,
-}
-
-thread_local! {
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-fn decompress(compressed: &[u8], length: u32) -> Result<Vec<u8>, Malformed> {
-    if length > LIMIT {
-        return Err(Malformed(format!("it claims to have {length} bytes")));
-    }
-    let failed = |error: std::io::Error| Malformed(format!("it cannot be decompressed: {error}"));
-    DECOMPRESSOR.with_borrow_mut(|slot| {
-        let decompressor = match slot {
-            Some(decompressor) => decompressor,
-            None => slot.insert(Decompressor::new().map_err(failed)?),
-        };
-        decompressor
-            .decompress(compressed, length as usize)
-            .map_err(failed)
-    })
 }
 
 impl Repository {

@@ -1,6 +1,5 @@
 //! Blobs on their way in: hashed, known ones dropped, compressed, sealed, packed, uploaded several packs at a time.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,16 +7,17 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use copal_storage::object_store::PutPayload;
 use tokio::sync::Semaphore;
-use zstd::bulk::Compressor;
 
 use crate::backend::FileKind;
+use crate::compression::compress;
 use crate::error::Error;
 use crate::format::crypto::OVERHEAD;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
 use crate::format::pack::{self, BlobKind, HeaderEntry};
 use crate::format::{Malformed, Timestamp};
-use crate::id::{BlobId, PackId};
+use crate::id::{BlobId, PackId, sha256_of_parts};
 use crate::index::Index;
 use crate::prune::GRACE;
 use crate::reader::Proved;
@@ -30,8 +30,8 @@ pub struct WriterOptions {
     pub compression_level: i32,
     /// A pack is uploaded once it has this many bytes.
     pub pack_size: usize,
-    /// Packs uploaded at the same time. Memory is some `pack_size` times this and two.
-    pub uploads: u32,
+    /// Packs uploaded at the same time; by default as many as make good use of the store. Memory is some `pack_size` times this and two.
+    pub uploads: Option<u32>,
     /// An index file is written once the last is this old, so that a backup that is killed does not lose what it uploaded before.
     pub index_age: Duration,
 }
@@ -41,7 +41,7 @@ impl Default for WriterOptions {
         Self {
             compression_level: 3,
             pack_size: 16 << 20,
-            uploads: 4,
+            uploads: None,
             index_age: Duration::from_secs(5 * 60),
         }
     }
@@ -49,6 +49,9 @@ impl Default for WriterOptions {
 
 /// A pack is uploaded, however small, once it has this many blobs: restic refuses headers over 16 MiB.
 const PACK_BLOBS: usize = 100_000;
+
+/// Blobs in a pack lie in pieces of so many bytes, larger ones each in its own: a pack is never moved to where there is more room.
+const PART: usize = 256 << 10;
 
 /// An index file is written when so many blobs wait for one, as in restic.
 pub(crate) const INDEX_BLOBS: usize = 50_000;
@@ -107,6 +110,7 @@ impl std::ops::AddAssign for WriteSummary {
 pub struct BlobWriter {
     shared: Arc<Shared>,
     options: WriterOptions,
+    uploads: u32,
     data: Mutex<OpenPack>,
     tree: Mutex<OpenPack>,
     summary: Counters,
@@ -123,8 +127,29 @@ struct Counters {
 /// A pack that takes blobs.
 #[derive(Debug, Default)]
 struct OpenPack {
-    bytes: Vec<u8>,
+    parts: Vec<Vec<u8>>,
+    /// Bytes in all parts.
+    size: usize,
     entries: Vec<HeaderEntry>,
+}
+
+impl OpenPack {
+    fn push(&mut self, bytes: Vec<u8>) {
+        self.size += bytes.len();
+        if bytes.len() >= PART {
+            return self.parts.push(bytes);
+        }
+        match self.parts.last_mut() {
+            Some(part) if part.capacity() - part.len() >= bytes.len() => {
+                part.extend_from_slice(&bytes);
+            }
+            _ => {
+                let mut part = Vec::with_capacity(PART);
+                part.extend_from_slice(&bytes);
+                self.parts.push(part);
+            }
+        }
+    }
 }
 
 /// What uploads in flight refer to.
@@ -167,10 +192,12 @@ impl Repository {
     /// The index cannot be loaded.
     pub fn writer(&self, options: WriterOptions) -> Result<BlobWriter, Error> {
         let since = self.with_index(Index::age)?;
+        let usual = u32::try_from(self.backend().connections()).unwrap_or(u32::MAX);
+        let uploads = options.uploads.unwrap_or(usual).max(1);
         Ok(BlobWriter {
             shared: Arc::new(Shared {
                 repository: self.clone(),
-                slots: Arc::new(Semaphore::new(options.uploads.max(1) as usize)),
+                slots: Arc::new(Semaphore::new(uploads as usize)),
                 index_age: options.index_age,
                 claimed: Mutex::default(),
                 relied: Mutex::default(),
@@ -183,6 +210,7 @@ impl Repository {
                 failure: Mutex::default(),
             }),
             options,
+            uploads,
             data: Mutex::default(),
             tree: Mutex::default(),
             summary: Counters::default(),
@@ -225,7 +253,7 @@ impl BlobWriter {
     ) -> Result<Stored, Error> {
         self.shared.check()?;
         lock(&self.shared.claimed).insert((kind, id));
-        self.place(kind, id, sealed, uncompressed_length)
+        self.place(kind, id, sealed.to_vec(), uncompressed_length)
     }
 
     /// As [`Self::store`], for a blob out of a repository. Where it is compressed there, that is not done again.
@@ -247,7 +275,7 @@ impl BlobWriter {
         key.seal(compressed, &mut sealed)
             .map_err(Error::damaged(what()))?;
         let plaintext = u32::try_from(blob.plaintext.len()).map_err(|_| too_large(what()))?;
-        self.place(kind, blob.id, &sealed, Some(plaintext))
+        self.place(kind, blob.id, sealed, Some(plaintext))
     }
 
     fn seal_and_place(&self, kind: BlobKind, id: BlobId, data: &[u8]) -> Result<Stored, Error> {
@@ -257,7 +285,7 @@ impl BlobWriter {
         let uncompressed_length = self
             .seal(data, &mut sealed)
             .map_err(Error::damaged(what()))?;
-        self.place(kind, id, &sealed, uncompressed_length)
+        self.place(kind, id, sealed, uncompressed_length)
     }
 
     /// Puts a sealed blob into the pack that is open for its kind, and uploads that once it is full.
@@ -265,7 +293,7 @@ impl BlobWriter {
         &self,
         kind: BlobKind,
         id: BlobId,
-        sealed: &[u8],
+        sealed: Vec<u8>,
         uncompressed_length: Option<u32>,
     ) -> Result<Stored, Error> {
         let length =
@@ -276,22 +304,15 @@ impl BlobWriter {
         };
         let full = {
             let mut open = lock(open);
-            open.bytes.extend_from_slice(sealed);
+            open.push(sealed);
             open.entries.push(HeaderEntry {
                 kind,
                 id,
                 length,
                 uncompressed_length,
             });
-            let full =
-                open.bytes.len() >= self.options.pack_size || open.entries.len() >= PACK_BLOBS;
-            full.then(|| {
-                let next = OpenPack {
-                    bytes: Vec::with_capacity(open.bytes.len()),
-                    entries: Vec::new(),
-                };
-                mem::replace(&mut *open, next)
-            })
+            let full = open.size >= self.options.pack_size || open.entries.len() >= PACK_BLOBS;
+            full.then(|| mem::take(&mut *open))
         };
         let plaintext = uncompressed_length.unwrap_or(length.saturating_sub(OVERHEAD as u32));
         blobs.fetch_add(1, Ordering::Relaxed);
@@ -311,53 +332,42 @@ impl BlobWriter {
         })
     }
 
-    /// Seals a blob, compressed where that makes it smaller. zstd itself gives up quickly on what does not compress.
+    /// Seals a blob, compressed where that makes it smaller: then with the bytes that it had before.
     fn seal(&self, data: &[u8], out: &mut Vec<u8>) -> Result<Option<u32>, Malformed> {
-        thread_local! {
-            static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
-        }
-        let failed = |error: std::io::Error| Malformed(format!("cannot be compressed: {error}"));
-        let level = self.options.compression_level;
-        let key = self.shared.repository.key();
-        if self.shared.repository.version() < 2 || data.is_empty() {
-            return key.seal(data, out).map(|()| None);
-        }
-        let compressed = COMPRESSOR.with_borrow_mut(|slot| {
-            let compressor = match slot {
-                Some((current, compressor)) if *current == level => compressor,
-                _ => {
-                    &mut slot
-                        .insert((level, Compressor::new(level).map_err(failed)?))
-                        .1
-                }
-            };
-            compressor.compress(data).map_err(failed)
-        })?;
-        if compressed.len() < data.len() {
-            key.seal(&compressed, out)?;
-            Ok(u32::try_from(data.len()).ok())
-        } else {
-            key.seal(data, out).map(|()| None)
+        let repository = &self.shared.repository;
+        let compressed = match repository.version() {
+            0..2 => None,
+            _ => compress(data, self.options.compression_level)?,
+        };
+        match compressed {
+            Some(compressed) => {
+                repository.key().seal(&compressed, out)?;
+                Ok(u32::try_from(data.len()).ok())
+            }
+            None => repository.key().seal(data, out).map(|()| None),
         }
     }
 
     /// Completes a pack and begins its upload, as soon as one of those in flight is done.
     fn ship(&self, pack: OpenPack) -> Result<(), Error> {
-        let OpenPack { mut bytes, entries } = pack;
+        let OpenPack {
+            mut parts, entries, ..
+        } = pack;
         let runtime = self.shared.repository.runtime();
         let slot = runtime
             .block_on(Arc::clone(&self.shared.slots).acquire_owned())
             .map_err(|_| Error::Interrupted)?;
         self.shared.check()?;
-        let start = bytes.len();
+        let mut header = Vec::new();
         self.shared
             .repository
             .key()
-            .seal(&pack::encode_header(&entries), &mut bytes)
+            .seal(&pack::encode_header(&entries), &mut header)
             .map_err(Error::damaged("the header of a new pack"))?;
-        let header_length = u32::try_from(bytes.len() - start)
+        let header_length = u32::try_from(header.len())
             .map_err(|_| too_large("the header of a new pack".to_owned()))?;
-        bytes.extend_from_slice(&header_length.to_le_bytes());
+        header.extend_from_slice(&header_length.to_le_bytes());
+        parts.push(header);
         let mut offset = 0;
         let mut blobs = Vec::with_capacity(entries.len());
         for HeaderEntry {
@@ -376,10 +386,11 @@ impl BlobWriter {
             });
             offset += length;
         }
-        let id = PackId::of(&bytes);
+        let id = PackId(sha256_of_parts(parts.iter().map(Vec::as_slice)));
+        let payload = parts.into_iter().map(Bytes::from).collect();
         let shared = Arc::clone(&self.shared);
         runtime.spawn(async move {
-            if let Err(error) = shared.upload(PackEntry::new(id, blobs), bytes.into()).await {
+            if let Err(error) = shared.upload(PackEntry::new(id, blobs), payload).await {
                 shared.fail(error);
             }
             drop(slot);
@@ -401,7 +412,7 @@ impl BlobWriter {
         let shared = &self.shared;
         let runtime = shared.repository.runtime();
         let _all_done = runtime
-            .block_on(shared.slots.acquire_many(self.options.uploads.max(1)))
+            .block_on(shared.slots.acquire_many(self.uploads))
             .map_err(|_| Error::Interrupted)?;
         shared.check()?;
         let packs = mem::take(&mut lock(&shared.unindexed).packs);
@@ -441,7 +452,7 @@ impl BlobWriter {
 impl Drop for BlobWriter {
     fn drop(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let uploads = self.options.uploads.max(1);
+        let uploads = self.uploads;
         let idle = shared.slots.available_permits() == uploads as usize;
         if (idle && lock(&shared.unindexed).packs.is_empty()) || std::thread::panicking() {
             return;
@@ -526,10 +537,10 @@ impl Shared {
         }
     }
 
-    async fn upload(&self, pack: PackEntry, bytes: Bytes) -> Result<(), Error> {
+    async fn upload(&self, pack: PackEntry, payload: PutPayload) -> Result<(), Error> {
         self.repository
             .backend()
-            .write_named(FileKind::Pack, &pack.id.0, bytes)
+            .write_named(FileKind::Pack, &pack.id.0, payload)
             .await?;
         let due = {
             let mut unindexed = lock(&self.unindexed);

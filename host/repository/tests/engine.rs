@@ -144,7 +144,7 @@ fn a_blob_that_many_threads_store_at_once_is_stored_once() {
     let repository = init(directory.path(), &runtime);
     let options = WriterOptions {
         pack_size: 64 << 10,
-        uploads: 3,
+        uploads: Some(3),
         ..WriterOptions::default()
     };
     let writer = repository.writer(options).unwrap();
@@ -260,7 +260,7 @@ fn what_a_dropped_writer_uploaded_is_found_by_the_next() {
     let writer = repository
         .writer(WriterOptions {
             pack_size: 1,
-            uploads: 1,
+            uploads: Some(1),
             ..WriterOptions::default()
         })
         .unwrap();

@@ -29,6 +29,14 @@ impl Store {
         &self.location
     }
 
+    /// How many requests at a time make good use of the place: as in restic, few where nothing is far away.
+    pub fn connections(&self) -> usize {
+        match self.directory {
+            Some(_) => 2,
+            None => 5,
+        }
+    }
+
     /// The same place through another store, such as one that counts what passes, or that fails.
     pub fn through(self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
         Self {

@@ -90,26 +90,82 @@ impl fmt::Display for Timestamp {
     /// RFC 3339 without trailing zeros in the fraction. Years outside 0 to 9999 are moved to the nearest that can be
     /// written, nanoseconds past a second to its last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(self.text().as_bytes()).unwrap_or_default())
+    }
+}
+
+/// A time as text, which is at most as long as `2024-02-29T23:59:59.123456789+12:34`.
+pub(super) struct Text {
+    bytes: [u8; 35],
+    length: usize,
+}
+
+impl Text {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    /// The last `digits` digits of `number`, which is not negative.
+    fn number(&mut self, number: i64, digits: u32) {
+        for place in (0..digits).rev() {
+            self.push(b'0' + (number / 10_i64.pow(place) % 10) as u8);
+        }
+    }
+
+    /// Numbers of two digits, each after what separates it from the one before.
+    fn pairs(&mut self, pairs: [(u8, i64); 5]) {
+        for (separator, number) in pairs {
+            self.push(separator);
+            self.number(number, 2);
+        }
+    }
+}
+
+impl Timestamp {
+    /// As [`fmt::Display`] writes it.
+    pub(super) fn text(&self) -> Text {
         let offset = i64::from(self.offset_minutes.clamp(-1439, 1439));
         let local = (self.seconds.saturating_add(offset * 60)).clamp(*RANGE.start(), *RANGE.end());
         let (year, month, day) = civil(local.div_euclid(DAY));
         let second = local.rem_euclid(DAY);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        )?;
-        if self.nanoseconds > 0 {
-            let digits = format!("{:09}", self.nanoseconds.min(999_999_999));
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
-        }
-        match offset {
-            0 => f.write_str("Z"),
-            _ => {
-                let sign = if offset < 0 { '-' } else { '+' };
-                write!(f, "{sign}{:02}:{:02}", offset.abs() / 60, offset.abs() % 60)
+        let mut text = Text {
+            bytes: [0; 35],
+            length: 0,
+        };
+        text.number(year, 4);
+        text.pairs([
+            (b'-', month),
+            (b'-', day),
+            (b'T', second / 3600),
+            (b':', second / 60 % 60),
+            (b':', second % 60),
+        ]);
+        let mut fraction = i64::from(self.nanoseconds.min(999_999_999));
+        if fraction > 0 {
+            let mut digits = 9;
+            while fraction % 10 == 0 {
+                fraction /= 10;
+                digits -= 1;
             }
+            text.push(b'.');
+            text.number(fraction, digits);
         }
+        if offset == 0 {
+            text.push(b'Z');
+        } else {
+            text.push(if offset < 0 { b'-' } else { b'+' });
+            text.number(offset.abs() / 60, 2);
+            text.push(b':');
+            text.number(offset.abs() % 60, 2);
+        }
+        text
     }
 }
 

@@ -1,6 +1,6 @@
 //! Directory listings. Their JSON is byte for byte what restic 0.14 writes, because it decides the tree's id.
 
-use std::io::Write as _;
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -271,8 +271,9 @@ impl Object<'_> {
     }
 
     fn number(&mut self, name: &str, value: u64) {
-        // Writing to memory cannot fail.
-        let _ = write!(self.key(name), "{value}");
+        let mut digits = itoa::Buffer::new();
+        self.key(name)
+            .extend_from_slice(digits.format(value).as_bytes());
     }
 
     fn nonzero(&mut self, name: &str, value: u64) {
@@ -282,7 +283,10 @@ impl Object<'_> {
     }
 
     fn time(&mut self, name: &str, value: Timestamp) {
-        let _ = write!(self.key(name), "\"{value}\"");
+        let out = self.key(name);
+        out.push(b'"');
+        out.extend_from_slice(value.text().as_bytes());
+        out.push(b'"');
     }
 
     fn list<T>(&mut self, name: &str, values: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
@@ -340,10 +344,10 @@ impl Tree {
 
 /// A node as it stands in the JSON.
 #[derive(Deserialize)]
-struct Fields {
+struct Fields<'a> {
     name: String,
-    #[serde(rename = "type")]
-    kind: String,
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
     #[serde(default)]
     mode: u32,
     mtime: Option<Timestamp>,
@@ -384,10 +388,10 @@ struct ExtendedAttribute {
     value: Option<String>,
 }
 
-impl TryFrom<Fields> for Node {
+impl TryFrom<Fields<'_>> for Node {
     type Error = Malformed;
 
-    fn try_from(fields: Fields) -> Result<Self, Malformed> {
+    fn try_from(fields: Fields<'_>) -> Result<Self, Malformed> {
         let name = unquote(&fields.name)?;
         let wrong = |what: &str| {
             let name = name.escape_ascii();

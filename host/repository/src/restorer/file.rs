@@ -77,6 +77,8 @@ pub(super) struct PendingFile {
     /// Pieces of its content that are yet to be written.
     left: AtomicUsize,
     size: AtomicU64,
+    /// How long the file is on disk, at least.
+    extent: AtomicU64,
     /// Becomes true once it has its name.
     pub(super) in_place: Arc<AtomicBool>,
     state: Mutex<State>,
@@ -105,6 +107,7 @@ impl PendingFile {
             present: OnceLock::new(),
             left: AtomicUsize::new(node.content.len()),
             size: AtomicU64::new(0),
+            extent: AtomicU64::new(0),
             in_place: Arc::default(),
             filter: None,
             state: Mutex::new(State::New),
@@ -261,12 +264,14 @@ impl PendingFile {
         let Some(file) = self.open(writer)? else {
             return Ok(());
         };
+        let end = offset + bytes.len() as u64;
         let written = match self.dirty.load(Ordering::Relaxed) {
-            true => file.write_all_at(bytes, offset),
+            true => file.write_all_at(bytes, offset).map(|()| end),
             false => sparse::write_at(&file, bytes, offset),
         };
-        written.map_err(|error| format!("can't write it: {error}"))?;
-        self.note_size(offset + bytes.len() as u64);
+        let extent = written.map_err(|error| format!("can't write it: {error}"))?;
+        self.extent.fetch_max(extent, Ordering::AcqRel);
+        self.note_size(end);
         Ok(())
     }
 
@@ -324,10 +329,12 @@ impl PendingFile {
     }
 
     fn settle(&self, writer: &mut Writer<'_>, file: &File) -> Result<(), String> {
-        // Where zeros at its end were not written.
         let size = self.size.load(Ordering::Acquire);
-        file.set_len(size)
-            .map_err(|error| format!("can't set its size: {error}"))?;
+        // Zeros at its end were not written, and what was there before may be longer.
+        if self.dirty.load(Ordering::Relaxed) || self.extent.load(Ordering::Acquire) != size {
+            file.set_len(size)
+                .map_err(|error| format!("can't set its size: {error}"))?;
+        }
         if self.filter.is_none() && size != self.node.size {
             let announced = self.node.size;
             let message = format!("has {size} bytes, where the snapshot says {announced}");

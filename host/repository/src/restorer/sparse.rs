@@ -9,9 +9,17 @@ const BLOCK: usize = 16 << 10;
 
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// Writes `data` at `offset`, of a file that has nothing there yet, save for its zeros.
-pub(super) fn write_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
+/// Writes `data` at `offset`, of a file that has nothing there yet, save for its zeros. Returns how long the file is after that at least.
+pub(super) fn write_at(file: &File, data: &[u8], offset: u64) -> io::Result<u64> {
     let mut at = offset;
+    let mut end = 0;
+    let mut write = |bytes: &[u8], at: u64| {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        end = at + bytes.len() as u64;
+        file.write_all_at(bytes, at)
+    };
     let mut dirty = 0;
     let mut position = 0;
     while let Some(rest) = data.get(position..).filter(|rest| !rest.is_empty()) {
@@ -20,12 +28,13 @@ pub(super) fn write_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> 
         let length = to_boundary.min(rest.len());
         position += length;
         if length == BLOCK && rest[..BLOCK] == ZEROS {
-            file.write_all_at(&data[dirty..position - length], at)?;
+            write(&data[dirty..position - length], at)?;
             dirty = position;
             at = offset + position as u64;
         }
     }
-    file.write_all_at(&data[dirty..], at)
+    write(&data[dirty..], at)?;
+    Ok(end)
 }
 
 #[cfg(test)]

@@ -283,7 +283,7 @@ impl Run<'_> {
                 let root =
                     root.ok_or_else(|| Error::Roots(format!("there is no root named `{name}`")))?;
                 let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, name)
-                    .same_since(self.same_since(root));
+                    .repeating(self.same_since(root));
                 let added = self.archiver.add_tree(name, &root.path, Some(&passes));
                 let findings = self.findings.len();
                 self.finish(added, passes)?;

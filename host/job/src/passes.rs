@@ -46,7 +46,7 @@ impl<'a> PluginPasses<'a> {
     }
 
     /// The same passes, which did the same in the backup of the parent snapshot, if that began at some time.
-    pub(crate) fn same_since(mut self, began: Option<Timestamp>) -> Self {
+    pub(crate) fn repeating(mut self, began: Option<Timestamp>) -> Self {
         self.same_since = began;
         self
     }

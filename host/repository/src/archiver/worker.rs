@@ -191,8 +191,8 @@ impl<'a> Worker<'a> {
             }
         };
         let mut node = self.reader.node(&entry.node.name, &before);
-        let mut exact;
-        (node.extended_attributes, exact) = self.attributes(path, Item::Open(file.as_fd()));
+        let (attributes, mut exact) = self.attributes(path, Item::Open(file.as_fd()));
+        node.extended_attributes = attributes;
         let size = node.size;
         let mut sink = Sink::new(self.job);
         let filtered = entry.change.filter.then_some(&entry.node);
@@ -330,7 +330,7 @@ impl<'a> Worker<'a> {
 }
 
 /// What a file's node says besides its content.
-fn about(node: &Node) -> impl PartialEq + '_ {
+fn about(node: &Node) -> impl PartialEq {
     let (modified, changed) = (moment(node.modified), moment(node.changed));
     let owner = (node.uid, node.gid, &node.user, &node.group);
     (node.kind, node.inode, node.mode, modified, changed, owner)

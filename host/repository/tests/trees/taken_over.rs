@@ -391,7 +391,9 @@ fn a_file_of_whose_members_or_content_something_is_lost_goes_through_the_filter_
     let cases: [(&[&str], &dyn Fn(&mut Node)); 5] = [
         (&["home", "x.tar"], &lose_content),
         (&["home", "x.tar.members"], &lose_tree),
-        (&["home", "x.tar.members"], &|node| node.subtree = None),
+        (&["home", "x.tar.members"], &|node: &mut Node| {
+            node.subtree = None
+        }),
         (&["home", "x.tar.members", "deep", "er"], &lose_tree),
         (
             &["home", "x.tar.members", "deep", "er", "one"],

@@ -85,7 +85,9 @@ impl BackupPlan {
         self
     }
 
-    /// The [state](crate::Pass::State) that every pass of this backup starts from. At most 1 MiB as JSON.
+    /// The [state](crate::Pass::State) that every pass of this backup starts from. At most 1 MiB as JSON. Without times, random numbers and the like:
+    /// where it is another than in the last backup, all filters run again. Nor may it hold a secret that can be guessed, since the snapshot keeps its
+    /// SHA-256.
     pub fn state(mut self, state: &impl Serialize) -> Result<Self, Failure> {
         self.state = encode(state)?;
         Ok(self)

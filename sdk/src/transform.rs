@@ -11,6 +11,9 @@ use crate::{Entry, Failure, Finding};
 /// The host starts several at once from the same state, and hands each some of the directories in no promised order. A verdict must depend on
 /// the state and the entry alone, a filter's output on the state, the entry and the file's bytes.
 ///
+/// A backup does not open a filter for a file that has not changed since the last one, if that was made by the same component from the same state and
+/// its passes over the root had no findings: it takes over what the filter returned then. So findings must rest on the files that a pass is handed.
+///
 /// ```
 /// use copal_sdk::testing::{MemoryTree, run_pass};
 /// use copal_sdk::{Change, Direction, Entry, Failure, Glob, Pass, Verdict};
@@ -69,7 +72,7 @@ pub trait Pass: Sized + 'static {
             .collect()
     }
 
-    /// Opens a filter for the content of a file whose verdict asked for one.
+    /// Opens a filter for the content of a file whose verdict asked for one, unless a backup takes over what an earlier one stored of it.
     fn open(&mut self, root: &str, entry: &Entry) -> Result<Box<dyn Filter>, Failure> {
         Err(Failure::internal(
             "sdk.filter.none",

@@ -7,6 +7,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::time::Duration;
 
 use copal_tests::gitlab::{COMMIT, Gitlab, REPOSITORY, SECRETS};
 use copal_tests::{Program, TestEnvironment, tree};
@@ -210,6 +211,64 @@ fn members_are_stored_once_and_can_be_had_alone() {
         std::fs::read(new.archive(&second)).unwrap()
             == std::fs::read(old.archive(&second)).unwrap()
     );
+}
+
+/// An archive is read through once, unless something is to be told of it or the plugin's state is another.
+#[test]
+fn archives_that_have_not_changed_are_not_read_again() {
+    let environment = TestEnvironment::with_repository();
+    let Some((old, new)) = pair(&environment) else {
+        return;
+    };
+    let saves = |further: &str| {
+        let backup = backup(&environment, &old, &format!("{further} --json"));
+        backup.run().succeeds().json()
+    };
+    let files = |outcome: &serde_json::Value| {
+        let count = |key: &str| outcome["summary"][key].as_u64().unwrap();
+        (count("files_changed"), count("files_unmodified"))
+    };
+    let archives = [old.pack(1_755_221_522), old.pack(1_755_225_122)];
+    // What had only just changed when a backup began is read again by the next.
+    std::thread::sleep(Duration::from_millis(2_100));
+    let first = saves("--set archives=all");
+    assert_eq!(files(&first), (0, 0));
+    assert_eq!(
+        environment.manifest()["silent_roots"],
+        serde_json::json!(["backups"])
+    );
+    let again = saves("--set archives=all");
+    assert_eq!(files(&again), (0, 2));
+    assert_eq!(
+        again["summary"]["directories_unmodified"], 1,
+        "the archives and their members are all listed as they were"
+    );
+    restore(&environment, &new, "").run().succeeds();
+    for archive in &archives {
+        let stored = std::fs::read(new.archive(archive)).unwrap();
+        assert!(stored == std::fs::read(old.archive(archive)).unwrap());
+    }
+    let member = format!(
+        "backups/{}_gitlab_backup.tar.members/backup_information.yml",
+        archives[0]
+    );
+    environment
+        .copal(["dump", "latest", &member])
+        .run()
+        .succeeds();
+
+    // The plan's state names the archives.
+    assert_eq!(files(&saves("")), (1, 0));
+    assert_eq!(files(&saves("")), (0, 1));
+    old.shell("rm staging/packages.tar.gz").succeeds();
+    old.pack(1_755_228_722);
+    std::thread::sleep(Duration::from_millis(2_100));
+    for _ in 0..2 {
+        let told = saves("");
+        assert_eq!(files(&told).1, 0);
+        let findings = told["findings"].to_string();
+        assert!(findings.contains("gitlab.archive.missing"), "{findings}");
+    }
 }
 
 #[test]

@@ -176,15 +176,21 @@ impl ApprovedBackup {
             cancel: context.cancel.clone(),
             ..ArchiveOptions::default()
         };
+        let before = parent
+            .as_ref()
+            .and_then(|(_, snapshot)| as_it_was_made(repository, snapshot));
         let archiver = Archiver::new(repository, options, observer.progress())?;
         let (plugin, roots) = (&planned.plugin.name, planned.roots.clone());
         let steps = Steps::start("backup", plugin, roots, context, observer)?;
         let mut run = Run {
             planned: &planned,
+            program: &context.program,
+            before,
             observer,
             archiver,
             steps,
             findings: Vec::new(),
+            silent: Vec::new(),
             sources: Vec::new(),
         };
         let read = run.read();
@@ -192,6 +198,7 @@ impl ApprovedBackup {
             archiver,
             steps,
             findings,
+            silent,
             sources,
             ..
         } = run;
@@ -211,6 +218,7 @@ impl ApprovedBackup {
                 archiver,
                 outcomes,
                 findings,
+                silent,
                 sources,
             },
         ) {
@@ -226,10 +234,14 @@ impl ApprovedBackup {
 /// A backup while it reads.
 struct Run<'a> {
     planned: &'a PlannedBackup,
+    program: &'a str,
+    /// The manifest of the parent snapshot.
+    before: Option<Manifest>,
     observer: &'a dyn Observer,
     archiver: Archiver<'a>,
     steps: Steps<'a>,
     findings: Vec<Finding>,
+    silent: Vec<String>,
     sources: Vec<String>,
 }
 
@@ -267,18 +279,33 @@ impl Run<'_> {
         match &source.content {
             SourceContent::Tree(name) => {
                 self.observer.phase(&format!("Reading {name}"));
-                let path = roots
-                    .iter()
-                    .find(|root| root.name == *name)
-                    .map(|root| &root.path);
-                let path =
-                    path.ok_or_else(|| Error::Roots(format!("there is no root named `{name}`")))?;
-                let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, name);
-                let added = self.archiver.add_tree(name, path, Some(&passes));
-                self.finish(added, passes)
+                let root = roots.iter().find(|root| root.name == *name);
+                let root =
+                    root.ok_or_else(|| Error::Roots(format!("there is no root named `{name}`")))?;
+                let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, name)
+                    .repeating(self.same_since(root));
+                let added = self.archiver.add_tree(name, &root.path, Some(&passes));
+                let findings = self.findings.len();
+                self.finish(added, passes)?;
+                if self.findings.len() == findings {
+                    self.silent.push(name.clone());
+                }
+                Ok(())
             }
             SourceContent::Command(stream) => self.stream(stream),
         }
+    }
+
+    /// When the backup of the parent snapshot began, if its passes over this root did what those of this backup will do, and had nothing to say
+    /// that would have to be said again.
+    fn same_since(&self, root: &Root) -> Option<copal_repository::format::Timestamp> {
+        let before = self.before.as_ref()?;
+        let same = before.created_by == self.program
+            && before.plugin == self.planned.plugin
+            && before.state_digest == copal_sandbox::digest(&self.planned.plan.state)
+            && before.roots.contains(root)
+            && before.silent_roots.contains(&root.name);
+        same.then(|| convert::repository_time(before.time))
     }
 
     fn stream(&mut self, stream: &StreamSource) -> Result<(), Error> {
@@ -318,6 +345,7 @@ struct Reading<'a> {
     archiver: Archiver<'a>,
     outcomes: Vec<StepOutcome>,
     findings: Vec<Finding>,
+    silent: Vec<String>,
     sources: Vec<String>,
 }
 
@@ -333,6 +361,7 @@ fn save(
         mut archiver,
         outcomes,
         findings,
+        silent,
         sources,
     } = reading;
     let missing: Vec<Missing> = archiver
@@ -361,6 +390,8 @@ fn save(
         facts: convert::facts(&planned.plan.facts)?,
         findings: findings.clone(),
         steps: outcomes.clone(),
+        state_digest: copal_sandbox::digest(&planned.plan.state),
+        silent_roots: silent,
         sources,
         complete: missing.is_empty(),
         missing: missing.clone(),
@@ -421,6 +452,18 @@ pub(crate) fn parent(
     Ok(snapshots
         .filter(|(_, snapshot)| here(snapshot))
         .max_by_key(|(_, snapshot)| snapshot.time))
+}
+
+/// The manifest of a snapshot that holds what its backup stored: none where it has none that can be read, or was made out of another, since files of
+/// one that was repaired may be cut off.
+fn as_it_was_made(repository: &Repository, snapshot: &Snapshot) -> Option<Manifest> {
+    if snapshot.original.is_some() {
+        return None;
+    }
+    Manifest::read(repository, &snapshot.tree).unwrap_or_else(|error| {
+        tracing::warn!("can't use the manifest of the parent snapshot: {error}");
+        None
+    })
 }
 
 fn tree(root: &Root) -> Result<Arc<dyn Tree>, Error> {

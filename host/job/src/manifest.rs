@@ -100,6 +100,12 @@ pub struct Manifest {
     pub findings: Vec<Finding>,
     /// How the steps ended.
     pub steps: Vec<StepOutcome>,
+    /// SHA-256 of the plan's state, 64 hex digits.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub state_digest: String,
+    /// The roots whose passes had nothing to say: filters need not run again there for files that have not changed since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent_roots: Vec<String>,
     /// The sources in the order in which they were read.
     pub sources: Vec<String>,
     /// Whether everything that the plan names is in the snapshot.
@@ -128,6 +134,8 @@ impl Manifest {
             facts: BTreeMap::new(),
             findings: Vec::new(),
             steps: Vec::new(),
+            state_digest: String::new(),
+            silent_roots: Vec::new(),
             sources: Vec::new(),
             complete: true,
             missing: Vec::new(),

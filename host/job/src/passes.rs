@@ -17,6 +17,7 @@ pub(crate) struct PluginPasses<'a> {
     direction: Direction,
     state: &'a [u8],
     root: &'a str,
+    same_since: Option<Timestamp>,
     ended: Arc<Mutex<Ended>>,
 }
 
@@ -39,8 +40,15 @@ impl<'a> PluginPasses<'a> {
             direction,
             state,
             root,
+            same_since: None,
             ended: Arc::default(),
         }
+    }
+
+    /// The same passes, which did the same in the backup of the parent snapshot, if that began at some time.
+    pub(crate) fn repeating(mut self, began: Option<Timestamp>) -> Self {
+        self.same_since = began;
+        self
     }
 
     /// What the passes had to say, once all of them are dropped.
@@ -64,6 +72,10 @@ impl Passes for PluginPasses<'_> {
             root: self.root.to_owned(),
             ended: self.ended.clone(),
         }))
+    }
+
+    fn same_since(&self) -> Option<Timestamp> {
+        self.same_since
     }
 }
 

@@ -63,6 +63,12 @@ pub trait Passes: Sync {
     /// # Errors
     /// Any failure ends the whole operation.
     fn start(&self) -> Result<Box<dyn Pass>, PassError>;
+
+    /// When the backup that made the parent snapshot of a backup began, if its passes did what these would do. What came of a filter then
+    /// is taken over where the file has not changed since long enough before that, and no filter is opened for it.
+    fn same_since(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// What becomes of an entry.

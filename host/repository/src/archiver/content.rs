@@ -188,10 +188,14 @@ impl Content {
                     place.put_beside(view);
                 }
             }
-            Err(message) => job.inexact(
-                &place.path_of(&node.name),
-                format!("its members are not listed: {message}"),
-            ),
+            Err(message) => {
+                job.inexact(
+                    &place.path_of(&node.name),
+                    format!("its members are not listed: {message}"),
+                );
+                // Read again by the next backup, which says so too.
+                node.inode = 0;
+            }
         }
         place.complete(job, Some(node))
     }

@@ -20,9 +20,20 @@ pub(super) struct Entry {
     pub(super) change: Change,
     /// The entry of the parent snapshot that has the name it will have.
     pub(super) previous: Option<Node>,
+    /// What stands there where the members of a file that goes through a filter are listed.
+    pub(super) previous_view: Option<Box<Node>>,
 }
 
 impl Entry {
+    pub(super) fn new(node: Node, change: Change) -> Self {
+        Self {
+            node,
+            change,
+            previous: None,
+            previous_view: None,
+        }
+    }
+
     /// Its name in the snapshot.
     pub(super) fn name(&self) -> &[u8] {
         self.change.name.as_ref().unwrap_or(&self.node.name)
@@ -48,6 +59,8 @@ pub(super) struct Directory {
     views: Mutex<Vec<Node>>,
     open: AtomicUsize,
     previous: Option<TreeId>,
+    /// Whether its path in the snapshot is another.
+    renamed: bool,
     place: Place,
 }
 
@@ -85,6 +98,10 @@ impl Directory {
             .into_iter()
             .map(|entry| Slot::Waiting(Box::new(entry)))
             .collect();
+        let renamed = match &place {
+            Place::In(parent, _) => parent.renamed || path != parent.path_of(&node.name),
+            Place::Root(_) => false,
+        };
         let directory = Arc::new(Self {
             fd,
             path,
@@ -93,6 +110,7 @@ impl Directory {
             views: Mutex::default(),
             open: AtomicUsize::new(count),
             previous,
+            renamed,
             place,
         });
         if count > 0 {
@@ -180,6 +198,14 @@ impl Place {
         match self {
             Self::In(directory, _) => directory.path_of(name),
             Self::Root(_) => Vec::new(),
+        }
+    }
+
+    /// Whether the directory that this is in has another path in the snapshot.
+    pub(super) fn is_renamed(&self) -> bool {
+        match self {
+            Self::In(directory, _) => directory.renamed,
+            Self::Root(_) => false,
         }
     }
 

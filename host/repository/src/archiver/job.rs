@@ -9,7 +9,7 @@ use super::queue::Queue;
 use super::worker::Worker;
 use crate::error::Error;
 use crate::format::BlobKind;
-use crate::format::tree::Tree;
+use crate::format::tree::{Node, Tree};
 use crate::id::{BlobId, TreeId};
 use crate::pass::Passes;
 use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
@@ -109,6 +109,16 @@ impl<'a> Job<'a> {
     /// As [`Self::store`], for a directory's listing.
     pub(super) fn store_tree(&self, tree: Tree) -> Result<TreeId, Error> {
         Ok(TreeId::from(self.store(BlobKind::Tree, &tree.encode())?))
+    }
+
+    /// Whether the repository has all of a file's content.
+    pub(super) fn knows_content(&self, node: &Node) -> Result<bool, Error> {
+        for id in &node.content {
+            if !self.writer.knows(BlobKind::Data, id)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn summary(&self, change: impl FnOnce(&mut Summary)) {

@@ -7,6 +7,7 @@ use rustix::fs::{AtFlags, Dir, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::directory::Entry;
+use super::members::view_name;
 use super::worker::Worker;
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind, Tree};
@@ -69,11 +70,7 @@ impl Worker<'_> {
                     continue;
                 }
             };
-            let entry = Entry {
-                node,
-                change,
-                previous: None,
-            };
+            let entry = Entry::new(node, change);
             if !is_file_name(entry.name()) {
                 let message = format!(
                     "can't be renamed to {:?}",
@@ -113,13 +110,19 @@ impl Worker<'_> {
         Ok(entries)
     }
 
-    /// Gives each entry the one of the same name in the parent snapshot's tree.
+    /// Gives each entry the one of the same name in the parent snapshot's tree, and the listing of its members.
     fn match_previous(&self, entries: &mut [Entry], tree: Option<&TreeId>) {
         let Some(id) = tree else { return };
         let tree = self.job.repository.load_tree(id).unwrap_or_else(|error| {
             tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
             Tree::default()
         });
+        for entry in entries.iter_mut().filter(|entry| entry.change.filter) {
+            let name = view_name(entry.name());
+            let at = tree.nodes.binary_search_by(|node| node.name.cmp(&name));
+            let view = at.ok().and_then(|at| tree.nodes.get(at));
+            entry.previous_view = view.cloned().map(Box::new);
+        }
         let mut nodes = tree.nodes.into_iter().peekable();
         for entry in entries {
             while nodes

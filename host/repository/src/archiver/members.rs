@@ -1,10 +1,12 @@
 //! The members of a file, such as those of an archive: where its content is cut for them, and the directory that lists them as
 //! files of their own.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
+use super::job::Job;
 use crate::error::Error;
+use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::id::TreeId;
 use crate::pass::{Member, is_file_name};
@@ -122,7 +124,7 @@ impl Members {
 }
 
 /// The name of the directory that lists the members of the file `name`.
-fn view_name(name: &[u8]) -> Vec<u8> {
+pub(super) fn view_name(name: &[u8]) -> Vec<u8> {
     [name, SUFFIX.as_bytes()].concat()
 }
 
@@ -199,6 +201,38 @@ pub(super) fn view(
         }
     }
     close(&mut open, 0)
+}
+
+/// Whether `view`, of the parent snapshot, lists members rather than what lay in a directory of that name, and the repository has all of it.
+pub(super) fn is_whole(view: &Node, job: &Job<'_>) -> Result<bool, Error> {
+    // What lay in a file system has a device.
+    let Some(subtree) = view.subtree.filter(|_| view.device_id == 0) else {
+        return Ok(false);
+    };
+    let mut open = vec![subtree];
+    let mut seen = HashSet::new();
+    while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        if !job.writer.knows(BlobKind::Tree, &id.into())? {
+            return Ok(false);
+        }
+        let tree = match job.repository.load_tree(&id) {
+            Ok(tree) => tree,
+            Err(error) => {
+                tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
+                return Ok(false);
+            }
+        };
+        for node in tree.nodes {
+            if !job.knows_content(&node)? {
+                return Ok(false);
+            }
+            open.extend(node.subtree);
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -37,7 +37,8 @@ use top::Top;
 /// How to archive.
 #[derive(Debug, Clone, Default)]
 pub struct ArchiveOptions {
-    /// The top tree of the parent snapshot: files that it holds and that have not changed since are not read again.
+    /// The top tree of the parent snapshot: files that it holds and that have not changed since are not read again, those that go through a
+    /// filter only if [`Passes::same_since`] allows it.
     pub parent: Option<TreeId>,
     /// Set to true from anywhere, it ends the work with [`Error::Interrupted`].
     pub cancel: Arc<AtomicBool>,
@@ -50,7 +51,7 @@ pub struct ArchiveOptions {
 pub struct Summary {
     /// Files that the parent snapshot doesn't hold.
     pub files_new: u64,
-    /// Files that it holds otherwise, or that go through a filter.
+    /// Files that it holds otherwise, or that were read again because they go through a filter.
     pub files_changed: u64,
     /// Files taken over from it without reading.
     pub files_unmodified: u64,
@@ -145,11 +146,8 @@ impl<'a> Archiver<'a> {
         let root = job.run(|worker, outcome| {
             let place = Place::Root(outcome);
             let own_name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
-            let mut entry = Entry {
-                node: Reader::new().node(own_name, &stat),
-                change: Change::default(),
-                previous: self.previous(name),
-            };
+            let mut entry = Entry::new(Reader::new().node(own_name, &stat), Change::default());
+            entry.previous = self.previous(name);
             match kind_of(&stat) {
                 NodeKind::Directory => {
                     worker.directory(entry, OwnedFd::from(file), Vec::new(), place)

@@ -13,15 +13,20 @@ use rustix::path::Arg;
 use super::content::Sink;
 use super::directory::{Directory, Entry, Place};
 use super::job::Job;
+use super::members;
 use super::queue::Task;
 use crate::error::Error;
+use crate::format::Timestamp;
 use crate::format::tree::{Node, NodeKind};
-use crate::format::{BlobKind, Timestamp};
 use crate::metadata::{Attributes, Item, Reader, kind_of};
-use crate::pass::{LazyPass, PUSH, Trouble};
+use crate::pass::{LazyPass, PUSH, Passes, Trouble};
 
 /// How much is read of a file that says that it is empty. In /proc such files have content, perhaps without end.
 const UNANNOUNCED: u64 = 64 << 20;
+
+/// How many seconds apart the time stamps of the coarsest file system are, which is FAT. What is stamped a moment later may bear a time that is
+/// so much earlier.
+const COARSEST: i64 = 2;
 
 /// What a thread needs for itself.
 pub(super) struct Worker<'a> {
@@ -63,7 +68,7 @@ impl<'a> Worker<'a> {
         let place = Place::In(Arc::clone(directory), index);
         let path = directory.path_of(&entry.node.name);
         match entry.node.kind {
-            NodeKind::File => match self.unchanged(entry)? {
+            NodeKind::File => match self.unchanged(entry, &place)? {
                 Ok(node) => place.complete(self.job, Some(node)),
                 Err(entry) => match open_file(&directory.fd, &entry.node.name) {
                     Ok(file) => self.file(*entry, file, &path, place),
@@ -81,7 +86,7 @@ impl<'a> Worker<'a> {
                 // Like restic, which reads none of symlinks.
                 if node.kind != NodeKind::Symlink {
                     let item = Item::At(directory.fd.as_fd(), &node.name);
-                    node.extended_attributes = self.attributes(&path, item);
+                    (node.extended_attributes, _) = self.attributes(&path, item);
                 }
                 change.apply(&mut node);
                 place.complete(self.job, Some(node))
@@ -94,35 +99,52 @@ impl<'a> Worker<'a> {
         place.complete(self.job, None)
     }
 
-    fn attributes(&mut self, path: &[u8], item: Item<'_>) -> Attributes {
+    /// The extended attributes of `item`, and whether these are all.
+    fn attributes(&mut self, path: &[u8], item: Item<'_>) -> (Attributes, bool) {
         let (attributes, problem) = self.reader.extended_attributes(item);
+        let all = problem.is_none();
         if let Some(problem) = problem {
             self.job.inexact(path, problem);
         }
-        attributes
+        (attributes, all)
     }
 
     /// The node of a file that is as the parent snapshot knows it, with its content and its extended attributes (a change of
     /// those changes the ctime too); else the entry back.
-    fn unchanged(&self, mut entry: Entry) -> Result<Result<Node, Box<Entry>>, Error> {
-        let Some(previous) = entry
-            .previous
-            .take_if(|previous| !entry.change.filter && is_unchanged(&entry.node, previous))
-        else {
+    fn unchanged(
+        &self,
+        mut entry: Entry,
+        place: &Place,
+    ) -> Result<Result<Node, Box<Entry>>, Error> {
+        let Some(previous) = entry.previous.take() else {
             return Ok(Err(Box::new(entry)));
         };
-        for id in &previous.content {
-            if !self.job.writer.knows(BlobKind::Data, id)? {
-                entry.previous = Some(previous);
-                return Ok(Err(Box::new(entry)));
-            }
+        let unchanged = match entry.change.filter {
+            false => is_unchanged(&entry.node, &previous),
+            true => self.gives_the_same(&entry, &previous, place),
+        };
+        let view = entry.previous_view.as_deref();
+        let whole = unchanged
+            && self.job.knows_content(&previous)?
+            && view.map_or(Ok(true), |view| members::is_whole(view, self.job))?;
+        if !whole {
+            entry.previous = Some(previous);
+            return Ok(Err(Box::new(entry)));
         }
+        let size = entry.node.size;
         let mut node = Node {
             content: previous.content,
             extended_attributes: previous.extended_attributes,
             ..entry.node
         };
-        let size = node.size;
+        if entry.change.filter {
+            node.size = previous.size;
+            node.inode = previous.inode;
+            node.links = previous.links;
+        }
+        if let Some(view) = entry.previous_view {
+            place.put_beside(*view);
+        }
         self.job.summary(|summary| {
             summary.files_unmodified += 1;
             summary.total_bytes_processed += size;
@@ -130,6 +152,27 @@ impl<'a> Worker<'a> {
         self.job.progress.advance(1, size);
         entry.change.apply(&mut node);
         Ok(Ok(node))
+    }
+
+    /// Whether a filter for the file would return what the parent snapshot holds: the passes do the same as then, they would be told the same of
+    /// the file, and it has not changed since.
+    fn gives_the_same(&self, entry: &Entry, previous: &Node, place: &Place) -> bool {
+        let since = self.job.passes.and_then(Passes::same_since);
+        // Whatever changed the file after that gave it a later ctime.
+        let changed = &entry.node.changed;
+        let settled = (
+            changed.seconds.saturating_add(COARSEST),
+            changed.nanoseconds,
+        );
+        if since.is_none_or(|since| settled >= moment(since)) || !shows_source(entry, place) {
+            return false;
+        }
+        let mut node = Node {
+            inode: !entry.node.inode,
+            ..entry.node.clone()
+        };
+        entry.change.clone().apply(&mut node);
+        about(&node) == about(previous)
     }
 
     /// Archives an open file.
@@ -148,7 +191,8 @@ impl<'a> Worker<'a> {
             }
         };
         let mut node = self.reader.node(&entry.node.name, &before);
-        node.extended_attributes = self.attributes(path, Item::Open(file.as_fd()));
+        let (attributes, mut exact) = self.attributes(path, Item::Open(file.as_fd()));
+        node.extended_attributes = attributes;
         let size = node.size;
         let mut sink = Sink::new(self.job);
         let filtered = entry.change.filter.then_some(&entry.node);
@@ -165,13 +209,17 @@ impl<'a> Worker<'a> {
         if changed || read < size {
             let message = "changed while it was read; what was read is kept";
             self.job.inexact(path, message);
+            exact = false;
         } else if size == 0 && read == most {
             let message = format!("says that it is empty; its first {most} bytes are kept");
             self.job.inexact(path, message);
+            exact = false;
         }
         if entry.change.filter {
-            // What is stored is not what lies in that inode: no later backup may take it for that.
-            node.inode = 0;
+            // What is stored is not what lies in that inode, and no later backup, restic's included, may take it for that. So all bits of the
+            // number are inverted; where nobody may take it over at all, there is none.
+            let again = exact && shows_source(&entry, &place);
+            node.inode = if again { !node.inode } else { 0 };
             node.links = 1;
         }
         self.job.summary(|summary| {
@@ -269,7 +317,7 @@ impl<'a> Worker<'a> {
                 return self.leave_out(&path, &format!("can't look at it: {error}"), place);
             }
         };
-        node.extended_attributes = self.attributes(&path, Item::Open(fd.as_fd()));
+        (node.extended_attributes, _) = self.attributes(&path, Item::Open(fd.as_fd()));
         entry.change.apply(&mut node);
         let previous = entry.previous.and_then(|previous| previous.subtree);
         let nodes = match self.list(&fd, &path) {
@@ -281,9 +329,25 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// What a file's node says besides its content.
+fn about(node: &Node) -> impl PartialEq {
+    let (modified, changed) = (moment(node.modified), moment(node.changed));
+    let owner = (node.uid, node.gid, &node.user, &node.group);
+    (node.kind, node.inode, node.mode, modified, changed, owner)
+}
+
+fn moment(time: Timestamp) -> (i64, u32) {
+    (time.seconds, time.nanoseconds)
+}
+
+/// Whether a file's path and node in the snapshot are those that a filter is told of, so that a later backup can see whether those are still the
+/// same. Of mode and times the ctime tells, of owners' names it does not.
+fn shows_source(entry: &Entry, place: &Place) -> bool {
+    entry.name() == entry.node.name && entry.change.owner.is_none() && !place.is_renamed()
+}
+
 /// restic's test whether a file needs reading.
 fn is_unchanged(now: &Node, before: &Node) -> bool {
-    let moment = |time: Timestamp| (time.seconds, time.nanoseconds);
     before.kind == NodeKind::File
         && now.size == before.size
         && moment(now.modified) == moment(before.modified)

@@ -13,5 +13,6 @@ mod members;
 mod restic;
 mod restore;
 mod resume;
+mod taken_over;
 mod tarball;
 mod walk;

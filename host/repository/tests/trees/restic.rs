@@ -14,6 +14,7 @@ use copal_repository::{Password, Repository};
 
 use crate::fixture::{PASSWORD, Place, assert_same, describe, noise};
 use crate::members::{Archive, Lister};
+use crate::taken_over::Capitals;
 
 /// As rich as restic 0.14 can keep it: a symlink's target has to be UTF-8.
 pub(crate) fn rich_tree(root: &Path) {
@@ -158,6 +159,23 @@ fn restic_finds_nothing_to_add_to_what_we_archived() {
     );
     let summary = output.lines().last().unwrap();
     assert!(summary.contains(r#""data_blobs":0"#), "{summary}");
+}
+
+/// Not even where its size and times are those of the file.
+#[test]
+fn restic_does_not_take_over_what_a_filter_made() {
+    if !have_restic() {
+        return;
+    }
+    let place = Place::new();
+    place.write("file", "content");
+    let archived = place.archive(None, Some(&Capitals::of_everything()));
+    let parent = place.save(archived.tree);
+    fs::rename(place.path("source"), place.path("home")).unwrap();
+    let backup = ["backup", "--parent", &parent, "home"];
+    restic(&place, place.directory.path(), &backup);
+    let dump = ["dump", "latest", "home/file"];
+    assert_eq!(restic(&place, Path::new("/"), &dump), "content");
 }
 
 #[test]

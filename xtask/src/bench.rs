@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: Copal beside restic, and beside borg and rustic where they are installed.
 //!
-//! Every tool works as it comes, without tuning: its own compression, chunking and encryption, on a repository on the local disk and with
-//! the page cache warm. A run is a first backup, a backup of the unchanged corpus, a restore, a check of all data, and a prune. The tools
+//! Every tool works as it comes, without tuning: its own compression, chunking and encryption, on a repository in a local directory and with
+//! the page cache warm. Copal has its plugin compiled already, which a machine does once. A run is a first backup, a backup of the unchanged corpus, a restore, a check of all data, and a prune. The tools
 //! take turns, so that a machine that slows down slows all of them.
 
 mod chart;
@@ -11,7 +11,10 @@ mod report;
 mod results;
 mod tools;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -21,7 +24,7 @@ use measure::Usage;
 use results::Results;
 use tools::{Job, Tool};
 
-/// `cargo xtask bench [--runs N] [--corpus NAME]… [--write]`, or `cargo xtask bench filters`
+/// `cargo xtask bench [--runs N] [--corpus NAME]… [--in DIRECTORY] [--write]`, or `cargo xtask bench filters`
 pub(crate) fn task(arguments: &[String]) -> Result<()> {
     if let [only] = arguments
         && only == "filters"
@@ -35,13 +38,14 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
         command::run(workspace::host_cargo().args(["build", "--release", "--package", "copal"]))
     })?;
     let tools = Tool::installed()?;
-    let folder = workspace::target().join("bench");
+    let folder = &options.folder;
+    fs::create_dir_all(folder)?;
     let kept = workspace::root().join("docs/benchmarks");
     for corpus in &options.corpora {
         let data = command::stage(&format!("Making the corpus {}", corpus.name()), || {
             corpus.make(&folder.join("corpora"))
         })?;
-        let mut results = Results::new(&tools);
+        let mut results = Results::new(&tools, folder)?;
         for run in 1..=options.runs {
             let title = format!("{}, run {run} of {}", corpus.name(), options.runs);
             command::stage(&title, || {
@@ -102,6 +106,8 @@ fn filters() -> Result<()> {
 struct Options {
     runs: usize,
     corpora: Vec<Corpus>,
+    /// Where corpora and repositories lie.
+    folder: PathBuf,
     write: bool,
 }
 
@@ -110,6 +116,7 @@ impl Options {
         let mut options = Self {
             runs: 5,
             corpora: Vec::new(),
+            folder: workspace::target().join("bench"),
             write: false,
         };
         let mut arguments = arguments.iter();
@@ -122,6 +129,7 @@ impl Options {
             match argument.as_str() {
                 "--runs" => options.runs = value()?.parse().context("--runs needs a number")?,
                 "--corpus" => options.corpora.push(Corpus::named(value()?)?),
+                "--in" => options.folder = std::path::absolute(value()?)?,
                 "--write" => options.write = true,
                 other => bail!("unknown argument `{other}`"),
             }

@@ -38,8 +38,9 @@ Tasks:
           writes nothing: it fails where that is stale, where a link leads nowhere, where a finding's code
           or an error's kind is not explained, or where a translation has fallen behind.
   demo    Backs a sample Jpom up and migrates it, step by step; all lies in target/demo afterwards.
-  bench [--runs N] [--corpus sql|small|big|million]... [--write]
+  bench [--runs N] [--corpus sql|small|big|million]... [--in DIRECTORY] [--write]
           Measures copal beside restic (and borg and rustic where installed) with sql, small and big, in 5 runs.
+          Corpora and repositories lie in target/bench, or in the directory given.
           --write keeps the figures in docs/benchmarks, and makes the page and the chart there anew.";
 
 fn main() -> ExitCode {

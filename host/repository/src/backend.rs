@@ -135,6 +135,14 @@ impl Backend {
         self.runtime.block_on(future)
     }
 
+    /// As [`Self::wait`]. Where nothing has to be waited for, other threads would only take time, and keep memory of their own.
+    fn wait_to_read<T>(&self, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match self.store.is_immediate() {
+            true => futures::executor::block_on(future),
+            false => self.wait(future),
+        }
+    }
+
     fn error(
         &self,
         action: &'static str,
@@ -161,7 +169,7 @@ impl Backend {
     }
 
     pub(crate) fn read_config(&self) -> Result<Bytes, Error> {
-        self.wait(self.get(CONFIG))
+        self.wait_to_read(self.get(CONFIG))
     }
 
     pub(crate) fn write_config(&self, bytes: Vec<u8>) -> Result<(), Error> {
@@ -183,12 +191,12 @@ impl Backend {
 
     /// As [`Self::read_async`].
     pub(crate) fn read(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
-        self.wait(self.read_async(kind, id))
+        self.wait_to_read(self.read_async(kind, id))
     }
 
     /// The whole file, whatever its bytes are.
     pub(crate) fn read_unproved(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
-        self.wait(self.get(&kind.path(id)))
+        self.wait_to_read(self.get(&kind.path(id)))
     }
 
     /// A part of the file, as many bytes as asked for.
@@ -203,7 +211,7 @@ impl Backend {
         }
         let path = kind.path(id);
         let short = || Error::corrupt(kind.name(id), "it is shorter than the index says");
-        self.wait(async {
+        self.wait_to_read(async {
             let (objects, at) = (self.store.objects(), Path::from(path.as_str()));
             match objects.get_range(&at, range.clone()).await {
                 Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),

@@ -16,6 +16,7 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     location: Arc<str>,
     pub(crate) directory: Option<PathBuf>,
+    immediate: bool,
 }
 
 impl Store {
@@ -37,10 +38,16 @@ impl Store {
         }
     }
 
+    /// Whether reads never wait, so that they need no runtime: the calling thread does them itself.
+    pub fn is_immediate(&self) -> bool {
+        self.immediate
+    }
+
     /// The same place through another store, such as one that counts what passes, or that fails.
     pub fn through(self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
         Self {
             objects: wrap(self.objects),
+            immediate: false,
             ..self
         }
     }
@@ -100,6 +107,7 @@ pub fn open_with(location: &str, options: &Options) -> Result<Store, Error> {
         _ => None,
     };
     Ok(Store {
+        immediate: directory.is_some() && options.limit_download.is_none(),
         location: location.to_string().into(),
         objects: services::open(location, options)?,
         directory,

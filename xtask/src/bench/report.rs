@@ -9,8 +9,9 @@ pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
     let mut page = String::from(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench --write`, from the figures of the files beside this page. All tools ran on the same machine and took\n\
-         turns; each works as it comes, encrypted, on a local disk with the page cache warm. What is shown are medians. In the first\n\
-         run, what each tool restored was compared with the original.\n\n\
+         turns; each works as it comes, encrypted, in a local directory with the page cache warm. Copal had compiled its plugin before, which\n\
+         a machine does once for each version of it. What is shown are medians. In the first run, what each tool restored was compared with\n\
+         the original.\n\n\
          ![Wall time of each operation](chart.svg)\n\n\
          ## Copal beside the fastest of the others\n\n\
          How many times as long as Copal the fastest of the others takes: above 1, Copal is faster. In parentheses the peak memory of Copal\n\

@@ -1,6 +1,6 @@
 //! What was measured, as it is kept between runs: one file for each corpus.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::{
     measure::Usage,
     tools::{Operation, Tool},
 };
-use crate::workspace;
+use crate::{command, workspace};
 
 /// All runs over one corpus.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,9 +43,10 @@ pub(crate) struct Medians {
 }
 
 impl Results {
-    pub(crate) fn new(tools: &[Tool]) -> Self {
-        Self {
-            machine: machine(),
+    /// Nothing yet of these tools, which work in `folder`.
+    pub(crate) fn new(tools: &[Tool], folder: &Path) -> Result<Self> {
+        Ok(Self {
+            machine: machine(folder)?,
             tools: tools
                 .iter()
                 .map(|tool| Measured {
@@ -54,7 +55,7 @@ impl Results {
                     runs: Vec::new(),
                 })
                 .collect(),
-        }
+        })
     }
 
     pub(crate) fn add(&mut self, tool: &Tool, usages: Vec<Usage>) {
@@ -129,12 +130,15 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-fn machine() -> String {
+fn machine(folder: &Path) -> Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("an unknown processor", |(_, model)| model);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{model}, {cores} cores")
+    let mut stat = Command::new("stat");
+    let stat = stat.args(["--file-system", "--format=%T"]).arg(folder);
+    let file_system = command::output(stat)?;
+    Ok(format!("{model}, {cores} cores, {}", file_system.trim()))
 }

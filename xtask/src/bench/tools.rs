@@ -111,7 +111,7 @@ impl Tool {
         &self.version
     }
 
-    /// Makes the repository.
+    /// Makes the repository. Copal compiles its plugin besides.
     pub(crate) fn initialise(&self, job: &Job<'_>) -> Result<()> {
         let mut command = self.base(job);
         match self.kind {
@@ -119,6 +119,11 @@ impl Tool {
             Kind::Borg => command.args(["init", "--encryption", "repokey-blake2"]),
         };
         command::output(&mut command)?;
+        if self.kind == Kind::Copal {
+            let mut plan = self.base(job);
+            plan.args(["backup", "--dry-run", "files"]).arg(job.data);
+            command::output(&mut plan)?;
+        }
         Ok(())
     }
 

@@ -16,8 +16,10 @@ use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
 use crate::repository::{Repository, lock};
 use crate::writer::BlobWriter;
 
-/// How many chunks may wait for a worker, each of 8 MiB at most.
-const WAITING_CHUNKS: usize = 4;
+/// How many threads work on a tree. As many chunks may wait for one, each of 8 MiB at most.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 /// One tree or stream being archived.
 pub(super) struct Job<'a> {
@@ -48,7 +50,7 @@ impl<'a> Job<'a> {
             writer,
             passes,
             progress,
-            queue: Queue::new(WAITING_CHUNKS),
+            queue: Queue::new(workers()),
             name,
             cancel,
             summary,
@@ -62,10 +64,9 @@ impl<'a> Job<'a> {
         begin: impl FnOnce(&mut Worker<'_>, Arc<Mutex<Root>>) -> Result<(), Error>,
     ) -> Result<Root, Error> {
         let outcome = Arc::<Mutex<Root>>::default();
-        let others = std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
         std::thread::scope(|scope| {
             let claim = self.queue.claim();
-            let others: Vec<_> = (0..others)
+            let others: Vec<_> = (1..workers())
                 .map(|_| scope.spawn(|| Worker::new(self).run()))
                 .collect();
             let mut worker = Worker::new(self);
@@ -158,7 +159,7 @@ impl<'a> Job<'a> {
     /// Keeps a buffer for later.
     pub(super) fn reuse(&self, mut buffer: Vec<u8>) {
         let mut buffers = lock(&self.buffers);
-        if buffers.len() < WAITING_CHUNKS {
+        if buffers.len() < workers() {
             buffer.clear();
             buffers.push(buffer);
         }

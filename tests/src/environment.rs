@@ -50,6 +50,7 @@ impl TestEnvironment {
     }
 
     /// The same, with the repository there: a copy of one that `copal init` made, but for a key that is cheap to derive.
+    /// All of them have the same identity and secrets: a test of two repositories makes the other by `copal init`.
     pub fn with_repository() -> Self {
         let environment = Self::new();
         environment.lay_out_repository();

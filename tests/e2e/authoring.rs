@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use copal_tests::rust::{cargo, has_target, plugin_build};
+use copal_tests::rust::{QUICK, cargo, has_target, plugin_build};
 use copal_tests::{TestEnvironment, tree};
 
 /// A new project in an environment.
@@ -131,7 +131,11 @@ fn a_mistake_is_shown_as_the_compiler_shows_it() {
     let source = project.join("src/lib.rs");
     let right = fs::read_to_string(&source).unwrap();
     fs::write(&source, format!("{right}\nconst WRONG: u8 = \"text\";\n")).unwrap();
-    let refused = environment.refused(plugin_build(&environment, &project, "one"), 1);
+    let build = || {
+        let quick = QUICK.map(|(name, value)| (name.to_owned(), value));
+        plugin_build(&environment, &project, "one").envs(quick)
+    };
+    let refused = environment.refused(build(), 1);
     refused.is("compile").says("does not compile");
     let shown = &refused.outcome.stderr;
     assert!(
@@ -143,7 +147,7 @@ fn a_mistake_is_shown_as_the_compiler_shows_it() {
     let without = right.replace("copal_sdk::export!", "// copal_sdk::export!");
     fs::write(&source, without).unwrap();
     environment
-        .refused(plugin_build(&environment, &project, "one"), 1)
+        .refused(build(), 1)
         .is("plugin-invalid")
         .says("copal_sdk::export!");
     assert!(!project.join("target/plugin").exists());

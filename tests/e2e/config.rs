@@ -36,7 +36,7 @@ impl Jobs {
         world.environment.write("password", format!("{PASSWORD}\n"));
         let repository = Path::new(world.environment.repository());
         if !repository.exists() {
-            world.environment.copal(["init"]).run().succeeds();
+            world.environment.lay_out_repository();
         }
         world
     }

@@ -126,7 +126,8 @@ fn snapshots_go_into_a_repository_with_another_password_on_other_storage() {
 #[test]
 fn the_repository_of_a_job_is_copied_from_with_its_own_password() {
     let (environment, _) = backed_up();
-    let other = TestEnvironment::with_repository();
+    let other = TestEnvironment::new();
+    other.copal(["init"]).run().succeeds();
     other.write("password", PASSWORD);
     let file = format!(
         "[jobs.there]\nplugin = \"files\"\nrepository = {{ url = \"{}\", password = {{ file = \"password\" }} }}\n",
@@ -159,7 +160,8 @@ fn a_damaged_part_is_named_and_the_rest_is_copied() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[40] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let other = TestEnvironment::with_repository();
+    let other = TestEnvironment::new();
+    other.copal(["init"]).run().succeeds();
     let outcome = from(&environment, other.copal(["copy"])).run().exits(3);
     let name = path.file_name().unwrap().to_str().unwrap();
     assert!(outcome.text().contains(name), "{}", outcome.text());

@@ -17,7 +17,7 @@ use crate::TestEnvironment;
 use crate::environment::{compiled_plugins, copal_binary};
 use crate::programs::SYSTEM_PATH;
 use crate::run::Program;
-use crate::rust::{BUILD_DIRECTORY, build_directory};
+use crate::rust::{BUILD_DIRECTORY, QUICK, build_directory};
 
 /// Stands for what differs from one run to the next.
 const ANY: char = '…';
@@ -194,7 +194,8 @@ fn commands(block: &[&str], fails: bool) -> Vec<Step> {
     steps
 }
 
-/// A program as a reader of the book starts it: with `copal` and `cargo` on the search path, and nothing set that the book does not set.
+/// A program as a reader of the book starts it: with `copal` and `cargo` on the search path, and nothing set that the book does not set but where
+/// things are kept that all tests share, and how much cargo optimises.
 fn reader(environment: &TestEnvironment, program: &str) -> Program {
     let link = environment.path("programs/copal");
     if !link.exists() {
@@ -217,6 +218,7 @@ fn reader(environment: &TestEnvironment, program: &str) -> Program {
         .env("CARGO_HOME", cargo)
         .env("RUSTUP_HOME", tools("RUSTUP_HOME", ".rustup"))
         .envs(toolchain.map(|name| ("RUSTUP_TOOLCHAIN".to_owned(), name)))
+        .envs(QUICK.map(|(name, value)| (name.to_owned(), value)))
         .env(BUILD_DIRECTORY, build_directory())
         .env("COPAL_CACHE_DIR", compiled_plugins())
 }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::programs::SYSTEM_PATH;
@@ -11,6 +12,11 @@ use crate::run::{Outcome, Program};
 
 /// The password of every test's repository.
 pub const PASSWORD: &str = "a password for tests";
+
+/// The files of a repository that `copal init` made. Its key was then sealed anew with [`PASSWORD`] and the least cost of scrypt that is one
+/// (`N` 16, `p` 1 rather than 32768 and 4): deriving it takes `copal` longer than most of what tests do with a repository.
+const CONFIG: &[u8] = include_bytes!("../data/repository/config");
+const KEY: &[u8] = include_bytes!("../data/repository/key");
 
 /// A world of its own, removed at the end.
 #[derive(Debug)]
@@ -43,11 +49,29 @@ impl TestEnvironment {
         }
     }
 
-    /// The same, with the repository made.
+    /// The same, with the repository there: a copy of one that `copal init` made, but for a key that is cheap to derive.
+    /// All of them have the same identity and secrets: a test of two repositories makes the other by `copal init`.
     pub fn with_repository() -> Self {
         let environment = Self::new();
-        environment.copal(["init"]).run().succeeds();
+        environment.lay_out_repository();
         environment
+    }
+
+    /// Puts an empty repository where this world's is to be, as `copal init` would.
+    pub fn lay_out_repository(&self) {
+        let repository = Path::new(&self.repository);
+        for name in ["data", "index", "keys", "locks", "snapshots"] {
+            std::fs::create_dir_all(repository.join(name)).unwrap();
+        }
+        for first in 0..=u8::MAX {
+            std::fs::create_dir(repository.join(format!("data/{first:02x}"))).unwrap();
+        }
+        let key: String = Sha256::digest(KEY)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        std::fs::write(repository.join("keys").join(key), KEY).unwrap();
+        std::fs::write(repository.join("config"), CONFIG).unwrap();
     }
 
     /// Uses another place for the repository, with the variables that reach it.

@@ -1,10 +1,10 @@
-//! Programs of other registries that tests fetch when they first need them, and keep in Cargo's target directory.
+//! What tests fetch from other registries or make when they first need it, and keep in Cargo's target directory.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folder `name` in Cargo's target directory, filled by `fill` where it is not there yet. One that is begun is never seen: it is filled
-/// elsewhere and renamed, since another test program may fetch it at the same time.
+/// elsewhere and renamed, since another test may do so at the same time.
 ///
 /// # Errors
 /// What `fill` says, or the target directory can't be written.

@@ -18,6 +18,19 @@ const HOME: &str = "package/dist/liquibase";
 /// H2 1.4, whose databases have format 1; the newer H2 in [`HOME`] makes format 3.
 const OLD_H2: &str = "package/dist/drivers/h2-1.4.200.jar";
 
+/// Liquibase, the libraries that it needs, and PostgreSQL's driver.
+const JARS: [&str; 9] = [
+    "liquibase-core",
+    "picocli",
+    "snakeyaml",
+    "commons-collections4",
+    "commons-io",
+    "commons-lang3",
+    "commons-text",
+    "opencsv",
+    "postgresql",
+];
+
 /// Liquibase and Java.
 #[derive(Debug, Clone)]
 pub struct Liquibase {
@@ -45,10 +58,10 @@ impl Liquibase {
     /// Puts `liquibase` on a world's search path.
     pub fn install(&self, environment: &TestEnvironment) {
         let script = format!(
-            "#!/bin/sh\nexport LIQUIBASE_HOME='{}'\nexec '{}' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -jar '{}' \"$@\"\n",
+            "#!/bin/sh\nexport LIQUIBASE_HOME='{}'\nexec '{}' {} \"$@\"\n",
             self.home.display(),
             self.java.display(),
-            self.jar().display()
+            self.options().join(" ")
         );
         environment.install_program("liquibase", &script);
     }
@@ -64,8 +77,7 @@ impl Liquibase {
         Program::new(&self.java)
             .env("LIQUIBASE_HOME", &self.home)
             .env("LANG", "C.UTF-8")
-            .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar"])
-            .arg(self.jar())
+            .args(self.options())
             .arg(format!("--search-path={}", folder.display()))
             .args(command)
             .arg(format!("--changelog-file={changelog}"))
@@ -86,8 +98,19 @@ impl Liquibase {
         [old, self.home.join("internal/lib/h2.jar")]
     }
 
-    fn jar(&self) -> PathBuf {
-        self.home.join("internal/lib/liquibase-core.jar")
+    /// What Java takes to run Liquibase. Its own launcher would look through the drivers of all databases, which takes half of the time.
+    fn options(&self) -> Vec<String> {
+        let jars: Vec<_> = JARS
+            .iter()
+            .map(|name| format!("{}/internal/lib/{name}.jar", self.home.display()))
+            .collect();
+        vec![
+            "-XX:TieredStopAtLevel=1".to_owned(),
+            "-XX:+UseSerialGC".to_owned(),
+            "-cp".to_owned(),
+            jars.join(":"),
+            "liquibase.integration.commandline.LiquibaseCommandLine".to_owned(),
+        ]
     }
 }
 

@@ -1,5 +1,6 @@
 //! Metabases: their application database in PostgreSQL and in H2, and stand-ins for what of Metabase a backup talks to.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -67,14 +68,23 @@ impl H2 {
         &self.jar
     }
 
-    /// Makes an application database: `path` with `.mv.db` behind it.
+    /// Makes an application database: `path` with `.mv.db` behind it. Where this jar has made one before, it is a copy.
     pub fn create(&self, path: &Path) {
+        static MADE: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = path.to_owned().into_os_string();
+        file.push(".mv.db");
+        let mut made = MADE.lock().unwrap();
+        if let Some(bytes) = made.get(&self.jar) {
+            std::fs::write(file, bytes).unwrap();
+            return;
+        }
         let sample = SAMPLE
             .replace("{key}", "\"KEY\"")
             .replace("{value}", "\"VALUE\"")
             .replace("{email}", "varchar(254)");
         self.run(path, &sample);
+        made.insert(self.jar.clone(), std::fs::read(file).unwrap());
     }
 
     /// Runs SQL in a database, and closes it cleanly.

@@ -12,6 +12,14 @@ use crate::run::Program;
 /// How long a project with all that it depends on may take to compile.
 const LIMIT: Duration = Duration::from_secs(1200);
 
+/// Variables by which cargo compiles a plugin fast rather than well, where a test is about what is done with the plugin: its own profile takes
+/// the compiler most of its time.
+pub const QUICK: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+];
+
 /// The variable that says where cargo keeps what it compiles on the way.
 pub const BUILD_DIRECTORY: &str = "CARGO_BUILD_BUILD_DIR";
 

@@ -1,14 +1,3 @@
 #![no_main]
 
-use copal_repository::format::snapshot::Snapshot;
-use libfuzzer_sys::fuzz_target;
-
-// What can be read is written so that it reads the same again.
-fuzz_target!(|bytes: &[u8]| {
-    let Ok(read) = Snapshot::decode(bytes) else {
-        return;
-    };
-    let written = read.encode().expect("what was read can be written");
-    let again = Snapshot::decode(&written).expect("what was written can be read");
-    assert_eq!(again.encode().expect("it can be written again"), written);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| copal_fuzz::snapshot(bytes));

@@ -40,7 +40,7 @@ impl ScryptCost {
 }
 
 /// A file of `keys/`. rustic leaves out who made it, where and when, unless it is told to say so.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFile {
     /// When it was made.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -64,3 +64,6 @@ fn null_is_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

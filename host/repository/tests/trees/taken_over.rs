@@ -207,7 +207,7 @@ fn one_that_had_changed_shortly_before_the_parent_s_backup_goes_through_the_filt
     let capitals = Capitals::of_everything();
     let first = place.archive(None, Some(&capitals));
     let changed = changed(&path);
-    let after = |nanoseconds| {
+    let after = |nanoseconds: i64| {
         let total = i64::from(changed.nanoseconds) + nanoseconds;
         let (seconds, rest) = (
             total.div_euclid(1_000_000_000),

@@ -13,8 +13,11 @@ use copal_repository::format::tree::Tree;
 use copal_repository::format::{Malformed, pack, unpacked};
 use copal_repository::pattern::Pattern;
 
+/// What takes any bytes without a panic.
+pub type Target = fn(&[u8]);
+
 /// All targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("config", config),
     ("key", key),
     ("lock", lock),

@@ -206,7 +206,7 @@ case "$*" in
 "gitlab-backup create")
     cd "$dir/staging" || exit 1
     name=$(cat "$dir/timestamp")_2025_08_15_$version
-    printf ':gitlab_version: %s\n:skipped: \x27\x27\n:backup_id: %s\n' "$version" "$name" > backup_information.yml
+    printf ':gitlab_version: %s\n:skipped: \047\047\n:backup_id: %s\n' "$version" "$name" > backup_information.yml
     tar --owner=git:"$uid" --group=git:"$gid" -cf "$dir/backups/${name}_gitlab_backup.tar" backup_information.yml db repositories ./*.tar.gz \
         --transform='s,^\./,,'
     chmod 600 "$dir/backups/${name}_gitlab_backup.tar"

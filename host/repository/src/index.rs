@@ -107,7 +107,7 @@ const LATEST: usize = 32 << 10;
 /// should be, and widens from there.
 fn position(entries: &[Entry], id: &BlobId) -> Option<usize> {
     let precedes = |entry: &Entry| compare(&entry.id, id).is_lt();
-    let expected = u128::from(leading(id)) * entries.len() as u128 >> u64::BITS;
+    let expected = (u128::from(leading(id)) * entries.len() as u128) >> u64::BITS;
     let (mut low, mut step) = (expected as usize, 32);
     let mut high = low;
     while low > 0 && !entries.get(low - 1).is_some_and(precedes) {

@@ -164,7 +164,8 @@ fn a_filtered_file_that_has_not_changed_is_taken_over() {
 #[test]
 fn one_that_has_changed_goes_through_the_filter_again() {
     let write = |path: &Path| fs::write(path, "changed").unwrap();
-    let changes: [(&str, &dyn Fn(&Path)); 4] = [
+    type Act<'a> = &'a dyn Fn(&Path);
+    let changes: [(&str, Act<'_>); 4] = [
         ("content of the same size", &write),
         ("the same, with its time put back", &|path: &Path| {
             let modified = fs::metadata(path).unwrap().modified().unwrap();
@@ -388,7 +389,8 @@ fn a_file_of_whose_members_or_content_something_is_lost_goes_through_the_filter_
     let lost = BlobId::of(b"nowhere");
     let lose_content = |node: &mut Node| node.content = vec![lost];
     let lose_tree = |node: &mut Node| node.subtree = Some(TreeId::from(lost));
-    let cases: [(&[&str], &dyn Fn(&mut Node)); 5] = [
+    type Damage<'a> = &'a dyn Fn(&mut Node);
+    let cases: [(&[&str], Damage<'_>); 5] = [
         (&["home", "x.tar"], &lose_content),
         (&["home", "x.tar.members"], &lose_tree),
         (&["home", "x.tar.members"], &|node: &mut Node| {

@@ -16,11 +16,6 @@ use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
 use crate::repository::{Repository, lock};
 use crate::writer::BlobWriter;
 
-/// How many threads work on a tree. As many chunks may wait for one, each of 8 MiB at most.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// One tree or stream being archived.
 pub(super) struct Job<'a> {
     pub(super) repository: &'a Repository,
@@ -32,6 +27,8 @@ pub(super) struct Job<'a> {
     name: &'a [u8],
     cancel: &'a AtomicBool,
     summary: &'a Mutex<Summary>,
+    /// How many threads work on it. As many chunks may wait for one, each of 8 MiB at most.
+    workers: usize,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -45,15 +42,18 @@ impl<'a> Job<'a> {
         cancel: &'a AtomicBool,
         summary: &'a Mutex<Summary>,
     ) -> Self {
+        // Asked for once: the system takes longer to say than to store a small file.
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             repository,
             writer,
             passes,
             progress,
-            queue: Queue::new(workers()),
+            queue: Queue::new(workers),
             name,
             cancel,
             summary,
+            workers,
             buffers: Mutex::default(),
         }
     }
@@ -66,7 +66,7 @@ impl<'a> Job<'a> {
         let outcome = Arc::<Mutex<Root>>::default();
         std::thread::scope(|scope| {
             let claim = self.queue.claim();
-            let others: Vec<_> = (1..workers())
+            let others: Vec<_> = (1..self.workers)
                 .map(|_| scope.spawn(|| Worker::new(self).run()))
                 .collect();
             let mut worker = Worker::new(self);
@@ -159,7 +159,7 @@ impl<'a> Job<'a> {
     /// Keeps a buffer for later.
     pub(super) fn reuse(&self, mut buffer: Vec<u8>) {
         let mut buffers = lock(&self.buffers);
-        if buffers.len() < workers() {
+        if buffers.len() < self.workers {
             buffer.clear();
             buffers.push(buffer);
         }

@@ -1,8 +1,8 @@
 //! What Copal's end-to-end tests are written with: the real `copal` binary in an environment of its own, the programs that
 //! prove it right (restic, Java with H2, an S3 server) and the ones it drives (a stand-in for `docker`).
 //!
-//! Tests share nothing but what is costly to make and the same for all (compiled plugins, a new PostgreSQL cluster): each [`TestEnvironment`] has its own directories, repository, state and search path, and
-//! whatever it starts ends with it. A program that is missing fails the test where the variable `CI` is set; elsewhere the test
+//! Tests share nothing but what is costly to make and the same for all (compiled plugins, a new PostgreSQL cluster): each [`TestEnvironment`] has
+//! its own directories, repository, state and search path, and whatever it starts ends with it. A program that is missing fails the test where the variable `CI` is set; elsewhere the test
 //! says what it skipped.
 #![allow(
     clippy::unwrap_used,

@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: Copal beside restic, and beside borg and rustic where they are installed.
 //!
 //! Every tool works as it comes, without tuning: its own compression, chunking and encryption, on a repository in a local directory and with
-//! the page cache warm. Copal has its plugin compiled already, which a machine does once. A run is a first backup, a backup of the unchanged corpus, a restore, a check of all data, and a prune. The tools
-//! take turns, so that a machine that slows down slows all of them.
+//! the page cache warm. Copal has its plugin compiled already, which a machine does once. A run is a first backup, a backup of the unchanged
+//! corpus, a restore, a check of all data, and a prune. The tools take turns, so that a machine that slows down slows all of them.
 
 mod chart;
 mod corpus;

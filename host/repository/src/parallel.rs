@@ -1,19 +1,24 @@
 //! The same work on many things, on as many threads as help.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use crate::backend::Backend;
 
+/// How many threads the system runs at a time. It takes longer to say so than to store a small file, so it is asked once.
+pub(crate) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Threads for work that waits for a store as well as it computes.
 pub(crate) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) * 2
+    cores() * 2
 }
 
 /// Threads for work on whole packs, which compute most of the time and hold much memory.
 pub(crate) fn pack_threads(backend: &Backend) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.max(backend.connections())
+    cores().max(backend.connections())
 }
 
 /// Calls `work` with each item on several threads. Results come in the order of the items; the first failure stops all.

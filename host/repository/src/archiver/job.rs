@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::{Node, Tree};
 use crate::id::{BlobId, TreeId};
+use crate::parallel::cores;
 use crate::pass::Passes;
 use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
 use crate::repository::{Repository, lock};
@@ -27,8 +28,6 @@ pub(super) struct Job<'a> {
     name: &'a [u8],
     cancel: &'a AtomicBool,
     summary: &'a Mutex<Summary>,
-    /// How many threads work on it. As many chunks may wait for one, each of 8 MiB at most.
-    workers: usize,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -42,18 +41,16 @@ impl<'a> Job<'a> {
         cancel: &'a AtomicBool,
         summary: &'a Mutex<Summary>,
     ) -> Self {
-        // Asked for once: the system takes longer to say than to store a small file.
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             repository,
             writer,
             passes,
             progress,
-            queue: Queue::new(workers),
+            // Each chunk that waits has 8 MiB at most.
+            queue: Queue::new(cores()),
             name,
             cancel,
             summary,
-            workers,
             buffers: Mutex::default(),
         }
     }
@@ -66,7 +63,7 @@ impl<'a> Job<'a> {
         let outcome = Arc::<Mutex<Root>>::default();
         std::thread::scope(|scope| {
             let claim = self.queue.claim();
-            let others: Vec<_> = (1..self.workers)
+            let others: Vec<_> = (1..cores())
                 .map(|_| scope.spawn(|| Worker::new(self).run()))
                 .collect();
             let mut worker = Worker::new(self);
@@ -159,7 +156,7 @@ impl<'a> Job<'a> {
     /// Keeps a buffer for later.
     pub(super) fn reuse(&self, mut buffer: Vec<u8>) {
         let mut buffers = lock(&self.buffers);
-        if buffers.len() < self.workers {
+        if buffers.len() < cores() {
             buffer.clear();
             buffers.push(buffer);
         }

@@ -1,12 +1,17 @@
-//! Where every blob lies: all index files of a repository merged in memory, 48 bytes a blob.
+//! Where every blob lies: all index files of a repository merged in memory, some 40 bytes a blob.
 
-use std::cmp::Ordering;
+mod places;
+mod table;
+
 use std::collections::HashMap;
 
 use crate::format::Timestamp;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
 use crate::format::pack::{BlobKind, header_length};
 use crate::id::{BlobId, IndexId, PackId};
+use places::Place;
+pub(crate) use table::Entry;
+use table::Table;
 
 /// Where a blob lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,124 +51,13 @@ impl Location {
     }
 }
 
-/// A blob in one pack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    pub(crate) id: BlobId,
-    /// The number of its pack: the position in the list of packs.
-    pub(crate) pack: u32,
-    pub(crate) offset: u32,
-    pub(crate) length: u32,
-    /// 0 if it is not compressed.
-    uncompressed_length: u32,
-}
-
-impl Entry {
-    fn new(pack: u32, blob: &BlobEntry) -> Self {
-        Self {
-            id: blob.id,
-            pack,
-            offset: blob.offset,
-            length: blob.length,
-            uncompressed_length: blob.uncompressed_length.unwrap_or(0),
-        }
-    }
-
-    pub(crate) fn uncompressed_length(&self) -> Option<u32> {
-        Some(self.uncompressed_length).filter(|&length| length > 0)
-    }
-
-    /// Bytes that it takes in its pack's header.
-    pub(crate) fn header_length(&self) -> u64 {
-        header_length([&self.uncompressed_length()]) - header_length([])
-    }
-
-    /// As it stands in an index file.
-    pub(crate) fn blob(&self, kind: BlobKind) -> BlobEntry {
-        BlobEntry {
-            id: self.id,
-            kind,
-            offset: self.offset,
-            length: self.length,
-            uncompressed_length: self.uncompressed_length(),
-        }
-    }
-}
-
-/// The blobs of one kind.
-#[derive(Debug, Default)]
-struct Table {
-    /// What the repository held when it was loaded, by id; the copies of one blob by their packs.
-    sorted: Vec<Entry>,
-    /// What was added since, by id but for the latest: a hash map takes three times the memory.
-    added: Vec<Entry>,
-    latest: HashMap<BlobId, Entry>,
-}
-
-/// So many entries are added before they are sorted in among the others, or an eighth of those if that is more.
-const LATEST: usize = 32 << 10;
-
-/// Where the blob's copies begin among entries by id, if there is one. Ids are digests and so evenly spread: the search begins where this one
-/// should be, and widens from there.
-fn position(entries: &[Entry], id: &BlobId) -> Option<usize> {
-    let precedes = |entry: &Entry| compare(&entry.id, id).is_lt();
-    let expected = (u128::from(leading(id)) * entries.len() as u128) >> u64::BITS;
-    let (mut low, mut step) = (expected as usize, 32);
-    let mut high = low;
-    while low > 0 && !entries.get(low - 1).is_some_and(precedes) {
-        high = low - 1;
-        low = low.saturating_sub(step);
-        step *= 2;
-    }
-    while entries.get(high).is_some_and(precedes) {
-        low = high + 1;
-        high = (high + step).min(entries.len());
-        step *= 2;
-    }
-    let at = low + entries.get(low..high)?.partition_point(precedes);
-    entries.get(at).filter(|entry| entry.id == *id).map(|_| at)
-}
-
-/// The first bytes of an id, which tell almost all ids apart and compare faster than all of them.
-fn leading(id: &BlobId) -> u64 {
-    id.0.first_chunk()
-        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
-
-/// As ids are ordered.
-fn compare(one: &BlobId, other: &BlobId) -> Ordering {
-    let leading = leading(one).cmp(&leading(other));
-    leading.then_with(|| one.cmp(other))
-}
-
-/// The blob's copies among entries by id.
-fn copies(entries: &[Entry], id: BlobId) -> impl Iterator<Item = &Entry> {
-    let from = position(entries, &id).unwrap_or(entries.len());
-    let entries = entries.iter().skip(from);
-    entries.take_while(move |entry| entry.id == id)
-}
-
-impl Table {
-    /// Adds what was not there when the rest was loaded.
-    fn insert(&mut self, entry: Entry) {
-        self.latest.insert(entry.id, entry);
-        if self.latest.len() >= LATEST.max(self.added.len() / 8) {
-            self.added
-                .extend(self.latest.drain().map(|(_, entry)| entry));
-            // A stable sort knows what is sorted already.
-            self.added.sort_by(|a, b| compare(&a.id, &b.id));
-        }
-    }
-
-    /// The blob's copies.
-    fn copies(&self, id: BlobId) -> impl Iterator<Item = &Entry> {
-        let settled = copies(&self.sorted, id).chain(copies(&self.added, id));
-        settled.chain(self.latest.get(&id))
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let settled = self.sorted.iter().chain(&self.added);
-        settled.chain(self.latest.values())
+/// Where a blob lies that is listed for the pack of this number.
+fn place(pack: u32, blob: &BlobEntry) -> Place {
+    Place {
+        pack,
+        offset: blob.offset,
+        length: blob.length,
+        uncompressed_length: blob.uncompressed_length.unwrap_or(0),
     }
 }
 
@@ -207,13 +101,13 @@ impl Part {
         self.numbers.reserve(packs.len());
         let blobs = || packs.iter().flat_map(|pack| &pack.blobs);
         let data = blobs().filter(|blob| blob.kind == BlobKind::Data).count();
-        self.data.sorted.reserve(data);
-        self.tree.sorted.reserve(blobs().count() - data);
+        self.data.reserve(data);
+        self.tree.reserve(blobs().count() - data);
         let load = |pack: &PackEntry| {
             let number = self.number(pack.id);
             for blob in &pack.blobs {
                 let table = self.table_mut(blob.kind);
-                table.sorted.push(Entry::new(number, blob));
+                table.load(blob.id, &place(number, blob));
             }
             number
         };
@@ -221,12 +115,8 @@ impl Part {
     }
 
     fn sort(&mut self) {
-        for table in [&mut self.data, &mut self.tree] {
-            let order = |a: &Entry, b: &Entry| compare(&a.id, &b.id).then_with(|| a.cmp(b));
-            table.sorted.sort_unstable_by(order);
-            table.sorted.dedup();
-            table.sorted.shrink_to_fit();
-        }
+        self.data.sort();
+        self.tree.sort();
     }
 
     /// The packs by their numbers.
@@ -238,14 +128,19 @@ impl Part {
         self.numbers.get(id).copied()
     }
 
-    /// What was loaded, by id, so that copies of one blob follow each other.
-    pub(crate) fn entries(&self, kind: BlobKind) -> &[Entry] {
-        &self.table(kind).sorted
+    /// How many blobs were loaded; one in several packs counts in each.
+    pub(crate) fn loaded(&self, kind: BlobKind) -> usize {
+        self.table(kind).loaded()
     }
 
-    /// Where the blob's copies begin in [`Self::entries`].
+    /// One of the blobs that were loaded, by id, so that copies of one follow each other.
+    pub(crate) fn entry(&self, kind: BlobKind, position: usize) -> Option<Entry> {
+        self.table(kind).entry(position)
+    }
+
+    /// Where the blob's copies begin among those that were loaded.
     pub(crate) fn position(&self, kind: BlobKind, id: &BlobId) -> Option<usize> {
-        position(&self.table(kind).sorted, id)
+        self.table(kind).position(id)
     }
 
     /// How many bytes each pack must have for what the index knows of it, by their numbers.
@@ -253,8 +148,8 @@ impl Part {
         let mut sizes = vec![header_length([]); self.packs.len()];
         for kind in [BlobKind::Data, BlobKind::Tree] {
             for entry in self.table(kind).entries() {
-                if let Some(size) = sizes.get_mut(entry.pack as usize) {
-                    *size += u64::from(entry.length) + entry.header_length();
+                if let Some(size) = sizes.get_mut(entry.place.pack as usize) {
+                    *size += u64::from(entry.place.length) + entry.header_length();
                 }
             }
         }
@@ -262,19 +157,19 @@ impl Part {
     }
 
     fn locations(&self, kind: BlobKind, id: BlobId) -> impl Iterator<Item = Location> {
-        self.table(kind).copies(id).filter_map(|entry| {
+        self.table(kind).copies(id).filter_map(|place| {
             Some(Location {
-                pack: *self.packs.get(entry.pack as usize)?,
-                offset: entry.offset,
-                length: entry.length,
-                uncompressed_length: entry.uncompressed_length(),
+                pack: *self.packs.get(place.pack as usize)?,
+                offset: place.offset,
+                length: place.length,
+                uncompressed_length: place.uncompressed_length(),
             })
         })
     }
 
     /// The ids of all blobs of a kind; one that is stored twice comes twice.
     pub(crate) fn ids(&self, kind: BlobKind) -> impl Iterator<Item = BlobId> {
-        self.table(kind).entries().map(|entry| entry.id)
+        self.table(kind).ids()
     }
 
     /// The blobs of the packs that `wanted` says, by their place in the pack.
@@ -282,8 +177,9 @@ impl Part {
         let mut packs: HashMap<u32, Vec<BlobEntry>> = HashMap::new();
         for kind in [BlobKind::Data, BlobKind::Tree] {
             for entry in self.table(kind).entries() {
-                if wanted(entry.pack) {
-                    packs.entry(entry.pack).or_default().push(entry.blob(kind));
+                let pack = entry.place.pack;
+                if wanted(pack) {
+                    packs.entry(pack).or_default().push(entry.blob(kind));
                 }
             }
         }
@@ -360,7 +256,7 @@ impl Index {
         let number = self.live.number(pack.id);
         for blob in &pack.blobs {
             let table = self.live.table_mut(blob.kind);
-            table.insert(Entry::new(number, blob));
+            table.insert(blob.id, &place(number, blob));
         }
     }
 
@@ -479,54 +375,6 @@ mod tests {
                 .plaintext_length(),
             18
         );
-    }
-
-    /// Ids that are spread as digests are, and some that are not.
-    fn ids() -> impl Iterator<Item = BlobId> {
-        let spread = (0..3 * LATEST as u64).map(|number| BlobId::of(&number.to_le_bytes()));
-        let [low, high] = [0, u8::MAX].map(|byte| {
-            (0..1_000_u16).map(move |number| {
-                let mut id = [byte; 32];
-                id[30..].copy_from_slice(&number.to_be_bytes());
-                BlobId(id)
-            })
-        });
-        spread.chain(low).chain(high)
-    }
-
-    #[test]
-    fn each_of_many_blobs_is_found_loaded_or_added_and_no_other() {
-        let blob = |id| BlobEntry {
-            id,
-            kind: BlobKind::Data,
-            offset: 0,
-            length: 50,
-            uncompressed_length: None,
-        };
-        let pack = |number: u8, blobs| PackEntry::new(PackId([number; 32]), blobs);
-        let half = |rest| ids().enumerate().filter(move |(at, _)| at % 2 == rest);
-        let loaded = IndexFile {
-            packs: vec![pack(0, half(0).map(|(_, id)| blob(id)).collect())],
-            ..IndexFile::default()
-        };
-        let mut index = Index::new(vec![(IndexId([1; 32]), loaded)]);
-        for (_, id) in half(1) {
-            assert!(!index.has(BlobKind::Data, &id));
-        }
-        for (_, id) in half(1) {
-            index.insert(&pack(1, vec![blob(id)]));
-        }
-        assert!(!index.live.data.added.is_empty() && !index.live.data.latest.is_empty());
-        for (at, id) in ids().enumerate() {
-            let found = index.locations(BlobKind::Data, &id);
-            let packs: Vec<_> = found.map(|location| location.pack.0[0]).collect();
-            assert_eq!(packs, [(at % 2) as u8], "{id}");
-        }
-        let others = [[0; 32], [u8::MAX; 32]].map(BlobId);
-        let others = others.into_iter().chain([BlobId::of(b"another")]);
-        for id in others.filter(|id| !ids().any(|other| other == *id)) {
-            assert!(!index.has(BlobKind::Data, &id), "{id}");
-        }
     }
 
     #[test]

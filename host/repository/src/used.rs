@@ -66,14 +66,14 @@ impl Used {
 
 impl Needed {
     fn new(part: &Part) -> Self {
-        let bits = |kind| Bits::new(part.entries(kind).len());
+        let bits = |kind| Bits::new(part.loaded(kind));
         Self {
             data: bits(BlobKind::Data),
             tree: bits(BlobKind::Tree),
         }
     }
 
-    /// The bits of [`Part::entries`].
+    /// The bits of [`Part::entry`].
     pub(crate) fn of(&self, kind: BlobKind) -> &Bits {
         match kind {
             BlobKind::Data => &self.data,

@@ -1,5 +1,6 @@
 //! A file's content on its way from bytes to blobs.
 
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::Node;
 use crate::id::BlobId;
-use crate::pass::Member;
+use crate::pass::{Member, Trouble};
 use crate::progress::display;
 use crate::repository::lock;
 
@@ -42,6 +43,9 @@ struct Done {
 
 /// A chunk of fewer bytes takes less time to store than to hand to another thread.
 const SMALL: usize = 64 << 10;
+
+/// Of so many bytes read at once half are moved on average when a chunk ends among them.
+const PIECE: usize = 128 << 10;
 
 /// Cuts bytes into chunks.
 pub(super) struct Sink<'a> {
@@ -78,10 +82,28 @@ impl<'a> Sink<'a> {
             let (head, tail) = data.split_at(cut);
             self.pending.extend_from_slice(head);
             data = tail;
-            self.cut()?;
+            self.cut(self.job.buffer())?;
         }
         self.pending.extend_from_slice(data);
         Ok(())
+    }
+
+    /// Reads the bytes that come next, straight to where they are kept. Returns how many these were: none at the end.
+    pub(super) fn read(&mut self, source: &mut dyn Read) -> Result<usize, Trouble> {
+        let mut begin = self.pending.len();
+        self.pending.reserve(PIECE);
+        let read = source.take(PIECE as u64).read_to_end(&mut self.pending);
+        let read = read.map_err(unreadable)?;
+        self.size += read as u64;
+        while let Some(cut) = self.splitter.next(&self.pending[begin..]) {
+            let end = begin + cut;
+            let mut rest = self.job.buffer();
+            rest.extend_from_slice(&self.pending[end..]);
+            self.pending.truncate(end);
+            self.cut(rest).map_err(Trouble::End)?;
+            begin = 0;
+        }
+        Ok(read)
     }
 
     /// As [`Self::write`]; `members` begin in `data`. Each is cut by itself, as if it were a file.
@@ -99,7 +121,7 @@ impl<'a> Sink<'a> {
             self.write(head)?;
             data = tail;
             if !self.pending.is_empty() {
-                self.cut()?;
+                self.cut(self.job.buffer())?;
             }
             self.splitter = self.job.repository.chunker().splitter();
             self.members.cross(self.count);
@@ -107,10 +129,9 @@ impl<'a> Sink<'a> {
         self.write(data)
     }
 
-    /// Ends the chunk.
-    fn cut(&mut self) -> Result<(), Error> {
-        let buffer = self.job.buffer();
-        let chunk = self.next_chunk(buffer);
+    /// Ends the chunk; what `rest` holds, which can be nothing, begins the next.
+    fn cut(&mut self, rest: Vec<u8>) -> Result<(), Error> {
+        let chunk = self.next_chunk(rest);
         if chunk.data.len() < SMALL {
             return chunk.store(self.job);
         }
@@ -134,17 +155,22 @@ impl<'a> Sink<'a> {
         self.content.settle(self.job)
     }
 
-    /// What is pending as a chunk; `buffer` takes its place.
-    fn next_chunk(&mut self, buffer: Vec<u8>) -> Chunk {
+    /// What is pending as a chunk; `rest` takes its place.
+    fn next_chunk(&mut self, rest: Vec<u8>) -> Chunk {
         let index = self.count;
         self.count += 1;
         self.content.open.fetch_add(1, Ordering::Relaxed);
         Chunk {
-            data: std::mem::replace(&mut self.pending, buffer),
+            data: std::mem::replace(&mut self.pending, rest),
             index,
             content: Arc::clone(&self.content),
         }
     }
+}
+
+/// What it means for a file that it can't be read.
+pub(super) fn unreadable(error: io::Error) -> Trouble {
+    Trouble::Item(format!("can't read it: {error}"))
 }
 
 impl Chunk {

@@ -1,7 +1,7 @@
 //! One thread's part in archiving a tree.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use super::content::Sink;
+use super::content::{Sink, unreadable};
 use super::directory::{Directory, Entry, Place};
 use super::job::Job;
 use super::members;
@@ -193,6 +193,10 @@ impl<'a> Worker<'a> {
         let mut node = self.reader.node(&entry.node.name, &before);
         let (attributes, mut exact) = self.attributes(path, Item::Open(file.as_fd()));
         node.extended_attributes = attributes;
+        if !exact {
+            // No file has this ctime, so the next backup looks again, and says it again.
+            node.changed = Timestamp::ZERO;
+        }
         let size = node.size;
         let mut sink = Sink::new(self.job);
         let filtered = entry.change.filter.then_some(&entry.node);
@@ -278,29 +282,29 @@ impl<'a> Worker<'a> {
         let mut read = 0;
         loop {
             self.job.check().map_err(Trouble::End)?;
-            let chunk = match source.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(length) => self.buffer.get(..length).unwrap_or_default(),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Trouble::Item(format!("can't read it: {error}"))),
-            };
-            read += chunk.len() as u64;
-            self.job.progress.advance(0, chunk.len() as u64);
-            match &mut pass {
+            let length = match &mut pass {
+                None => sink.read(source)?,
                 Some(pass) => {
-                    let ready = pass.push(chunk)?;
+                    let length = match source.read(&mut self.buffer) {
+                        Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                        length => length.map_err(unreadable)?,
+                    };
+                    let chunk = self.buffer.get(..length).unwrap_or_default();
+                    let ready = match chunk {
+                        [] => pass.finish_file()?,
+                        _ => pass.push(chunk)?,
+                    };
                     sink.write_members(&ready, pass.members()?)
+                        .map_err(Trouble::End)?;
+                    length
                 }
-                None => sink.write(chunk),
+            };
+            read += length as u64;
+            self.job.progress.advance(0, length as u64);
+            if length == 0 {
+                return Ok(read);
             }
-            .map_err(Trouble::End)?;
         }
-        if let Some(pass) = &mut pass {
-            let rest = pass.finish_file()?;
-            sink.write_members(&rest, pass.members()?)
-                .map_err(Trouble::End)?;
-        }
-        Ok(read)
     }
 
     /// Lists an open directory, asks what becomes of its entries, and leaves them to the workers.

@@ -51,6 +51,11 @@ impl Timestamp {
     /// What Go writes for a time that was never set.
     pub const ZERO: Self = Self::utc(-62_135_596_800, 0);
 
+    /// Whether it is another than [`Self::ZERO`], which snapshots hold where nobody noted a time.
+    pub fn is_set(self) -> bool {
+        self.instant() != Self::ZERO.instant()
+    }
+
     /// The time that many seconds and nanoseconds after 1970-01-01T00:00:00Z.
     pub const fn utc(seconds: i64, nanoseconds: u32) -> Self {
         Self {

@@ -3,9 +3,9 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmod,
-    chownat, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, lsetxattr, mkfifoat,
-    mknodat, openat, symlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
+    chmod, chownat, fchmod, fchown, flistxattr, fremovexattr, fsetxattr, futimens, lsetxattr,
+    mkfifoat, mknodat, openat, symlinkat, utimensat,
 };
 use rustix::io::{self, Errno};
 use rustix::process::geteuid;
@@ -113,7 +113,7 @@ impl Applier {
         let found = self.reader.node(&node.name, stat);
         (!foreign && (stat.st_uid, stat.st_gid) != (uid, gid))
             || (node.kind != NodeKind::Symlink && found.mode != mode)
-            || found.modified.instant() != node.modified.instant()
+            || (node.modified.is_set() && found.modified.instant() != node.modified.instant())
             || self.attributes_differ(node, item)
     }
 
@@ -209,7 +209,10 @@ fn set_mode(mode: Mode, item: Item<'_>) -> io::Result<()> {
 fn set_times(node: &Node, item: Item<'_>) -> io::Result<()> {
     let [last_access, last_modification] = [node.accessed, node.modified].map(|time| Timespec {
         tv_sec: time.seconds,
-        tv_nsec: time.nanoseconds.min(999_999_999).into(),
+        tv_nsec: match time.is_set() {
+            true => time.nanoseconds.min(999_999_999).into(),
+            false => UTIME_OMIT,
+        },
     });
     let times = Timestamps {
         last_access,

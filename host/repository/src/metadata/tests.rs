@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
-use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags, fsetxattr, openat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags, fsetxattr, fstat, openat, statat};
 use rustix::process::geteuid;
 
 use super::*;
@@ -20,7 +20,7 @@ fn a_file_s_node_says_what_the_system_says() {
     fsetxattr(&file, "user.copal", b"\0\xff", XattrFlags::empty()).unwrap();
 
     let mut reader = Reader::new();
-    let stat = rustix::fs::fstat(&file).unwrap();
+    let stat = fstat(&file).unwrap();
     let node = reader.node(b"file", &stat);
     let metadata = fs::metadata(&path).unwrap();
     assert_eq!(node.kind, NodeKind::File);
@@ -122,6 +122,27 @@ fn what_is_applied_is_what_is_read() {
             .file_type()
             .is_fifo()
     );
+}
+
+/// rustic notes none for the directory that a snapshot begins with.
+#[test]
+fn a_time_that_nobody_noted_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = File::create(directory.path().join("file")).unwrap();
+    let before = fstat(&file).unwrap();
+    let node = Node {
+        uid: before.st_uid,
+        gid: before.st_gid,
+        mode: before.st_mode & 0o7777,
+        ..Node::new("file", NodeKind::File)
+    };
+    let item = Item::Open(file.as_fd());
+    let mut applier = Applier::new();
+    assert!(!applier.differs(&node, item, &before));
+    assert_eq!(applier.apply(&node, item), Vec::<String>::new());
+    let after = fstat(&file).unwrap();
+    let times = |stat: rustix::fs::Stat| (stat.st_mtime, stat.st_mtime_nsec, stat.st_atime);
+    assert_eq!(times(after), times(before));
 }
 
 #[test]

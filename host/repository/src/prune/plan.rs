@@ -59,12 +59,12 @@ impl Pack {
             &mut self.unused
         };
         amount.blobs += 1;
-        amount.bytes += u64::from(entry.length);
+        amount.bytes += u64::from(entry.place.length);
         match kind {
             BlobKind::Data => self.data = true,
             BlobKind::Tree => self.tree = true,
         }
-        self.compressed |= entry.uncompressed_length().is_some();
+        self.compressed |= entry.place.uncompressed_length().is_some();
         self.header += entry.header_length();
     }
 }
@@ -108,51 +108,50 @@ pub(super) fn packs(
     let mut several = Vec::new();
     for kind in [BlobKind::Data, BlobKind::Tree] {
         let bits = needed.of(kind);
-        let entries = part.entries(kind);
         let mut start = 0;
-        while let Some(first) = entries.get(start) {
-            let copies = entries.iter().skip(start);
-            let count = copies.take_while(|entry| entry.id == first.id).count();
-            for (at, entry) in entries.iter().enumerate().skip(start).take(count) {
-                if let Some(pack) = packs.get_mut(entry.pack as usize) {
-                    pack.add(entry, kind, count == 1 && bits.get(at));
+        while let Some(first) = part.entry(kind, start) {
+            let copies = || {
+                let following = (start..).map_while(|at| Some((at, part.entry(kind, at)?)));
+                following.take_while(|(_, entry)| entry.id == first.id)
+            };
+            let count = copies().count();
+            for (at, entry) in copies() {
+                if let Some(pack) = packs.get_mut(entry.place.pack as usize) {
+                    pack.add(&entry, kind, count == 1 && bits.get(at));
                 }
             }
             if count > 1 && bits.get(start) {
-                several.push((kind, start, count));
+                several.push((kind, start..start + count));
             }
             start += count;
         }
     }
     let mut spare = Amount::default();
-    for (kind, start, count) in several {
+    for (kind, places) in several {
         let copies = || {
-            part.entries(kind)
-                .iter()
-                .enumerate()
-                .skip(start)
-                .take(count)
+            let copies = places.clone();
+            copies.filter_map(|at| Some((at, part.entry(kind, at)?.place)))
         };
-        let best = copies().max_by_key(|(_, entry)| {
-            let pack = packs.get(entry.pack as usize);
+        let best = copies().max_by_key(|(_, place)| {
+            let pack = packs.get(place.pack as usize);
             pack.map(|pack| (pack.is_sound(), pack.used.blobs > 0))
         });
-        let Some((best, entry)) = best else {
+        let Some((best, place)) = best else {
             continue;
         };
         let bits = needed.of(kind);
-        bits.clear(start);
+        bits.clear(places.start);
         bits.set(best);
-        spare.blobs += count as u64 - 1;
+        spare.blobs += places.len() as u64 - 1;
         spare.bytes += copies()
             .filter(|(at, _)| *at != best)
-            .map(|(_, entry)| u64::from(entry.length))
+            .map(|(_, place)| u64::from(place.length))
             .sum::<u64>();
-        if let Some(pack) = packs.get_mut(entry.pack as usize) {
+        if let Some(pack) = packs.get_mut(place.pack as usize) {
             pack.unused.blobs -= 1;
-            pack.unused.bytes -= u64::from(entry.length);
+            pack.unused.bytes -= u64::from(place.length);
             pack.used.blobs += 1;
-            pack.used.bytes += u64::from(entry.length);
+            pack.used.bytes += u64::from(place.length);
         }
     }
     (packs, spare)

@@ -163,9 +163,10 @@ impl Steps<'_> {
         self.repository.with_index(|index| {
             for kind in [BlobKind::Data, BlobKind::Tree] {
                 let needed = self.plan.used.live.of(kind);
-                for (at, entry) in index.live().entries(kind).iter().enumerate() {
-                    if let Some(blobs) = packs.get_mut(&entry.pack)
-                        && needed.get(at)
+                let live = index.live();
+                for at in (0..live.loaded(kind)).filter(|&at| needed.get(at)) {
+                    if let Some(entry) = live.entry(kind, at)
+                        && let Some(blobs) = packs.get_mut(&entry.place.pack)
                     {
                         blobs.push(entry.blob(kind));
                     }

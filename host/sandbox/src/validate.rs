@@ -305,4 +305,6 @@ fn timeout(seconds: u32) -> Rule {
 }
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Every tool works as it comes, without tuning: its own compression, chunking and encryption, on a repository in a local directory and with
 //! the page cache warm. Copal has its plugin compiled already, which a machine does once. A run is a first backup, a backup of the unchanged
-//! corpus, a restore, a check of all data, and a prune. The tools take turns, so that a machine that slows down slows all of them.
+//! corpus, a restore, a check of all data, and a prune. Copal runs once more through a plugin that has much to do. The tools take turns, so that a machine that slows down slows all of them.
 
 mod chart;
 mod corpus;
@@ -33,7 +33,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     }
     let options = Options::parse(arguments)?;
     debian::provide(&[debian::RESTIC])?;
-    plugins::build(false, None)?;
+    plugins::build(true, None)?;
     command::stage("Building copal for release", || {
         command::run(workspace::host_cargo().args(["build", "--release", "--package", "copal"]))
     })?;

@@ -6,7 +6,9 @@ use super::{corpus::Corpus, results::Results, tools::Operation};
 
 /// All lengths in pixels.
 const WIDTH: usize = 900;
-const LABELS: usize = 190;
+const LABELS: usize = 250;
+/// The part of it that the tools' names take.
+const NAMES: usize = 100;
 /// Room for the figures behind the longest bar.
 const FIGURES: usize = 90;
 const BAR: usize = 14;
@@ -33,13 +35,13 @@ pub(crate) fn chart(all: &[(Corpus, Results)]) -> String {
             text(&mut bars, 0, y + BAR - 3, "", operation.name());
             for (tool, wall) in measured {
                 let room = (WIDTH - LABELS - FIGURES) as f64;
-                let class = if tool.name == "copal" {
+                let class = if tool.name.starts_with("copal") {
                     "copal"
                 } else {
                     "peer"
                 };
                 let length = (wall / slowest * room).max(1.0);
-                text(&mut bars, LABELS - 60, y + BAR - 3, "", &tool.name);
+                text(&mut bars, LABELS - NAMES, y + BAR - 3, "", &tool.name);
                 // Writing to a string does not fail.
                 let _ = writeln!(
                     bars,

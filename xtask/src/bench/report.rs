@@ -10,7 +10,8 @@ pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
         "# Benchmarks\n\n\
          Written by `cargo xtask bench --write`, from the figures of the files beside this page. All tools ran on the same machine and took\n\
          turns; each works as it comes, encrypted, in a local directory with the page cache warm. Copal had compiled its plugin before, which\n\
-         a machine does once for each version of it. What is shown are medians. In the first run, what each tool restored was compared with\n\
+         a machine does once for each version of it; \"copal, filtering\" goes through a plugin that classifies every entry and reads every SQL\n\
+         file statement by statement. What is shown are medians. In the first run, what each tool restored was compared with\n\
          the original.\n\n\
          ![Wall time of each operation](chart.svg)\n\n\
          ## Copal beside the fastest of the others\n\n\

@@ -52,6 +52,8 @@ pub(crate) struct Job<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Copal,
+    /// Copal again, through the plugin `sieve`, which classifies every entry and filters every SQL file.
+    Sieve,
     Restic,
     Rustic,
     Borg,
@@ -68,6 +70,7 @@ impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             Kind::Copal => "copal",
+            Kind::Sieve => "copal, filtering",
             Kind::Restic => "restic",
             Kind::Rustic => "rustic",
             Kind::Borg => "borg",
@@ -76,12 +79,13 @@ impl fmt::Display for Tool {
 }
 
 impl Tool {
-    /// Copal, restic, and the others that are on `PATH`.
+    /// Copal twice, restic, and the others that are on `PATH`.
     pub(crate) fn installed() -> Result<Vec<Self>> {
         let copal = workspace::cargo_target().join("release/copal");
         let restic = command::find("restic").context("restic is not on PATH")?;
         let mut tools = vec![
-            Self::new(Kind::Copal, copal)?,
+            Self::new(Kind::Copal, copal.clone())?,
+            Self::new(Kind::Sieve, copal)?,
             Self::new(Kind::Restic, restic)?,
         ];
         for (kind, name) in [(Kind::Rustic, "rustic"), (Kind::Borg, "borg")] {
@@ -115,36 +119,50 @@ impl Tool {
     pub(crate) fn initialise(&self, job: &Job<'_>) -> Result<()> {
         let mut command = self.base(job);
         match self.kind {
-            Kind::Copal | Kind::Restic | Kind::Rustic => command.arg("init"),
+            Kind::Copal | Kind::Sieve | Kind::Restic | Kind::Rustic => command.arg("init"),
             Kind::Borg => command.args(["init", "--encryption", "repokey-blake2"]),
         };
         command::output(&mut command)?;
-        if self.kind == Kind::Copal {
+        if let Some(plugin) = self.plugin() {
             let mut plan = self.base(job);
-            plan.args(["backup", "--dry-run", "files"]).arg(job.data);
+            plan.args(["backup", "--dry-run"]).arg(plugin).arg(job.data);
             command::output(&mut plan)?;
         }
         Ok(())
+    }
+
+    /// The plugin that Copal backs up with.
+    fn plugin(&self) -> Option<PathBuf> {
+        match self.kind {
+            Kind::Copal => Some("files".into()),
+            Kind::Sieve => Some(workspace::target().join("plugins/tests/sieve.wasm")),
+            _ => None,
+        }
     }
 
     /// The command that performs an operation.
     pub(crate) fn command(&self, operation: Operation, job: &Job<'_>) -> Result<Command> {
         let mut command = self.base(job);
         let target = job.work.join("restored");
+        let backup = matches!(
+            operation,
+            Operation::FirstBackup | Operation::UnchangedBackup
+        );
+        if let Some(plugin) = self.plugin().filter(|_| backup) {
+            command.args(["backup", "--yes"]).arg(plugin).arg(job.data);
+            return Ok(command);
+        }
         match (operation, self.kind) {
-            (Operation::FirstBackup | Operation::UnchangedBackup, Kind::Copal) => {
-                command.args(["backup", "--yes", "files"]).arg(job.data)
-            }
-            (Operation::FirstBackup | Operation::UnchangedBackup, Kind::Restic | Kind::Rustic) => {
-                command.arg("backup").arg(job.data)
-            }
             (Operation::FirstBackup, Kind::Borg) => {
                 command.args(["create", "::first"]).arg(job.data)
             }
             (Operation::UnchangedBackup, Kind::Borg) => {
                 command.args(["create", "::second"]).arg(job.data)
             }
-            (Operation::Restore, Kind::Copal) => command
+            (Operation::FirstBackup | Operation::UnchangedBackup, _) => {
+                command.arg("backup").arg(job.data)
+            }
+            (Operation::Restore, Kind::Copal | Kind::Sieve) => command
                 .args(["restore", "latest", "--yes", "--to"])
                 .arg(target),
             (Operation::Restore, Kind::Restic) => {
@@ -171,7 +189,7 @@ impl Tool {
     pub(crate) fn restored(&self, job: &Job<'_>) -> PathBuf {
         let target = job.work.join("restored");
         match self.kind {
-            Kind::Copal | Kind::Rustic => target,
+            Kind::Copal | Kind::Sieve | Kind::Rustic => target,
             Kind::Restic | Kind::Borg => {
                 target.join(job.data.strip_prefix("/").unwrap_or(job.data))
             }
@@ -185,7 +203,7 @@ impl Tool {
         let password = "a password for measuring";
         let cache = job.work.join("cache");
         match self.kind {
-            Kind::Copal => command
+            Kind::Copal | Kind::Sieve => command
                 .arg("--quiet")
                 .env("COPAL_REPOSITORY", repository)
                 .env("COPAL_PASSWORD", password)

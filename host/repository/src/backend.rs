@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use copal_storage::object_store::path::Path;
@@ -10,7 +11,7 @@ use copal_storage::{Store, Unfinished};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
-use crate::id::{hex, sha256};
+use crate::id::{PackId, hex, sha256};
 
 /// The kinds of files, by the directories where restic keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,9 @@ impl FileKind {
 }
 
 const CONFIG: &str = "config";
+
+/// How long what a write that failed may have left is looked after.
+const TIDYING: Duration = Duration::from_secs(10);
 
 /// Where files of all kinds lie.
 fn directories() -> Vec<String> {
@@ -176,17 +180,19 @@ impl Backend {
         self.wait(self.put(CONFIG, bytes.into()))
     }
 
-    /// The whole file, whose bytes are proved to be those that its name says.
+    /// The whole file, whose bytes are proved to be those that its name says. Where they are not, it is read once more: they may have been damaged
+    /// on their way, and whoever takes a file for damaged may remove it.
     pub(crate) async fn read_async(&self, kind: FileKind, id: &[u8; 32]) -> Result<Bytes, Error> {
-        let bytes = self.get(&kind.path(id)).await?;
-        if sha256(&bytes) == *id {
-            Ok(bytes)
-        } else {
-            Err(Error::corrupt(
-                kind.name(id),
-                "its contents do not fit its name",
-            ))
+        for _ in 0..2 {
+            let bytes = self.get(&kind.path(id)).await?;
+            if sha256(&bytes) == *id {
+                return Ok(bytes);
+            }
         }
+        Err(Error::corrupt(
+            kind.name(id),
+            "its contents do not fit its name",
+        ))
     }
 
     /// As [`Self::read_async`].
@@ -225,6 +231,33 @@ impl Backend {
         })
     }
 
+    /// Bytes of the file, if it is there.
+    async fn size_async(&self, kind: FileKind, id: &[u8; 32]) -> Result<Option<u64>, Error> {
+        let path = kind.path(id);
+        let file = self.store.objects().head(&Path::from(path.as_str())).await;
+        match file.map_err(self.error("look for", &path)) {
+            Ok(file) => Ok(Some(file.size)),
+            Err(Error::Storage(error)) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The packs that are there, ordered by id, with their sizes. A listing may lag behind, and what is taken for lost is given up: so those of
+    /// `named` that are not listed are looked for one by one.
+    pub(crate) fn packs(&self, named: &[PackId]) -> Result<Vec<([u8; 32], u64)>, Error> {
+        let mut packs = self.list(FileKind::Pack)?;
+        let is_listed = |id: &&PackId| packs.binary_search_by_key(&id.0, |(id, _)| *id).is_ok();
+        let unlisted: Vec<_> = named.iter().filter(|id| !is_listed(id)).collect();
+        let found = crate::parallel::map(&unlisted, |id| {
+            let size = self.wait(self.size_async(FileKind::Pack, &id.0))?;
+            Ok::<_, Error>(size.map(|size| (id.0, size)))
+        })?;
+        packs.extend(found.into_iter().flatten());
+        packs.sort_unstable();
+        packs.dedup();
+        Ok(packs)
+    }
+
     /// Writes a file under the name that its bytes give it.
     pub(crate) async fn write_async(
         &self,
@@ -236,14 +269,43 @@ impl Backend {
         Ok(id)
     }
 
-    /// Writes a file whose id is known already.
+    /// Writes a file whose id is known already, and proves that it is there: what relies on it, or is removed for it, comes after. Where that fails,
+    /// nothing is left that could be taken for the file.
     pub(crate) async fn write_named(
         &self,
         kind: FileKind,
         id: &[u8; 32],
         payload: PutPayload,
     ) -> Result<(), Error> {
-        self.put(&kind.path(id), payload).await
+        let bytes = payload.content_length() as u64;
+        let written = async {
+            self.put(&kind.path(id), payload).await?;
+            // A lock is read before anything relies on it.
+            if kind == FileKind::Lock || self.size_async(kind, id).await? == Some(bytes) {
+                return Ok(());
+            }
+            Err(Error::corrupt(
+                kind.name(id),
+                "the storage said that it took it, and does not have all of it; run it again, and if that stays so, ask whoever runs the storage",
+            ))
+        };
+        let written = written.await;
+        if written.is_err() {
+            let tidied = tokio::time::timeout(TIDYING, self.tidy(kind, id)).await;
+            if !matches!(tidied, Ok(Ok(()))) {
+                tracing::debug!("what could not be written may be there all the same");
+            }
+        }
+        written
+    }
+
+    /// Removes what a write that failed may have left: half a file, or a whole one of which only the answer was lost. Others may have begun to rely
+    /// on an index file that is whole, so that stays.
+    async fn tidy(&self, kind: FileKind, id: &[u8; 32]) -> Result<(), Error> {
+        if kind == FileKind::Index && self.read_async(kind, id).await.is_ok() {
+            return Ok(());
+        }
+        self.remove_async(kind, id).await
     }
 
     /// As [`Self::write_async`].
@@ -271,7 +333,7 @@ impl Backend {
         self.wait(self.remove_async(kind, id))
     }
 
-    /// All files of a kind with their sizes, ordered by id. Files whose name is no id are passed over.
+    /// All files of a kind with their sizes, ordered by id, each once. Files whose name is no id are passed over.
     pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<([u8; 32], u64)>, Error> {
         let files = self.list_dated(kind)?.into_iter();
         Ok(files.map(|file| (file.id, file.size)).collect())
@@ -311,6 +373,7 @@ impl Backend {
         };
         let mut files = self.wait(list)?;
         files.sort_unstable();
+        files.dedup_by_key(|file| file.id);
         Ok(files)
     }
 

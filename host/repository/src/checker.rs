@@ -45,7 +45,7 @@ pub struct CheckReport {
     pub bytes_read: u64,
 }
 
-/// Checks `repository`: snapshots, indexes, packs, trees, and with [`CheckOptions::read_data`] all data.
+/// Checks `repository`: keys, snapshots, indexes, packs, trees, and with [`CheckOptions::read_data`] all data.
 ///
 /// What is damaged goes into the report, and the check goes on with the rest.
 ///
@@ -57,6 +57,8 @@ pub fn check(
     progress: &dyn Progress,
 ) -> Result<CheckReport, Error> {
     let mut report = CheckReport::default();
+    let damaged = repository.keys()?.into_iter().filter_map(|key| key.damage);
+    report.errors.extend(damaged);
     // Snapshots before indexes: a backup that ends meanwhile has written its index before its snapshot.
     let roots = check_snapshots(repository, &mut report)?;
     let packs = check_indexes(repository, &mut report)?;
@@ -128,9 +130,10 @@ fn check_packs(
     packs: &HashMap<PackId, Vec<BlobEntry>>,
     report: &mut CheckReport,
 ) -> Result<HashMap<PackId, u64>, Error> {
+    let named: Vec<_> = packs.keys().copied().collect();
     let sizes: HashMap<_, _> = repository
         .backend()
-        .list(FileKind::Pack)?
+        .packs(&named)?
         .into_iter()
         .map(|(id, size)| (PackId(id), size))
         .collect();

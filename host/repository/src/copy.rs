@@ -339,12 +339,13 @@ impl Copier<'_> {
                 (run, blobs)
             })
             .collect();
-        let results = parallel::map(&runs, |(run, blobs)| self.read_run(run, blobs, &each))?;
+        let results = parallel::map(&runs, |(run, blobs)| self.read_run(kind, run, blobs, &each))?;
         Ok(results.into_iter().flatten().collect())
     }
 
     fn read_run<R>(
         &self,
+        kind: BlobKind,
         run: &Run,
         blobs: &[(Location, BlobId)],
         each: &impl Fn(&Self, &Proved, &Location) -> Result<R, Trouble>,
@@ -352,13 +353,24 @@ impl Copier<'_> {
         if self.options.cancel.load(Ordering::Relaxed) {
             return Err(Trouble::End(Error::Interrupted));
         }
-        let bytes = self.source.read_pack_range(&run.pack, run.range.clone());
-        let bytes = bytes.map_err(Trouble::of_source)?;
+        let bytes = match self.source.read_pack_range(&run.pack, run.range.clone()) {
+            Err(error) if !error.is_loss() => return Err(Trouble::of_source(error)),
+            read => read.ok(),
+        };
         let mut results = Vec::with_capacity(blobs.len());
         for (location, id) in blobs {
-            let blob = stored(&bytes, run, location)
-                .and_then(|sealed| self.source.prove_blob(sealed, location, id))
-                .map_err(Trouble::of_source)?;
+            let proved = bytes.as_ref().and_then(|bytes| {
+                let sealed = stored(bytes, run, location).ok()?;
+                self.source.prove_blob(sealed, location, id).ok()
+            });
+            let blob = match proved {
+                Some(blob) => blob,
+                // Perhaps the storage only stumbled, or there is another copy.
+                None => {
+                    let again = self.source.load_proved(kind, id);
+                    again.map_err(Trouble::of_source)?
+                }
+            };
             results.push(each(self, &blob, location)?);
             self.progress.advance(1, location.length.into());
         }

@@ -238,11 +238,16 @@ pub(crate) fn find(backend: &Backend, password: &Password) -> Result<(KeyId, Key
             // One damaged key does not keep the others from opening.
             Err(error) => {
                 tracing::warn!(%error, "a key is passed over");
-                damage.get_or_insert(error);
+                let counts_more = |first: &Error| first.is_loss() && !error.is_loss();
+                if damage.as_ref().is_none_or(counts_more) {
+                    damage = Some(error);
+                }
             }
         }
     }
     Err(match damage {
+        // What could not be asked for may be the one that opens.
+        Some(failure) if !failure.is_loss() => failure,
         _ if keys.len() > MAX_KEYS => Error::Unsupported(format!(
             "the repository at {} has {} keys, and none of the first {MAX_KEYS} opens with this password: more are not tried",
             backend.location(),

@@ -23,7 +23,7 @@ pub use stats::{Amount, Packs, PruneStats};
 use crate::backend::{FileKind, Listed};
 use crate::error::Error;
 use crate::format::Timestamp;
-use crate::id::PackId;
+use crate::id::{PackId, SnapshotId};
 use crate::index::Index;
 use crate::lock::LockGuard;
 use crate::progress::Progress;
@@ -145,6 +145,8 @@ enum MarkedFate {
 
 /// What becomes of all packs.
 struct Plan {
+    /// All that were there, in order, those too of which nothing is needed.
+    snapshots: Vec<SnapshotId>,
     used: Used,
     /// By the numbers of the packs that count.
     packs: Vec<Pack>,
@@ -170,6 +172,8 @@ impl Plan {
         let mut snapshots = repository.snapshots().map_err(|error| {
             error.advise("it may need anything, so nothing was removed; `copal forget` with its whole id gives it up")
         })?;
+        let mut all: Vec<_> = snapshots.iter().map(|(id, _)| *id).collect();
+        all.sort_unstable();
         snapshots.retain(|(id, _)| !options.without.contains(id));
         repository.load_index()?;
         progress.part(&format!(
@@ -197,6 +201,7 @@ impl Plan {
             stats.unfinished.add(file.size);
         }
         Ok(Self {
+            snapshots: all,
             stats,
             unfinished,
             ..plan
@@ -264,6 +269,7 @@ impl Plan {
         let anew: u64 = needed.map(|(pack, _)| pack.written_anew()).sum();
         stats.bytes_after = (stats.bytes_before + anew).saturating_sub(stats.removed.bytes);
         Ok(Self {
+            snapshots: Vec::new(),
             used,
             packs,
             fates,

@@ -9,9 +9,9 @@ use crate::backend::FileKind;
 use crate::error::Error;
 use crate::format::index::{BlobEntry, PackEntry};
 use crate::format::{BlobKind, Timestamp};
-use crate::id::{IndexId, PackId};
+use crate::id::{IndexId, PackId, SnapshotId};
 use crate::index::{Index, Location, Origin};
-use crate::index_files::{IndexWriter, each_pack};
+use crate::index_files::{IndexWriter, each_pack, prove_removed};
 use crate::lock::LockGuard;
 use crate::parallel;
 use crate::progress::Progress;
@@ -43,6 +43,7 @@ pub(super) fn perform(
         progress,
     };
     steps.proceed()?;
+    steps.prove_snapshots()?;
     let discard = |file| repository.backend().discard(file);
     plan.unfinished.iter().try_for_each(discard)?;
     steps.remove_packs("that no index names", &steps.unindexed()?)?;
@@ -66,6 +67,32 @@ impl Steps<'_> {
         match self.options.cancel.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
             false => check(self.options, self.lock),
+        }
+    }
+
+    /// Proves that no listing shows a snapshot that was not looked at. Where nobody else may write, it was there then too, and the listing lagged
+    /// behind; and where others may, nothing goes that a new one needs.
+    fn prove_snapshots(&self) -> Result<(), Error> {
+        if !self.lock.is_exclusive() {
+            return Ok(());
+        }
+        let listed = self.repository.backend().ids(FileKind::Snapshot)?;
+        let mut unseen = listed.iter().filter(|id| {
+            let known = self.plan.snapshots.binary_search(&SnapshotId(**id));
+            known.is_err()
+        });
+        match unseen.next() {
+            None => Ok(()),
+            Some(id) => Err(Error::corrupt(
+                format!(
+                    "the list of the snapshots at {}",
+                    self.repository.location()
+                ),
+                format!(
+                    "it shows {} now, and did not before, so nothing was removed: run it again",
+                    FileKind::Snapshot.name(id)
+                ),
+            )),
         }
     }
 
@@ -250,7 +277,8 @@ impl Steps<'_> {
         self.write_index(&files, &several)?;
         self.proceed()?;
         let old: Vec<_> = files.iter().map(|id| id.0).collect();
-        self.remove(FileKind::Index, &old)
+        self.remove(FileKind::Index, &old)?;
+        prove_removed(self.repository, &files)
     }
 
     /// Whether something becomes of a marked pack.

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::format::index::PackEntry;
 use crate::id::{IndexId, PackId};
 use crate::index::{Index, Origin, Part};
-use crate::index_files::{IndexWriter, each_pack};
+use crate::index_files::{IndexWriter, each_pack, prove_removed};
 use crate::lock::LockGuard;
 use crate::parallel;
 use crate::progress::Progress;
@@ -102,7 +102,8 @@ pub fn repair_index(
     proceed()?;
     repository.unload_index();
     let (index, broken) = read_index(repository, &mut report)?;
-    let packs = repository.backend().list(FileKind::Pack)?;
+    let named = [index.live().packs(), index.marked().packs()].concat();
+    let packs = repository.backend().packs(&named)?;
 
     let absent = |id: &PackId| {
         packs
@@ -228,6 +229,7 @@ pub fn repair_index(
     parallel::map(&old, |id| {
         repository.backend().remove(FileKind::Index, &id.0)
     })?;
+    prove_removed(repository, &old)?;
     Ok(report)
 }
 

@@ -17,7 +17,7 @@ use crate::format::BlobKind;
 use crate::format::index::BlobEntry;
 use crate::id::{BlobId, PackId};
 use crate::index::{Location, Origin, Part};
-use crate::index_files::{IndexWriter, each_pack};
+use crate::index_files::{IndexWriter, each_pack, prove_removed};
 use crate::lock::LockGuard;
 use crate::parallel;
 use crate::progress::Progress;
@@ -104,11 +104,8 @@ pub fn repair_packs(
         }
         indexed
     })?;
-    let files: HashMap<_, _> = repository
-        .backend()
-        .list(FileKind::Pack)?
-        .into_iter()
-        .collect();
+    let named: Vec<_> = indexed.keys().copied().collect();
+    let files: HashMap<_, _> = repository.backend().packs(&named)?.into_iter().collect();
     if let Some(strange) = packs
         .iter()
         .find(|id| !files.contains_key(&id.0) && !indexed.contains_key(id))
@@ -174,6 +171,7 @@ pub fn repair_packs(
     parallel::map(&old, |id| {
         repository.backend().remove(FileKind::Index, &id.0)
     })?;
+    prove_removed(repository, &old)?;
     proceed()?;
     for id in packs.iter().filter(|id| files.contains_key(&id.0)) {
         repository.backend().remove(FileKind::Pack, &id.0)?;
@@ -245,17 +243,31 @@ impl Rescue<'_> {
         let range = usize::try_from(range.start)
             .ok()
             .zip(usize::try_from(range.end).ok());
-        let sealed = range.and_then(|(start, end)| whole.get(start..end));
+        let sealed = range
+            .filter(|(_, end)| *end <= whole.len())
+            .map(|(start, end)| whole.slice(start..end));
         let short = || Error::corrupt(format!("pack {id}"), "it ends before the blob does");
-        let proved = sealed.ok_or_else(short).and_then(|sealed| {
-            let data = self.repository.decode_blob(sealed, &location, &blob.id);
+        let proved = |sealed: Bytes| {
+            let data = self.repository.decode_blob(&sealed, &location, &blob.id);
             data.map(|_| sealed)
-        });
-        match proved {
+        };
+        let sealed = sealed.ok_or_else(short).and_then(proved);
+        // Read by itself, since it may have been damaged on its way.
+        let sealed = match sealed {
+            Err(error) if error.is_loss() => {
+                let again = self.repository.read_pack_range(id, location.range());
+                match again.and_then(proved) {
+                    Err(again) if again.is_loss() => Err(error),
+                    again => again,
+                }
+            }
+            sealed => sealed,
+        };
+        match sealed {
             Ok(sealed) => {
                 self.report.saved += 1;
                 if let Some(writer) = &self.writer {
-                    writer.store_sealed(blob.kind, blob.id, sealed, blob.uncompressed_length)?;
+                    writer.store_sealed(blob.kind, blob.id, &sealed, blob.uncompressed_length)?;
                 }
                 Ok(())
             }

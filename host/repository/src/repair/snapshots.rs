@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::backend::FileKind;
 use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
@@ -31,8 +30,11 @@ impl SnapshotRepair {
     /// # Errors
     /// The index can't be read, or the store fails.
     pub fn new(repository: &Repository, indivisible: fn(&[u8]) -> bool) -> Result<Self, Error> {
-        repository.load_index()?;
-        let packs = repository.backend().list(FileKind::Pack)?.into_iter();
+        let named = repository.with_index(|index| {
+            let parts = [index.live(), index.marked()];
+            parts.map(|part| part.packs().to_vec()).concat()
+        })?;
+        let packs = repository.backend().packs(&named)?.into_iter();
         Ok(Self {
             repository: repository.clone(),
             indivisible,

@@ -294,3 +294,31 @@ fn an_interrupted_copy_leaves_no_snapshot_and_goes_on_from_where_it_was() {
     assert_eq!(count(&copy_all(&source, &target, false)), [1, 0, 0, 0]);
     world.is_whole("target");
 }
+
+#[test]
+fn where_one_copy_of_a_blob_is_damaged_another_is_copied() {
+    let world = World::new();
+    world.write("source/file", noise(100_000, 1));
+    // Two that don't know of each other store it twice.
+    let repositories = [world.init("from"), world.open("from")];
+    for repository in &repositories {
+        repository.load_index().unwrap();
+    }
+    for repository in &repositories {
+        back_up(repository, &world.path("source"));
+    }
+    let from = world.open("from");
+    let (_, snapshot) = from.snapshot("latest").unwrap();
+    let file = find(&from, &snapshot.tree, b"home/file").unwrap().unwrap();
+    let location = from.locate(BlobKind::Data, &file.content[0]);
+    let location = location.unwrap().unwrap();
+    let pack = location.pack.to_string();
+    let pack = world.path(&format!("from/data/{}/{pack}", &pack[..2]));
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes[location.offset as usize + 30] ^= 1;
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, bytes).unwrap();
+    let target = world.init("to");
+    assert_eq!(count(&copy_all(&from, &target, false)), [2, 0, 0, 0]);
+    world.is_whole("to");
+}

@@ -15,7 +15,7 @@ use super::target::{existing_directory, make_directory, move_aside, move_back};
 use super::{Job, exact, special};
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
-use crate::id::TreeId;
+use crate::id::{BlobId, TreeId};
 use crate::metadata::Applier;
 use crate::pass::{LazyPass, Trouble};
 use crate::progress::join;
@@ -28,8 +28,9 @@ pub(super) struct Walker<'a> {
     applier: Applier,
     levels: Vec<Level>,
     batch: Batch,
-    /// The first name of every file that has more, by file system and inode, and how many more.
-    links: HashMap<(u64, u64), (Arc<First>, u64)>,
+    /// The first name of every file that has more, by file system, inode and content, and how many more. What the snapshot takes for one file and
+    /// gives different contents was changed meanwhile, or is a lie.
+    links: HashMap<(u64, u64, BlobId), (Arc<First>, u64)>,
 }
 
 impl<'a> Walker<'a> {
@@ -304,7 +305,9 @@ impl<'a> Walker<'a> {
         if file.is_filtered() || file.node.links <= 1 || file.node.inode == 0 {
             return self.batch.push(file);
         }
-        match self.links.entry((file.node.device_id, file.node.inode)) {
+        let content: Vec<_> = file.node.content.iter().flat_map(|id| id.0).collect();
+        let key = (file.node.device_id, file.node.inode, BlobId::of(&content));
+        match self.links.entry(key) {
             Slot::Occupied(mut slot) => {
                 let (first, more) = slot.get_mut();
                 let first = Arc::clone(first);

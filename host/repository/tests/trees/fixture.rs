@@ -12,13 +12,13 @@ use std::sync::Mutex;
 use copal_repository::archiver::{ArchiveOptions, Archived, Archiver};
 use copal_repository::format::key::ScryptCost;
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::format::tree::Node;
+use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::format::{BlobKind, Timestamp};
 use copal_repository::pass::{Pass, PassError, Passes, Verdict};
 use copal_repository::progress::Silent;
 use copal_repository::restorer::{RestoreOptions, RestoreSummary, restore_node};
 use copal_repository::walk::find;
-use copal_repository::{BlobId, InitOptions, Password, Repository, TreeId};
+use copal_repository::{BlobId, InitOptions, Password, Repository, TreeId, WriterOptions};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, chownat, lgetxattr, llistxattr,
     lsetxattr, makedev, mkfifoat, mknodat, utimensat,
@@ -136,6 +136,34 @@ impl Place {
             .save_snapshot(&snapshot)
             .unwrap()
             .to_string()
+    }
+}
+
+/// Stores a tree as it is, however hostile, and the root `home` above it.
+pub(crate) fn store_tree(place: &Place, nodes: Vec<Node>) -> TreeId {
+    let writer = place.repository.writer(WriterOptions::default()).unwrap();
+    writer.store(BlobKind::Data, b"evil").unwrap();
+    let store = |nodes| {
+        let json = Tree { nodes }.encode();
+        TreeId::from(writer.store(BlobKind::Tree, &json).unwrap().id)
+    };
+    let subtree = Some(store(nodes));
+    let home = Node {
+        subtree,
+        mode: 0o755,
+        ..Node::new("home", NodeKind::Directory)
+    };
+    let tree = store(vec![home]);
+    writer.finish().unwrap();
+    tree
+}
+
+pub(crate) fn evil_file(name: &[u8]) -> Node {
+    Node {
+        content: vec![BlobId::of(b"evil")],
+        size: 4,
+        mode: 0o644,
+        ..Node::new(name, NodeKind::File)
     }
 }
 

@@ -7,6 +7,7 @@ mod choice;
 mod compare;
 mod exact;
 mod fixture;
+mod hostile;
 mod in_place;
 mod look;
 mod members;

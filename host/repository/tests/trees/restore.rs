@@ -4,42 +4,16 @@ use std::path::Path;
 
 use copal_repository::archiver::{ArchiveOptions, Archiver};
 use copal_repository::format::BlobKind;
-use copal_repository::format::tree::{Node, NodeKind, Tree};
+use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::pass::{Change, PassError, Verdict};
 use copal_repository::progress::{ItemError, ItemErrorKind, Silent};
 use copal_repository::restorer::{Overwrite, RestoreOptions, restore_node};
 use copal_repository::walk::dump;
-use copal_repository::{BlobId, TreeId, WriterOptions};
+use copal_repository::{BlobId, WriterOptions};
 
-use crate::fixture::{Place, Rules, assert_same, damage, describe, noise, rewrite, rich_tree};
-
-/// Stores a tree as it is, however hostile, and the root `home` above it.
-fn store_tree(place: &Place, nodes: Vec<Node>) -> TreeId {
-    let writer = place.repository.writer(WriterOptions::default()).unwrap();
-    writer.store(BlobKind::Data, b"evil").unwrap();
-    let store = |nodes| {
-        let json = Tree { nodes }.encode();
-        TreeId::from(writer.store(BlobKind::Tree, &json).unwrap().id)
-    };
-    let subtree = Some(store(nodes));
-    let home = Node {
-        subtree,
-        mode: 0o755,
-        ..Node::new("home", NodeKind::Directory)
-    };
-    let tree = store(vec![home]);
-    writer.finish().unwrap();
-    tree
-}
-
-fn evil_file(name: &[u8]) -> Node {
-    Node {
-        content: vec![BlobId::of(b"evil")],
-        size: 4,
-        mode: 0o644,
-        ..Node::new(name, NodeKind::File)
-    }
-}
+use crate::fixture::{
+    Place, Rules, assert_same, damage, describe, evil_file, noise, rewrite, rich_tree, store_tree,
+};
 
 fn no_temporary_files(path: &Path) {
     for item in describe(path).keys() {

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // Clippy takes only functions marked as tests for tests.
 
-mod faults;
 mod fixture;
 mod locks;
 mod meddling;
@@ -11,4 +10,7 @@ mod prune;
 mod repair;
 mod restic;
 mod rewrite;
+#[allow(dead_code, reason = "the tests `faults` use all of it")]
+#[path = "../faults/store.rs"]
+mod store;
 mod two_phase;

@@ -13,8 +13,8 @@ use copal_repository::restorer::{RestoreOptions, restore_tree};
 use copal_repository::walk::{Next, dump, walk};
 use copal_repository::{BlobId, ErrorKind, LockGuard, LockMode, Repository, SnapshotId, TreeId};
 
-use crate::faults::dying;
 use crate::fixture::{World, noise, prune_in};
+use crate::store::{Fault, Faulty, Operation, Plan};
 
 /// Set to run so many histories rather than [`HISTORIES`].
 const VARIABLE: &str = "COPAL_TEST_HISTORIES";
@@ -218,8 +218,10 @@ impl History {
     fn die(&mut self) {
         self.pending.clear();
         let last = 1 + self.below(12) as usize;
-        let mortal = self.world.open_in(self.world.store().through(dying(last)));
-        let mortal = mortal.unwrap();
+        let plan = Plan::new(Operation::Put, last, Fault::Dies);
+        let store = self.world.store();
+        let store = store.through(|store| Faulty::new(store, &plan));
+        let mortal = self.world.open_in(store).unwrap();
         match self.below(3) {
             0 => self.die_in_a_backup(&mortal),
             1 => self.die_forgetting(&mortal),

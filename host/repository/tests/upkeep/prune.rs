@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
 use copal_repository::format::{BlobKind, Timestamp};
@@ -251,4 +253,17 @@ fn a_damaged_blob_ends_a_prune_before_anything_is_removed_unless_there_is_anothe
     world.prune(&thorough()).unwrap();
     world.is_whole();
     assert_eq!(world.contents().len(), 2);
+}
+
+#[test]
+fn a_prune_that_is_cancelled_leaves_the_repository_whole() {
+    let (world, snapshots) = World::with_history();
+    world.forget(&snapshots[..3]);
+    let before = world.contents();
+    let options = PruneOptions::default();
+    options.cancel.store(true, Ordering::Relaxed);
+    let error = world.prune(&options).unwrap_err();
+    assert_eq!(error.kind(), copal_repository::ErrorKind::Interrupted);
+    assert_eq!(world.contents(), before);
+    world.is_whole();
 }

@@ -26,6 +26,7 @@ pub mod metabase;
 pub mod plugins;
 pub mod postgres;
 pub mod programs;
+pub mod proxy;
 pub mod registry;
 pub mod restic;
 pub mod run;

@@ -14,6 +14,7 @@ use copal_storage::object_store::{Error as StoreError, ObjectStoreExt as _, PutM
 use copal_storage::{Options, Store, open_with};
 use copal_tests::azure::Azurite;
 use copal_tests::b2::B2Account;
+use copal_tests::proxy::{Proxy, Trouble};
 use copal_tests::s3::S3Server;
 use copal_tests::sample;
 use copal_tests::slow::{Line, SlowLine};
@@ -293,5 +294,48 @@ fn clouds_are_object_stores() {
     holds(open("b2://backups/a/b", b2.variables()));
     if let Some(azurite) = Azurite::start(&directory.path().join("azure")) {
         holds(open("az://backups/a/b", azurite.variables()));
+    }
+}
+
+/// Set to have every request go wrong in turn, rather than one of some.
+const THOROUGH: &str = "COPAL_TEST_FAULTS";
+
+#[test]
+fn a_request_that_goes_wrong_once_is_no_end() {
+    let runtime = Runtime::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let server = S3Server::start(directory.path());
+    let proxy = Proxy::to(server.port());
+    let stride = match std::env::var_os(THOROUGH) {
+        Some(_) => 1,
+        None => 6,
+    };
+    let troubles = [
+        Trouble::Refused,
+        Trouble::Denied,
+        Trouble::Unanswered,
+        Trouble::Halved,
+        Trouble::Silence,
+    ];
+    for (offset, trouble) in troubles.into_iter().enumerate() {
+        let begun = std::time::Instant::now();
+        let mut tried = 0;
+        for after in (offset..).step_by(stride) {
+            proxy.plan(after, trouble);
+            let options = Options {
+                variables: server.variables_at(proxy.port()),
+                timeout: Duration::from_secs(1),
+                ..Options::default()
+            };
+            let address = format!("s3://backups/{offset}/{after}");
+            runtime.block_on(holds(&open_with(&address, &options).unwrap()));
+            if !proxy.hit() {
+                break;
+            }
+            tried += 1;
+        }
+        let took = begun.elapsed().as_secs_f64();
+        println!("| {trouble:?} | {tried} | {took:.1} s |");
+        assert!(tried > 2, "{trouble:?}: too few to prove anything");
     }
 }

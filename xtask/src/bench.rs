@@ -24,12 +24,12 @@ use measure::Usage;
 use results::Results;
 use tools::{Job, Tool};
 
-/// `cargo xtask bench [--runs N] [--corpus NAME]… [--in DIRECTORY] [--write]`, or `cargo xtask bench filters`
+/// `cargo xtask bench [--runs N] [--corpus NAME]… [--in DIRECTORY] [--write]`, `cargo xtask bench filters`, or `cargo xtask bench engine`
 pub(crate) fn task(arguments: &[String]) -> Result<()> {
-    if let [only] = arguments
-        && only == "filters"
-    {
-        return filters();
+    match arguments {
+        [only] if only == "filters" => return filters(),
+        [only] if only == "engine" => return engine(),
+        _ => {}
     }
     let options = Options::parse(arguments)?;
     debian::provide(&[debian::RESTIC])?;
@@ -98,6 +98,20 @@ fn filters() -> Result<()> {
             "dev",
             "--bench",
             "filters",
+        ];
+        command::run(workspace::host_cargo().args(bench))
+    })
+}
+
+/// What the engine's inner loops get through.
+fn engine() -> Result<()> {
+    command::stage("Measuring the engine", || {
+        let bench = [
+            "bench",
+            "--package",
+            "copal-repository",
+            "--bench",
+            "engine",
         ];
         command::run(workspace::host_cargo().args(bench))
     })

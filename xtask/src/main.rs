@@ -41,7 +41,9 @@ Tasks:
   bench [--runs N] [--corpus sql|small|big|million]... [--in DIRECTORY] [--write]
           Measures copal beside restic (and borg and rustic where installed) with sql, small and big, in 5 runs.
           Corpora and repositories lie in target/bench, or in the directory given.
-          --write keeps the figures in docs/benchmarks, and makes the page and the chart there anew.";
+          --write keeps the figures in docs/benchmarks, and makes the page and the chart there anew.
+  bench filters|engine
+          Measures the filters of plugins, or the engine's inner loops.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -9,6 +9,7 @@ mod bench;
 mod command;
 mod debian;
 mod demo;
+mod deny;
 mod docs;
 mod examples;
 mod plugins;
@@ -37,6 +38,9 @@ Tasks:
           Writes the reference of the contract into docs/src/reference/contract from wit/. With --check it
           writes nothing: it fails where that is stale, where a link leads nowhere, where a finding's code
           or an error's kind is not explained, or where a translation has fallen behind.
+  deny [--advisories]
+          Holds all dependencies to deny.toml: licences, bans, sources, and known vulnerabilities. Where the
+          database of these can't be reached they are skipped, and that is said; with --advisories that fails.
   demo    Backs a sample Jpom up and migrates it, step by step; all lies in target/demo afterwards.
   bench [--runs N] [--corpus sql|small|big|million]... [--in DIRECTORY] [--write]
           Measures copal beside restic (and borg and rustic where installed) with sql, small and big, in 5 runs.
@@ -64,6 +68,7 @@ fn perform(arguments: &[String]) -> Result<()> {
         "plugins" => plugins::task(rest),
         "bench" => bench::task(rest),
         "demo" => demo::task(rest),
+        "deny" => deny::task(rest),
         "docs" => docs::task(rest),
         "examples" => examples::task(rest),
         "test" => test::task(rest),

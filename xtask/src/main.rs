@@ -24,8 +24,10 @@ const USAGE: &str = "\
 Usage: cargo xtask TASK
 
 Tasks:
-  plugins [--tests] [--toolchain rustup|debian]
+  plugins [--tests] [--toolchain rustup|debian] [--reproduce | --reproduce-all]
           Builds the plugins into target/plugins; with --tests also the guests that only tests use.
+          --reproduce builds the smallest once more, from a copy of the sources in another place, and fails
+          unless the bytes are the same; --reproduce-all does so with every plugin.
           --toolchain (or COPAL_WASM_TOOLCHAIN) says how to compile for wasm32-unknown-unknown;
           by default the first way that works here.
   examples

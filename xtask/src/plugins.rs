@@ -1,5 +1,7 @@
 //! Building plugins: Rust crates become WebAssembly components in `target/plugins`.
 
+mod reproduce;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -14,14 +16,22 @@ use crate::{
     command::{self, advised, say},
     workspace,
 };
+use reproduce::Which;
 
 /// What plugins are compiled for.
 const TARGET: Target = Target::Unknown;
 
-/// `cargo xtask plugins [--tests] [--toolchain NAME]`
+/// Cargo's profile for them.
+const PROFILE: &str = "guest";
+
+/// [`TARGET`] as cargo names it.
+pub(crate) const TRIPLE: &str = TARGET.as_str();
+
+/// `cargo xtask plugins [--tests] [--toolchain NAME] [--reproduce | --reproduce-all]`
 pub(crate) fn task(arguments: &[String]) -> Result<()> {
     let mut tests = false;
     let mut toolchain = None;
+    let mut again = None;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -30,14 +40,26 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
                 let name = arguments.next().context("--toolchain needs a name")?;
                 toolchain = Some(name.as_str());
             }
+            "--reproduce" => again = Some(Which::Smallest),
+            "--reproduce-all" => again = Some(Which::All),
             other => bail!("unknown argument `{other}`"),
         }
     }
-    build(tests, toolchain)
+    let toolchain = build_with(tests, toolchain)?;
+    match again {
+        None => Ok(()),
+        Some(which) => command::stage("Building them again in another place", || {
+            reproduce::check(toolchain, which)
+        }),
+    }
 }
 
 /// Builds the plugins, and the guests of the tests too where `tests` says so.
 pub(crate) fn build(tests: bool, toolchain: Option<&str>) -> Result<()> {
+    build_with(tests, toolchain).map(|_| ())
+}
+
+fn build_with(tests: bool, toolchain: Option<&str>) -> Result<Toolchain> {
     command::stage("Building plugins", || {
         // What is edited from here on may not be in the components.
         let start = SystemTime::now();
@@ -47,7 +69,8 @@ pub(crate) fn build(tests: bool, toolchain: Option<&str>) -> Result<()> {
         if tests {
             build_all(toolchain, "tests/guests", &output.join("tests"), false)?;
         }
-        stamp(&output.join(".built"), start)
+        stamp(&output.join(".built"), start)?;
+        Ok(toolchain)
     })
 }
 
@@ -68,20 +91,25 @@ fn choose(asked: Option<&str>) -> Result<Toolchain> {
     Ok(chosen)
 }
 
+/// The crates of the plugins that `copal` embeds.
+pub(crate) fn first_party() -> Result<Vec<Guest>> {
+    Guest::all(&workspace::root(), "plugins")
+}
+
 /// A crate that becomes a component.
-struct Guest {
+pub(crate) struct Guest {
     /// The folder's name, and the component's.
-    name: String,
+    pub(crate) name: String,
     /// The crate's name.
-    package: String,
+    pub(crate) package: String,
     /// The crate's `Cargo.toml`.
     manifest: PathBuf,
 }
 
 impl Guest {
-    /// The crates in the folders right beneath `parent`.
-    fn all(parent: &str) -> Result<Vec<Self>> {
-        let parent = workspace::root().join(parent);
+    /// The crates in the folders right beneath `parent` of the workspace at `root`.
+    fn all(root: &Path, parent: &str) -> Result<Vec<Self>> {
+        let parent = root.join(parent);
         let mut guests = Vec::new();
         let folders = fs::read_dir(&parent)
             .with_context(|| format!("cannot list {}", workspace::shown(&parent)))?;
@@ -111,28 +139,15 @@ fn package_name(manifest: &Path) -> Result<String> {
 
 /// Builds the crates right beneath `parent` into components in `output`.
 fn build_all(toolchain: Toolchain, parent: &str, output: &Path, first_party: bool) -> Result<()> {
-    let guests = Guest::all(parent)?;
-    let packages: Vec<&str> = guests.iter().map(|guest| guest.package.as_str()).collect();
-    let modules = Compilation {
-        toolchain,
-        target: TARGET,
-        directory: &workspace::root(),
-        // A target directory of their own: other cargo commands go on meanwhile.
-        target_directory: &workspace::target().join("guests"),
-        packages: &packages,
-        profile: "guest",
-    }
-    .run()?;
+    let root = workspace::root();
+    let guests = Guest::all(&root, parent)?;
+    // A target directory of their own: other cargo commands go on meanwhile.
+    let built = workspace::target().join("guests");
+    let components = components(toolchain, &root, &built, &guests, first_party)?;
 
     fs::create_dir_all(output)?;
     remove_others(output, &guests)?;
-    for guest in &guests {
-        let module = modules
-            .iter()
-            .find(|module| module.manifest == guest.manifest)
-            .with_context(|| format!("cargo made no module of {}", guest.package))?;
-        let component = componentize(&module.path, first_party)
-            .with_context(|| format!("cannot make a component of {}", guest.package))?;
+    for (guest, component) in guests.iter().zip(components) {
         let path = output.join(format!("{}.wasm", guest.name));
         let unchanged = fs::read(&path).is_ok_and(|present| present == component);
         if !unchanged {
@@ -146,6 +161,36 @@ fn build_all(toolchain: Toolchain, parent: &str, output: &Path, first_party: boo
         );
     }
     Ok(())
+}
+
+/// Builds crates of the workspace at `root` into components, one for each.
+fn components(
+    toolchain: Toolchain,
+    root: &Path,
+    built: &Path,
+    guests: &[Guest],
+    first_party: bool,
+) -> Result<Vec<Vec<u8>>> {
+    let packages: Vec<&str> = guests.iter().map(|guest| guest.package.as_str()).collect();
+    let modules = Compilation {
+        toolchain,
+        target: TARGET,
+        directory: root,
+        target_directory: built,
+        packages: &packages,
+        profile: PROFILE,
+        locked: true,
+    }
+    .run()?;
+    let component = |guest: &Guest| {
+        let module = modules
+            .iter()
+            .find(|module| module.manifest == guest.manifest)
+            .with_context(|| format!("cargo made no module of {}", guest.package))?;
+        componentize(&module.path, first_party)
+            .with_context(|| format!("cannot make a component of {}", guest.package))
+    };
+    guests.iter().map(component).collect()
 }
 
 /// Removes components whose crates are gone, because `copal` embeds all that lie here.

@@ -32,6 +32,8 @@ pub struct Compilation<'a> {
     pub packages: &'a [&'a str],
     /// Cargo's profile.
     pub profile: &'a str,
+    /// Whether dependencies must be those of `Cargo.lock`, which then has to be there and to fit.
+    pub locked: bool,
 }
 
 /// What came of one crate.
@@ -55,6 +57,9 @@ impl Compilation<'_> {
             .env("CARGO_ENCODED_RUSTFLAGS", self.flags());
         for package in self.packages {
             cargo.args(["--package", package]);
+        }
+        if self.locked {
+            cargo.arg("--locked");
         }
         let line = command::line(&cargo);
         let output = cargo
@@ -205,6 +210,8 @@ pub(crate) fn component(
         target_directory: &metadata.target_directory,
         packages: &[&package.name],
         profile: PROFILE,
+        // An author's first build makes the lock file.
+        locked: false,
     }
     .run()?;
     let mut modules = modules.into_iter();

@@ -30,7 +30,7 @@ impl Target {
     pub const ALL: [Self; 2] = [Self::Unknown, Self::Wasip2];
 
     /// The target as rustc spells it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "wasm32-unknown-unknown",
             Self::Wasip2 => "wasm32-wasip2",

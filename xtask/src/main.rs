@@ -13,6 +13,7 @@ mod deny;
 mod docs;
 mod examples;
 mod plugins;
+mod sbom;
 mod test;
 mod workspace;
 
@@ -43,6 +44,9 @@ Tasks:
   deny [--advisories]
           Holds all dependencies to deny.toml: licences, bans, sources, and known vulnerabilities. Where the
           database of these can't be reached they are skipped, and that is said; with --advisories that fails.
+  sbom [--target TRIPLE] [--out FILE]
+          Writes what is linked into copal, and the plugins that it embeds, as a bill of materials (CycloneDX
+          1.5) into target/copal.cdx.json.
   demo    Backs a sample Jpom up and migrates it, step by step; all lies in target/demo afterwards.
   bench [--runs N] [--corpus sql|small|big|million]... [--in DIRECTORY] [--write]
           Measures copal beside restic (and borg and rustic where installed) with sql, small and big, in 5 runs.
@@ -73,6 +77,7 @@ fn perform(arguments: &[String]) -> Result<()> {
         "deny" => deny::task(rest),
         "docs" => docs::task(rest),
         "examples" => examples::task(rest),
+        "sbom" => sbom::task(rest),
         "test" => test::task(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

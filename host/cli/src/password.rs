@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use copal_repository::Password;
+use zeroize::Zeroizing;
 
 use crate::args::{Global, KeyAddArgs, SourceArgs};
 use crate::config::Reference;
@@ -78,7 +79,7 @@ impl<'a> Places<'a> {
         }
         if let Some(variable) = self.variable {
             match std::env::var(variable) {
-                Ok(text) => return password(text),
+                Ok(text) => return password(Zeroizing::new(text)),
                 Err(std::env::VarError::NotUnicode(_)) => {
                     let message = format!("{variable} is not valid UTF-8");
                     return Err(Failure::usage(PROBLEM, message));
@@ -111,7 +112,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    fn asked(&self) -> Result<String, Failure> {
+    fn asked(&self) -> Result<Zeroizing<String>, Failure> {
         if !std::io::stdin().is_terminal() {
             let message = match self.twice && self.variable.is_none() {
                 true => "no new password is given, and there is no terminal to ask on",
@@ -124,11 +125,12 @@ impl<'a> Places<'a> {
             };
             return Err(Failure::usage(PROBLEM, message).advise(advice));
         }
-        let ask = |prompt: &str| -> Result<String, Failure> {
+        let ask = |prompt: &str| -> Result<Zeroizing<String>, Failure> {
             let mut stderr = std::io::stderr();
             write!(stderr, "{prompt}: ")?;
             stderr.flush()?;
             rpassword::read_password()
+                .map(Zeroizing::new)
                 .map_err(|e| Failure::usage("password", format!("no password was given: {e}")))
         };
         let password = ask(self.prompt)?;
@@ -139,16 +141,18 @@ impl<'a> Places<'a> {
     }
 }
 
-fn password(text: String) -> Result<Password, Failure> {
+fn password(mut text: Zeroizing<String>) -> Result<Password, Failure> {
     if text.is_empty() {
         return Err(
             Failure::usage(PROBLEM, "the password is empty").advise("Choose one that is not.")
         );
     }
-    Ok(Password::new(text))
+    // Handed over, not copied.
+    Ok(Password::new(std::mem::take(&mut *text)))
 }
 
 /// As restic reads it: without blanks around it.
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+fn first_line(text: &str) -> Zeroizing<String> {
+    let line = text.lines().next().unwrap_or_default();
+    Zeroizing::new(line.trim().to_owned())
 }

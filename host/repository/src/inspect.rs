@@ -59,8 +59,7 @@ impl Repository {
     /// Never in practice: all fields have JSON.
     pub fn master_key_document(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         let json = self.key().secrets().to_json();
-        json.map(Zeroizing::new)
-            .map_err(Error::damaged("the repository's key"))
+        json.map_err(Error::damaged("the repository's key"))
     }
 
     /// The bytes of the pack whose id begins with `id`, as they are stored.

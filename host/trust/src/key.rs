@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::refusal::Refusal;
 pub use crate::signature::{sign, trusted_comment, verify};
@@ -122,9 +123,10 @@ impl TryFrom<String> for PublicKey {
     }
 }
 
-/// A secret key, ready to sign.
+/// A secret key, ready to sign. It is wiped from memory when it is dropped.
 pub struct SecretKey {
-    pub(crate) secret: minisign::SecretKey,
+    /// Where it stays, so that no copy is left where it was.
+    pub(crate) secret: Box<minisign::SecretKey>,
     public: PublicKey,
 }
 
@@ -143,7 +145,7 @@ impl SecretKey {
     /// It is no secret key of minisign's, or the password is missing or wrong.
     pub fn read(text: &str, password: Option<&str>) -> Result<Self, Refusal> {
         let (bytes, protected) = decode(text)?;
-        let secret = if protected {
+        let secret = Box::new(if protected {
             let password = password.ok_or(Refusal::PasswordMissing)?;
             let file = minisign::SecretKeyBox::from(text.to_owned());
             file.into_secret_key(Some(password.to_owned()))
@@ -154,7 +156,7 @@ impl SecretKey {
         } else {
             minisign::SecretKey::from_bytes(&bytes)
                 .map_err(|error| Refusal::SecretKey(shown(&error.to_string())))?
-        };
+        });
         Self::new(secret)
     }
 
@@ -163,7 +165,7 @@ impl SecretKey {
         &self.public
     }
 
-    fn new(secret: minisign::SecretKey) -> Result<Self, Refusal> {
+    fn new(secret: Box<minisign::SecretKey>) -> Result<Self, Refusal> {
         let refused = |error: &dyn fmt::Display| Refusal::SecretKey(shown(&error.to_string()));
         let public = minisign::PublicKey::from_secret_key(&secret)
             .map_err(|error| refused(&error))?
@@ -173,6 +175,21 @@ impl SecretKey {
         // An unprotected key has no checksum: that it signs what its own public half verifies is the proof that it is whole.
         crate::signature::sign(&key, b"", "")?;
         Ok(key)
+    }
+
+    /// Writes a key of zeros over the secret one, which the library itself leaves in memory.
+    fn wipe(&mut self) {
+        if let Ok(blank) = minisign::SecretKey::from_bytes(&[0; SECRET_LENGTH]) {
+            *self.secret = blank;
+        }
+        // As if it were read again, so that the compiler leaves the writing in.
+        std::hint::black_box(&self.secret);
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 
@@ -189,7 +206,7 @@ pub struct KeyFiles {
     /// The text of the public key's file.
     pub public_file: String,
     /// The text of the secret key's file.
-    pub secret_file: String,
+    pub secret_file: Zeroizing<String>,
 }
 
 /// Makes a new key, protected where a password is given. scrypt then takes 32 MiB, less than what minisign itself takes: a long password makes up for it.
@@ -209,7 +226,7 @@ pub fn generate(password: Option<&str>) -> Result<KeyFiles, Refusal> {
     };
     let pair = pair.map_err(failed)?;
     let public: PublicKey = pair.pk.to_base64().parse()?;
-    let mut bytes = pair.sk.to_bytes();
+    let mut bytes = Zeroizing::new(pair.sk.to_bytes());
     if password.is_none()
         && let Some(checksum) = bytes.get_mut(CHECKSUM..)
     {
@@ -219,10 +236,10 @@ pub fn generate(password: Option<&str>) -> Result<KeyFiles, Refusal> {
     Ok(KeyFiles {
         public_file: public.file(),
         public,
-        secret_file: format!(
+        secret_file: Zeroizing::new(format!(
             "untrusted comment: {SECRET_COMMENT}\n{}\n",
-            BASE64_STANDARD.encode(bytes)
-        ),
+            *Zeroizing::new(BASE64_STANDARD.encode(&*bytes))
+        )),
     })
 }
 
@@ -242,8 +259,8 @@ pub fn write(files: &KeyFiles, public: &Path, secret: &Path) -> Result<(), Refus
     let mut secret_file = create(secret, 0o600)?;
     let mut public_file = create(public, 0o644).inspect_err(|_| remove(secret))?;
     for (file, text, path) in [
-        (&mut secret_file, &files.secret_file, secret),
-        (&mut public_file, &files.public_file, public),
+        (&mut secret_file, files.secret_file.as_str(), secret),
+        (&mut public_file, files.public_file.as_str(), public),
     ] {
         file.write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
@@ -271,7 +288,7 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 /// The bytes of a secret key's file, and whether a password protects them.
-fn decode(text: &str) -> Result<(Vec<u8>, bool), Refusal> {
+fn decode(text: &str) -> Result<(Zeroizing<Vec<u8>>, bool), Refusal> {
     let refused = |problem: &str| Refusal::SecretKey(problem.to_owned());
     if text.len() > MAX_FILE {
         return Err(refused("the file is too large"));
@@ -281,6 +298,7 @@ fn decode(text: &str) -> Result<(Vec<u8>, bool), Refusal> {
     };
     let bytes = BASE64_STANDARD
         .decode(encoded)
+        .map(Zeroizing::new)
         .map_err(|_| refused("its second line is not base64"))?;
     match (bytes.get(..2), bytes.get(2..4), bytes.len()) {
         (Some(algorithm), Some(protection), SECRET_LENGTH) if *algorithm == ALGORITHM => {
@@ -293,5 +311,20 @@ fn decode(text: &str) -> Result<(Vec<u8>, bool), Refusal> {
             }
         }
         _ => Err(refused("its second line is not an Ed25519 secret key")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_key_is_wiped() {
+        let files = generate(None).unwrap();
+        let mut key = SecretKey::read(&files.secret_file, None).unwrap();
+        let secret = decode(&files.secret_file).unwrap().0;
+        assert_eq!(key.secret.to_bytes(), *secret);
+        key.wipe();
+        assert_eq!(key.secret.to_bytes(), vec![0; SECRET_LENGTH]);
     }
 }

@@ -7,6 +7,7 @@ use copal_sandbox::types::Fragment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -73,23 +74,23 @@ impl Reference {
     }
 
     /// Reads the value. Never repeats it in an error.
-    pub(crate) fn read(&self) -> Result<String, Failure> {
-        let text = match self {
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>, Failure> {
+        let text = Zeroizing::new(match self {
             Self::Env(name) => std::env::var(name).map_err(|error| match error {
                 std::env::VarError::NotPresent => self.fails("the variable is not set"),
                 std::env::VarError::NotUnicode(_) => self.fails("it is not valid UTF-8"),
             })?,
             Self::File(path) => std::fs::read_to_string(path).map_err(|error| self.fails(error))?,
             Self::Command(argv) => self.output(argv)?,
-        };
-        Ok(match self {
-            Self::Env(_) => text,
-            _ => text
-                .strip_suffix('\n')
-                .map(|text| text.strip_suffix('\r').unwrap_or(text))
-                .unwrap_or(&text)
-                .to_owned(),
-        })
+        });
+        if let Self::Env(_) = self {
+            return Ok(text);
+        }
+        let line = text.strip_suffix('\n');
+        let line = line.map_or(text.as_str(), |text| {
+            text.strip_suffix('\r').unwrap_or(text)
+        });
+        Ok(Zeroizing::new(line.to_owned()))
     }
 
     /// Whether the value could be read, as far as can be told without running anything.
@@ -154,7 +155,9 @@ impl Text {
     pub(crate) fn read(&self) -> Result<Fragment, Failure> {
         match self {
             Self::Plain(text) => Ok(Fragment::Plain(text.clone())),
-            Self::Elsewhere(reference) => reference.read().map(Fragment::Secret),
+            Self::Elsewhere(reference) => reference
+                .read()
+                .map(|mut text| Fragment::Secret(std::mem::take(&mut *text))),
         }
     }
 
@@ -195,10 +198,11 @@ mod tests {
         let path = directory.path().join("secret");
         for (content, value) in [("a b\n", "a b"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("", "")] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(Reference::File(path.clone()).read().unwrap(), value);
+            let read = Reference::File(path.clone()).read().unwrap();
+            assert_eq!(*read, value);
         }
         let print = ["printf", "x\\n"].map(str::to_owned).to_vec();
-        assert_eq!(Reference::Command(print).read().unwrap(), "x");
+        assert_eq!(*Reference::Command(print).read().unwrap(), "x");
     }
 
     #[test]

@@ -14,7 +14,9 @@ const ELSEWHERE: &str = "***";
 
 /// The settings with the values that they refer to.
 pub(super) fn read(config: &Map<String, Value>) -> Result<Settings, Failure> {
-    replace(config, |reference| reference.read())
+    replace(config, |reference| {
+        reference.read().map(|mut text| std::mem::take(&mut *text))
+    })
 }
 
 /// The settings with a stand-in for every value that they refer to.

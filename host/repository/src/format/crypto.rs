@@ -8,7 +8,7 @@ use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipher
 use poly1305::Poly1305;
 use poly1305::universal_hash::UniversalHash;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{Base64, Malformed};
 
@@ -69,14 +69,17 @@ impl Secrets {
     }
 }
 
+/// Room for [`Secrets`] as JSON, so that it is written where it stays.
+const JSON: usize = 256;
+
 /// [`Secrets`] as JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct SecretsJson {
     mac: MacJson,
     encrypt: Base64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct MacJson {
     k: Base64,
     r: Base64,
@@ -84,15 +87,18 @@ struct MacJson {
 
 impl Secrets {
     /// The JSON that a key file seals.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, Malformed> {
+    pub(crate) fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, Malformed> {
         let mac = MacJson {
             k: Base64(self.mac_k.to_vec()),
             r: Base64(self.mac_r.to_vec()),
         };
-        Ok(serde_json::to_vec(&SecretsJson {
+        let json = SecretsJson {
             mac,
             encrypt: Base64(self.encrypt.to_vec()),
-        })?)
+        };
+        let mut bytes = Zeroizing::new(Vec::with_capacity(JSON));
+        serde_json::to_writer(&mut *bytes, &json)?;
+        Ok(bytes)
     }
 
     /// The secrets that a key file sealed.
@@ -221,6 +227,23 @@ mod tests {
             prop_assert!(key.open(&sealed).is_err());
             prop_assert!(key.open(&sealed[..position]).is_err());
         }
+    }
+
+    /// Holds no more than that it compiles: each of these wipes itself.
+    #[test]
+    fn what_holds_a_key_is_wiped() {
+        fn wipes_itself<T: ZeroizeOnDrop>() {}
+        wipes_itself::<Secrets>();
+        wipes_itself::<SecretsJson>();
+        wipes_itself::<Aes128>();
+    }
+
+    #[test]
+    fn the_json_of_secrets_is_written_where_it_is_wiped() {
+        let secrets = Secrets::random();
+        let json = secrets.to_json().unwrap();
+        assert!(json.len() <= JSON, "it has moved: {}", json.len());
+        assert_eq!(Secrets::from_json(&json).unwrap(), secrets);
     }
 
     /// The example of the Poly1305-AES paper (Bernstein, appendix B): two blocks, one of them short.

@@ -74,7 +74,7 @@ impl KeyFile {
     ) -> Result<Self, Malformed> {
         let salt: [u8; 64] = rand::random();
         let mut data = Vec::new();
-        derive(password, &salt, cost)?.seal(&Zeroizing::new(secrets.to_json()?), &mut data)?;
+        derive(password, &salt, cost)?.seal(&secrets.to_json()?, &mut data)?;
         Ok(Self {
             created: Some(Timestamp::now()),
             username,

@@ -18,6 +18,7 @@ pub mod unpacked;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::{Zeroize, Zeroizing};
 
 pub use pack::BlobKind;
 pub use time::Timestamp;
@@ -33,21 +34,21 @@ impl From<serde_json::Error> for Malformed {
     }
 }
 
-/// Bytes that JSON holds in Base64, as Go writes a `[]byte`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Bytes that JSON holds in Base64, as Go writes a `[]byte`. They may be secret: nothing that is made of them on the way stays in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Zeroize)]
 pub(crate) struct Base64(pub(crate) Vec<u8>);
 
 impl Serialize for Base64 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
+        serializer.serialize_str(&Zeroizing::new(STANDARD.encode(&self.0)))
     }
 }
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
         STANDARD
-            .decode(text)
+            .decode(text.as_bytes())
             .map(Self)
             .map_err(serde::de::Error::custom)
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use copal_trust::key::{self, PublicKey, SecretKey};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::args::{KeyPassword, KeygenArgs};
 use crate::failure::Failure;
@@ -19,7 +20,7 @@ pub(super) fn run(args: &KeygenArgs, session: &Session) -> Outcome {
         true => None,
         false => Some(new_password(&args.password)?),
     };
-    let files = key::generate(password.as_deref())?;
+    let files = key::generate(password.as_deref().map(String::as_str))?;
     key::write(&files, &public, &secret)?;
     if session.global.json {
         output::json(&json!({
@@ -72,23 +73,27 @@ pub(super) fn read_secret(path: &Path, password: &KeyPassword) -> Result<SecretK
     Ok(SecretKey::read(&text, Some(&password))?)
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     std::fs::read_to_string(path)
+        .map(Zeroizing::new)
         .map_err(|e| Failure::usage("key", format!("can't read the key {}: {e}", path.display())))
 }
 
-fn from_file(password: &KeyPassword) -> Result<Option<String>, Failure> {
+fn from_file(password: &KeyPassword) -> Result<Option<Zeroizing<String>>, Failure> {
     let Some(path) = &password.key_password_file else {
         return Ok(None);
     };
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        let message = format!("can't read the key's password from {}: {e}", path.display());
-        Failure::usage("key-password", message)
-    })?;
-    Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|e| {
+            let message = format!("can't read the key's password from {}: {e}", path.display());
+            Failure::usage("key-password", message)
+        })?;
+    let line = text.lines().next().unwrap_or_default();
+    Ok(Some(Zeroizing::new(line.to_owned())))
 }
 
-fn new_password(password: &KeyPassword) -> Result<String, Failure> {
+fn new_password(password: &KeyPassword) -> Result<Zeroizing<String>, Failure> {
     if let Some(password) = from_file(password)? {
         return Ok(password);
     }
@@ -99,7 +104,7 @@ fn new_password(password: &KeyPassword) -> Result<String, Failure> {
     Ok(password)
 }
 
-fn ask(prompt: &str) -> Result<String, Failure> {
+fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     if !std::io::stdin().is_terminal() {
         let message = "a password for the key is needed, and there is no terminal to ask on";
         let advice = "Give --key-password-file, or make a key without a password by --no-password.";
@@ -109,5 +114,6 @@ fn ask(prompt: &str) -> Result<String, Failure> {
     write!(stderr, "{}: ", output::printable(prompt))?;
     stderr.flush()?;
     rpassword::read_password()
+        .map(Zeroizing::new)
         .map_err(|e| Failure::usage("key-password", format!("no password was given: {e}")))
 }

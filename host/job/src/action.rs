@@ -1,6 +1,9 @@
 //! Performing one action of a plan.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +13,10 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt}
 use copal_sandbox::types::{
     Action, Condition, CopyEntry, HttpRequest, Location, RenameEntry, WaitUntil, WriteFile,
 };
-use rustix::fs::{Gid, Uid, fchown};
+use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, openat};
 use tokio::runtime::Handle;
 
-use crate::places::{PlaceError, Places};
+use crate::places::{self, PlaceError, Places};
 use crate::process::{self, ProcessError};
 
 /// What an answer is cut to.
@@ -103,7 +106,7 @@ impl Hands<'_> {
         let (from_dir, from) = self.places.resolve(&copy.from, false)?;
         let (to_dir, to) = self.places.resolve(&copy.to, true)?;
         absent(&to_dir, &to).map_err(file("copy to", &copy.to))?;
-        copy_entry(&from_dir, &from, &to_dir, &to).map_err(file("copy", &copy.from))
+        copy_entry(&from_dir, from.as_ref(), &to_dir, to.as_ref()).map_err(file("copy", &copy.from))
     }
 
     fn rename(&self, rename: &RenameEntry) -> Result<(), ActionError> {
@@ -265,14 +268,14 @@ fn absent(dir: &Dir, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file beside the old one, with the old one's owner, then renames it over the old one.
+/// Writes a file beside the old one, with the old one's owner, then renames it over the old one. It never runs as its owner, whatever the old one did.
 pub(crate) fn replace(dir: &Dir, path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
     // A symlink is replaced, and its own mode says nothing.
     let old = dir.symlink_metadata(path).ok().filter(|old| old.is_file());
     let mode = mode
         .or(old.as_ref().map(|old| old.permissions().mode()))
         .unwrap_or(0o600)
-        & 0o7777;
+        & 0o777;
     let beside = beside(path)?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -306,25 +309,48 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(temporary))
 }
 
-pub(crate) fn copy_entry(from_dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
+/// Copies an entry with all beneath it; neither name leads anywhere but into its folder, and no symlink is followed. Nobody else can look into a copy
+/// before it has its mode.
+pub(crate) fn copy_entry(from_dir: &Dir, from: &OsStr, to_dir: &Dir, to: &OsStr) -> io::Result<()> {
     let metadata = from_dir.symlink_metadata(from)?;
     if metadata.is_dir() {
-        to_dir.create_dir(to)?;
-        for entry in from_dir.read_dir(from)? {
+        let source = places::enter(from_dir, from, false)?;
+        mkdirat(to_dir, to, Mode::RWXU)?;
+        let copy = places::enter(to_dir, to, false)?;
+        for entry in source.entries()? {
             let name = entry?.file_name();
-            copy_entry(from_dir, &from.join(&name), to_dir, &to.join(&name))?;
+            copy_entry(&source, &name, &copy, &name)?;
         }
-        to_dir.set_permissions(to, metadata.permissions())
+        settle(copy.as_fd(), &fstat(&source)?)
     } else if metadata.is_symlink() {
         to_dir.symlink_contents(from_dir.read_link_contents(from)?, to)
     } else if metadata.is_file() {
-        from_dir.copy(from, to_dir, to).map(drop)
+        let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut source = File::from(openat(from_dir, from, read, Mode::empty())?);
+        let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut copy = File::from(openat(to_dir, to, write, Mode::RUSR | Mode::WUSR)?);
+        io::copy(&mut source, &mut copy)?;
+        settle(copy.as_fd(), &fstat(&source)?)
     } else {
         Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "only files, folders and symlinks can be copied",
         ))
     }
+}
+
+/// Gives a copy the owner and mode of what it was made of. Where its owner has to be another, it loses the bits by which a program runs as its owner:
+/// they would not mean the same.
+fn settle(copy: BorrowedFd<'_>, of: &Stat) -> io::Result<()> {
+    let mut mode = Mode::from_raw_mode(of.st_mode);
+    let made = fstat(copy)?;
+    if (made.st_uid, made.st_gid) != (of.st_uid, of.st_gid) {
+        let (owner, group) = (Uid::from_raw(of.st_uid), Gid::from_raw(of.st_gid));
+        if fchown(copy, Some(owner), Some(group)).is_err() {
+            mode.remove(Mode::SUID | Mode::SGID);
+        }
+    }
+    Ok(fchmod(copy, mode)?)
 }
 
 #[cfg(test)]

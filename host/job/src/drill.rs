@@ -387,5 +387,5 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(place)?;
     let from = Dir::open_ambient_dir(parent, ambient_authority())?;
     let to = Dir::open_ambient_dir(place, ambient_authority())?;
-    action::copy_entry(&from, name.as_ref(), &to, new.as_ref())
+    action::copy_entry(&from, name, &to, new)
 }

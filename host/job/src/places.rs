@@ -139,7 +139,7 @@ impl Places {
 }
 
 /// Opens a folder of a folder that is no symlink; with `create`, makes it where it is absent.
-fn enter(dir: &Dir, name: &OsStr, create: bool) -> io::Result<Dir> {
+pub(crate) fn enter(dir: &Dir, name: &OsStr, create: bool) -> io::Result<Dir> {
     if create
         && let Err(error) = dir.create_dir(name)
         && error.kind() != io::ErrorKind::AlreadyExists

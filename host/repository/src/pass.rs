@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use crate::error::Error;
 use crate::format::Timestamp;
-use crate::format::tree::Node;
+use crate::format::tree::{Node, NodeKind};
 use crate::progress::display;
 
 /// One worker's run over a tree. Verdicts and output must depend on the input alone, or deduplication is lost.
@@ -87,7 +87,7 @@ pub enum Verdict {
 pub struct Change {
     /// Another name within the same directory.
     pub name: Option<Vec<u8>>,
-    /// Permission bits, 0 to 0o7777.
+    /// Permission bits, 0 to 0o7777. A file gets no set-user-ID or set-group-ID bit that it has not, and loses both where its owner or content is altered.
     pub mode: Option<u32>,
     /// Another owner.
     pub owner: Option<Owner>,
@@ -99,7 +99,15 @@ pub struct Change {
 
 impl Change {
     /// Alters what is known of `node`; its content is not its concern.
+    ///
+    /// A file runs as its owner or group only if it did so before and is still the same owner's and the same content: else a pass, which may alter
+    /// everything about its own files, could make a program that runs as root.
     pub(crate) fn apply(self, node: &mut Node) {
+        let runs_as =
+            match self.owner.as_ref().is_some_and(|owner| !owner.owns(node)) || self.filter {
+                true => 0,
+                false => node.mode & SET_ID,
+            };
         if let Some(name) = self.name {
             node.name = name;
         }
@@ -116,8 +124,14 @@ impl Change {
             node.modified = modified;
             node.accessed = modified;
         }
+        if node.kind == NodeKind::File {
+            node.mode &= !SET_ID | runs_as;
+        }
     }
 }
+
+/// The bits by which a program runs as its owner or group.
+const SET_ID: u32 = 0o6000;
 
 /// Who owns an entry. Names are empty where none are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -130,6 +144,13 @@ pub struct Owner {
     pub user: String,
     /// Group by name.
     pub group: String,
+}
+
+impl Owner {
+    fn owns(&self, node: &Node) -> bool {
+        (self.uid, self.gid, &*self.user, &*self.group)
+            == (node.uid, node.gid, &*node.user, &*node.group)
+    }
 }
 
 /// Why a pass could not do its work.

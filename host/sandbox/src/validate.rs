@@ -292,6 +292,15 @@ fn change(change: &Change) -> Rule {
     })
 }
 
+/// The mode of a file that a step writes: it runs as nobody else.
+fn plain_mode(mode: u32) -> Rule {
+    rule(mode <= 0o777, || {
+        format!(
+            "the mode 0o{mode:o} of a file that is written has more than read, write and execute"
+        )
+    })
+}
+
 fn mode(mode: u32) -> Rule {
     rule(mode <= 0o7777, || {
         format!("the mode 0o{mode:o} has more than permission bits")

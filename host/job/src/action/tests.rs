@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 
 use copal_sandbox::types::{Base, Fragment};
 
@@ -149,6 +149,47 @@ fn a_directory_is_copied_whole_and_never_over_another() {
     });
     assert!(bench.perform(&into_itself).is_err());
     assert!(bench.perform(&copy).is_err());
+}
+
+#[test]
+fn a_copy_runs_as_whom_it_ran_before() {
+    let bench = Bench::new();
+    let root = rustix::process::geteuid().is_root();
+    let at = |path: &str| bench.dir.path().join(path);
+    fs::create_dir(at("app")).unwrap();
+    fs::write(at("app/program"), "x").unwrap();
+    if root {
+        // Whoever may write to an application's files must not get root's rights by a copy that root makes of them.
+        for path in ["app", "app/program"] {
+            chown(at(path), Some(12_345), Some(12_345)).unwrap();
+        }
+    }
+    let mode = |path: &str, mode| {
+        fs::set_permissions(at(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("app/program", 0o4755);
+    mode("app", 0o710);
+    let copy = Action::Copy(CopyEntry {
+        from: location("app"),
+        to: location("copy"),
+    });
+    bench.perform(&copy).unwrap();
+    let about = |path: &str| {
+        let found = fs::metadata(at(path)).unwrap();
+        (found.uid(), found.gid(), found.mode())
+    };
+    assert_eq!(about("copy"), about("app"));
+    assert_eq!(about("copy/program"), about("app/program"));
+}
+
+#[test]
+fn a_file_that_is_written_runs_as_nobody_else() {
+    let bench = Bench::new();
+    let path = bench.dir.path().join("a");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
+    bench.perform(&write("a", "new")).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o755);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn verdicts_skip_rename_and_alter() {
     let rules = verdicts(move |directory, node| match (directory, &*node.name) {
         (b"", b"a") => renamed(b"z"),
         (b"", b"b") => Verdict::Change(Change {
-            mode: Some(0o4711),
+            mode: Some(0o1711),
             owner: Some(owner.clone()),
             modified: Some(Timestamp::utc(9, 9)),
             ..Default::default()
@@ -124,7 +124,7 @@ fn verdicts_skip_rename_and_alter() {
     let names: Vec<_> = tree.nodes.iter().map(|node| node.name.as_slice()).collect();
     assert_eq!(names, [&b"b"[..], b"moved", b"z"]);
     let b = &tree.nodes[0];
-    assert_eq!((b.mode, b.uid, b.gid), (0o4711, 7, 8));
+    assert_eq!((b.mode, b.uid, b.gid), (0o1711, 7, 8));
     assert_eq!((b.user.as_str(), b.group.as_str()), ("u", "g"));
     assert_eq!(b.modified, Timestamp::utc(9, 9));
     assert_eq!(place.find(&archived.tree, b"home/moved/within").size, 11);

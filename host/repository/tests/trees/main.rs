@@ -14,6 +14,7 @@ mod members;
 mod restic;
 mod restore;
 mod resume;
+mod set_id;
 mod taken_over;
 mod tarball;
 mod walk;

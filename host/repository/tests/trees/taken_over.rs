@@ -248,7 +248,7 @@ fn what_no_filter_made_is_not_taken_for_what_one_made_nor_the_other_way_round() 
 #[test]
 fn what_a_verdict_alters_is_compared_as_it_is_stored() {
     let altered: Classify = |_| Change {
-        mode: Some(0o4711),
+        mode: Some(0o1711),
         modified: Some(Timestamp::utc(9, 9)),
         filter: true,
         ..Change::default()
@@ -261,7 +261,7 @@ fn what_a_verdict_alters_is_compared_as_it_is_stored() {
     let archived = again(&place, &first, &capitals);
     assert_eq!(capitals.opened(), [""; 0]);
     assert_eq!(archived.tree, first.tree);
-    assert_eq!(place.find(&archived.tree, b"home/file").mode, 0o4711);
+    assert_eq!(place.find(&archived.tree, b"home/file").mode, 0o1711);
     // A verdict that is another now is of passes that are not the same.
     let other = Capitals::of_everything();
     again(&place, &archived, &other);

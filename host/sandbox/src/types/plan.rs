@@ -36,7 +36,7 @@ pub struct WriteFile {
     pub to: Location,
     /// All of its content.
     pub content: Text,
-    /// Permission bits; without them those of the file replaced, or 0o600.
+    /// Permission bits, 0 to 0o777; without them those of the file replaced, or 0o600.
     pub mode: Option<u32>,
 }
 

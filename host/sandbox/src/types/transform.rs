@@ -16,7 +16,8 @@ pub enum Direction {
 pub struct Change {
     /// Another name within the same directory.
     pub name: Option<String>,
-    /// Permission bits, 0 to 0o7777.
+    /// Permission bits, 0 to 0o7777. A file gets no set-user-ID or set-group-ID bit that it has not, and loses both where its owner or content is
+    /// altered.
     pub mode: Option<u32>,
     /// Another owner.
     pub owner: Option<Owner>,

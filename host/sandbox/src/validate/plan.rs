@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::command::texts;
 use super::{
-    MAX_NAME, Rule, few, file_name, findings, identifier, mode, order, path, rule, text, timeout,
-    unique,
+    MAX_NAME, Rule, few, file_name, findings, identifier, order, path, plain_mode, rule, text,
+    timeout, unique,
 };
 use crate::grants::Need;
 use crate::placeholder::{Placeholder, expand};
@@ -218,7 +218,7 @@ impl Scope<'_> {
         match action {
             Action::Run(command) => self.command(command),
             Action::Write(write) => {
-                write.mode.map_or(Ok(()), mode)?;
+                write.mode.map_or(Ok(()), plain_mode)?;
                 self.text(&write.content)?;
                 self.file(&write.to)
             }

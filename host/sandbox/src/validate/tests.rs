@@ -502,6 +502,21 @@ fn a_restore_step_id_is_unique_across_before_and_after() {
 }
 
 #[test]
+fn a_file_that_a_step_writes_runs_as_nobody_else() {
+    for (mode, fits) in [(0o777, true), (0o4755, false), (0o1777, false)] {
+        let mut action = write("a", Fragment::Plain(String::new()));
+        if let Action::Write(write) = &mut action {
+            write.mode = Some(mode);
+        }
+        let plan = BackupPlan {
+            quiesce: vec![step("a", action)],
+            ..empty()
+        };
+        assert_eq!(backup_plan(plan, &roots()).is_ok(), fits, "0o{mode:o}");
+    }
+}
+
+#[test]
 fn a_step_before_a_restore_works_on_files_of_the_scratch_folder_alone() {
     let at = |base: Base, path: &str| Location {
         base,

@@ -14,6 +14,7 @@ pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
          file statement by statement. What is shown are medians. In the first run, what each tool restored was compared with\n\
          the original.\n\n\
          ![Wall time of each operation](chart.svg)\n\n\
+         [Where the time goes](limits.md), and where the machine sets the limit.\n\n\
          ## Copal beside the fastest of the others\n\n\
          How many times as long as Copal the fastest of the others takes: above 1, Copal is faster. In parentheses the peak memory of Copal\n\
          as a multiple of restic's.\n\n|",

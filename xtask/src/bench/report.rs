@@ -52,7 +52,8 @@ fn ratio(results: &Results, operation: Operation) -> Option<String> {
 /// The part of a page about one corpus.
 pub(crate) fn table(corpus: Corpus, results: &Results) -> String {
     let runs = results.tools.iter().map(|tool| tool.runs.len()).max();
-    let versions: Vec<_> = results.tools.iter().map(|tool| &*tool.version).collect();
+    let mut versions: Vec<_> = results.tools.iter().map(|tool| &*tool.version).collect();
+    versions.dedup();
     let mut table = format!(
         "\n## {}\n\nThe corpus is {}. Medians of {} runs, and in parentheses the fastest and the slowest.\n\n\
          Machine: {}  \nTools: {}\n\n\

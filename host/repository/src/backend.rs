@@ -333,6 +333,18 @@ impl Backend {
         self.wait(self.remove_async(kind, id))
     }
 
+    /// Proves that files are gone which were removed: an index file may not name packs that are removed after it, nor a key open any longer.
+    pub(crate) fn prove_removed(&self, kind: FileKind, removed: &[[u8; 32]]) -> Result<(), Error> {
+        let listed = self.ids(kind)?;
+        match removed.iter().find(|id| listed.binary_search(id).is_ok()) {
+            None => Ok(()),
+            Some(left) => Err(Error::corrupt(
+                kind.name(left),
+                "it was removed and is there all the same; run it again, and if that stays so, ask whoever runs the storage",
+            )),
+        }
+    }
+
     /// All files of a kind with their sizes, ordered by id, each once. Files whose name is no id are passed over.
     pub(crate) fn list(&self, kind: FileKind) -> Result<Vec<([u8; 32], u64)>, Error> {
         let files = self.list_dated(kind)?.into_iter();

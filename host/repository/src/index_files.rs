@@ -54,22 +54,6 @@ impl<'a> IndexWriter<'a> {
     }
 }
 
-/// Proves that these index files, which were removed, are gone: a pack that one of them names may be removed then, and nobody may take it for a place
-/// where blobs lie.
-pub(crate) fn prove_removed(repository: &Repository, removed: &[IndexId]) -> Result<(), Error> {
-    let listed = repository.backend().ids(FileKind::Index)?;
-    let mut left = removed
-        .iter()
-        .filter(|id| listed.binary_search(&id.0).is_ok());
-    match left.next() {
-        None => Ok(()),
-        Some(left) => Err(Error::corrupt(
-            FileKind::Index.name(&left.0),
-            "it was removed and is there all the same; run it again, and if that stays so, ask whoever runs the storage",
-        )),
-    }
-}
-
 /// Hands the packs of these index files to `take`, one after the other, with whether they are to be removed. Few files are in memory at a time.
 pub(crate) fn each_pack(
     repository: &Repository,

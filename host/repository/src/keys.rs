@@ -133,7 +133,12 @@ impl Repository {
     pub fn remove_key(&self, id: &KeyId, lock: &LockGuard) -> Result<(), Error> {
         self.check_removable(id)?;
         lock.check_exclusive()?;
-        self.backend().remove(FileKind::Key, &id.0)
+        self.remove_key_file(id)
+    }
+
+    fn remove_key_file(&self, id: &KeyId) -> Result<(), Error> {
+        self.backend().remove(FileKind::Key, &id.0)?;
+        self.backend().prove_removed(FileKind::Key, &[id.0])
     }
 
     /// Puts a key that `password` opens in the place of the one that this repository was opened with, and proves the new one before the
@@ -160,11 +165,10 @@ impl Repository {
             },
         )?;
         *lock(self.key_id()) = new;
-        let removed = self.backend().remove(FileKind::Key, &old.0);
         Ok(KeyChange {
             new,
             old,
-            left: removed.err(),
+            left: self.remove_key_file(&old).err(),
         })
     }
 

@@ -11,7 +11,7 @@ use crate::format::index::{BlobEntry, PackEntry};
 use crate::format::{BlobKind, Timestamp};
 use crate::id::{IndexId, PackId, SnapshotId};
 use crate::index::{Index, Location, Origin};
-use crate::index_files::{IndexWriter, each_pack, prove_removed};
+use crate::index_files::{IndexWriter, each_pack};
 use crate::lock::LockGuard;
 use crate::parallel;
 use crate::progress::Progress;
@@ -278,7 +278,8 @@ impl Steps<'_> {
         self.proceed()?;
         let old: Vec<_> = files.iter().map(|id| id.0).collect();
         self.remove(FileKind::Index, &old)?;
-        prove_removed(self.repository, &files)
+        let backend = self.repository.backend();
+        backend.prove_removed(FileKind::Index, &old)
     }
 
     /// Whether something becomes of a marked pack.

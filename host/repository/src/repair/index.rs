@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::format::index::PackEntry;
 use crate::id::{IndexId, PackId};
 use crate::index::{Index, Origin, Part};
-use crate::index_files::{IndexWriter, each_pack, prove_removed};
+use crate::index_files::{IndexWriter, each_pack};
 use crate::lock::LockGuard;
 use crate::parallel;
 use crate::progress::Progress;
@@ -225,11 +225,10 @@ pub fn repair_index(
     proceed()?;
     writer.finish()?;
     proceed()?;
-    let old: Vec<_> = old.into_iter().chain(broken).collect();
-    parallel::map(&old, |id| {
-        repository.backend().remove(FileKind::Index, &id.0)
-    })?;
-    prove_removed(repository, &old)?;
+    let old: Vec<_> = old.into_iter().chain(broken).map(|id| id.0).collect();
+    let backend = repository.backend();
+    parallel::map(&old, |id| backend.remove(FileKind::Index, id))?;
+    backend.prove_removed(FileKind::Index, &old)?;
     Ok(report)
 }
 

@@ -17,7 +17,7 @@ use crate::format::BlobKind;
 use crate::format::index::BlobEntry;
 use crate::id::{BlobId, PackId};
 use crate::index::{Location, Origin, Part};
-use crate::index_files::{IndexWriter, each_pack, prove_removed};
+use crate::index_files::{IndexWriter, each_pack};
 use crate::lock::LockGuard;
 use crate::parallel;
 use crate::progress::Progress;
@@ -168,10 +168,10 @@ pub fn repair_packs(
     )?;
     index.finish()?;
     proceed()?;
-    parallel::map(&old, |id| {
-        repository.backend().remove(FileKind::Index, &id.0)
-    })?;
-    prove_removed(repository, &old)?;
+    let old: Vec<_> = old.iter().map(|id| id.0).collect();
+    let backend = repository.backend();
+    parallel::map(&old, |id| backend.remove(FileKind::Index, id))?;
+    backend.prove_removed(FileKind::Index, &old)?;
     proceed()?;
     for id in packs.iter().filter(|id| files.contains_key(&id.0)) {
         repository.backend().remove(FileKind::Pack, &id.0)?;

@@ -148,9 +148,14 @@ impl Command {
         tally.survived += u32::from(result.is_ok());
         tally.longest = tally.longest.max(took);
         assert!(took < LIMIT, "{what} took {took:?}");
-        if operation == Operation::Put && fault == Fault::Loses {
-            // Whoever only reads relies on no lock.
-            assert!(result.is_err() || path.as_ref().contains("locks"), "{what}");
+        if fault == Fault::Loses {
+            let is_of = |kind: &str| path.as_ref().starts_with(kind);
+            let relied_on = match operation {
+                // Whoever only reads relies on no lock.
+                Operation::Put => !is_of("locks"),
+                _ => is_of("index") || is_of("keys"),
+            };
+            assert!(result.is_err() || !relied_on, "{what}");
         }
         if let Err(error) = &result {
             assert_ne!(error.kind(), ErrorKind::Interrupted, "{what}");

@@ -4,6 +4,7 @@
     clippy::expect_used,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stdout, reason = "the book has the figures")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _, chown, symlink};
 
 use copal_sandbox::types::{Base, Fragment};
 

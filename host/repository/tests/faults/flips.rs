@@ -218,13 +218,13 @@ fn a_damaged_pack_is_named_and_costs_no_more_than_the_damage_took() {
         .unwrap()
         .snapshot("latest")
         .unwrap();
-    let count = std::cell::Cell::new(0);
+    let count = std::cell::Cell::new(0_usize);
     each(&room, &whole, "data", |store, file, what| {
         is_found(&room, store, file, what);
         let damaged = room.held(store.clone());
         let missing = unreadable(&before, &damaged, what);
         count.set(count.get() + 1);
-        if count.get() % STRIDE == 0 {
+        if count.get().is_multiple_of(STRIDE) {
             std::fs::remove_dir_all(room.path("target")).ok();
             let restored = restore(&room, store.clone());
             let whole = damaged.get(&latest) == before.get(&latest);

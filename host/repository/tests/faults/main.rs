@@ -4,6 +4,7 @@
 //! Every test has a short form and, with the variable `COPAL_TEST_FAULTS` set, a long one.
 
 #![allow(clippy::unwrap_used)] // Clippy takes only functions marked as tests for tests.
+#![allow(clippy::print_stdout, reason = "the book has the figures")]
 
 mod flips;
 mod operations;

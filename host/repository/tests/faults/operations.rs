@@ -135,7 +135,7 @@ impl Command {
         std::fs::remove_dir_all(room.path("target")).ok();
         let (store, beside) = (Arc::new(self.before.fork()), Arc::new(self.beside.fork()));
         let begun = Instant::now();
-        let result = run(room, Faulty::new(store.clone(), plan), &beside);
+        let result = run(room, Faulty::over(store.clone(), plan), &beside);
         let took = begun.elapsed();
         let Some(path) = plan.hit() else {
             return false;
@@ -230,7 +230,7 @@ fn a_key_that_cant_be_read_is_not_taken_for_one_that_does_not_open() {
     // The config before, and the keys in any order.
     let failed = (1..=5).filter(|after| {
         let plan = Plan::new(Operation::Get, *after, Fault::Fails);
-        let opened = room.open(Faulty::new(store.clone(), &plan));
+        let opened = room.open(Faulty::over(store.clone(), &plan));
         opened.is_err_and(|error| {
             assert_eq!(plan.hit(), Some(own.clone()));
             assert!(error.to_string().contains(&name(&own)), "{error}");

@@ -161,7 +161,7 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, plan: &Arc<Plan>) -> Arc<dyn ObjectStore> {
+    pub(crate) fn over(store: Arc<dyn ObjectStore>, plan: &Arc<Plan>) -> Arc<dyn ObjectStore> {
         Arc::new(Self {
             store,
             plan: Arc::clone(plan),

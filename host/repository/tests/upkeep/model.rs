@@ -220,7 +220,7 @@ impl History {
         let last = 1 + self.below(12) as usize;
         let plan = Plan::new(Operation::Put, last, Fault::Dies);
         let store = self.world.store();
-        let store = store.through(|store| Faulty::new(store, &plan));
+        let store = store.through(|store| Faulty::over(store, &plan));
         let mortal = self.world.open_in(store).unwrap();
         match self.below(3) {
             0 => self.die_in_a_backup(&mortal),

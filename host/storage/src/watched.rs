@@ -1,11 +1,13 @@
 //! A store whose operations are named in the log, and which gives and takes bytes no faster than allowed.
 
-use std::fmt;
+use std::error::Error as StdError;
+use std::future::Future;
 use std::sync::Arc;
+use std::{fmt, iter};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
@@ -45,6 +47,39 @@ fn within<T: Send + 'static>(stream: BoxStream<'static, T>, span: Span) -> BoxSt
     });
     // Some ask once more after the end.
     steps.fuse().boxed()
+}
+
+/// So often more a listing is asked for that breaks off. Until an answer begins the stores themselves ask again, but not after.
+const AGAIN: u32 = 3;
+
+/// Asks, and asks again where the answer breaks off.
+async fn whole<T, F>(mut ask: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut left = AGAIN;
+    loop {
+        match ask().await {
+            Err(error) if left > 0 && broke_off(&error) => left -= 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether an answer had begun and did not come to its end.
+fn broke_off(error: &(dyn StdError + 'static)) -> bool {
+    let causes = iter::successors(Some(error), |cause| (*cause).source());
+    let mut causes = causes.filter_map(|cause| cause.downcast_ref::<reqwest::Error>());
+    causes.any(|cause| cause.is_body() || cause.is_decode())
+}
+
+/// All of a listing. Nothing of it is handed out before it is there, so that nothing comes twice where it breaks off.
+fn listed(
+    mut ask: impl FnMut() -> BoxStream<'static, Result<ObjectMeta>> + Send + 'static,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let all = whole(move || ask().try_collect::<Vec<_>>());
+    let all = all.map_ok(|objects| stream::iter(objects.into_iter().map(Ok)));
+    all.try_flatten_stream().boxed()
 }
 
 async fn take(limit: Option<&Limit>, bytes: usize) {
@@ -149,7 +184,8 @@ impl ObjectStore for Watched {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let span = span("list", prefix.map_or("", |prefix| prefix.as_ref()));
-        within(self.store.list(prefix), span)
+        let (store, prefix) = (Arc::clone(&self.store), prefix.cloned());
+        within(listed(move || store.list(prefix.as_ref())), span)
     }
 
     fn list_with_offset(
@@ -158,15 +194,16 @@ impl ObjectStore for Watched {
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let span = span("list", prefix.map_or("", |prefix| prefix.as_ref()));
-        within(self.store.list_with_offset(prefix, offset), span)
+        let (store, prefix) = (Arc::clone(&self.store), prefix.cloned());
+        let offset = offset.clone();
+        let ask = move || store.list_with_offset(prefix.as_ref(), &offset);
+        within(listed(ask), span)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let span = span("list", prefix.map_or("", |prefix| prefix.as_ref()));
-        self.store
-            .list_with_delimiter(prefix)
-            .instrument(span)
-            .await
+        let listed = whole(|| self.store.list_with_delimiter(prefix));
+        listed.instrument(span).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {

@@ -23,6 +23,7 @@ pub mod interoperation;
 pub mod jpom;
 pub mod liquibase;
 pub mod metabase;
+pub mod moments;
 pub mod plugins;
 pub mod postgres;
 pub mod programs;

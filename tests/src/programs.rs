@@ -39,3 +39,8 @@ pub fn missing(reason: &str) {
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// Whether tests may take as long as they like: where the variable `COPAL_TEST_LONG` is set, those that try much try all of it.
+pub fn may_take_long() -> bool {
+    std::env::var_os("COPAL_TEST_LONG").is_some()
+}

@@ -103,16 +103,37 @@ impl Program {
         if !crate::programs::is_root() {
             return self;
         }
-        let mut command = self.surroundings("setpriv");
+        let (input, limit) = (self.input.clone(), self.limit);
+        let arguments = ["--bounding-set=-dac_override,-dac_read_search"];
+        Self {
+            command: self.behind("setpriv", arguments),
+            input,
+            limit,
+        }
+    }
+
+    /// The same program by a clock that is ahead by so many days, or says that it can't be had without faketime. The times of files are real.
+    pub fn days_ahead(self, days: u32) -> Option<Self> {
+        crate::programs::require("faketime", "faketime")?;
+        let (input, limit) = (self.input.clone(), self.limit);
+        let ahead = format!("+{days}d");
+        let mut command = self.behind("faketime", ["-f", &ahead]);
+        command.env("NO_FAKE_STAT", "1");
+        Some(Self {
+            command,
+            input,
+            limit,
+        })
+    }
+
+    /// The same program as the last arguments of another, which is to run it.
+    pub(crate) fn behind<const N: usize>(self, program: &str, arguments: [&str; N]) -> Command {
+        let mut command = self.surroundings(program);
         command
-            .arg("--bounding-set=-dac_override,-dac_read_search")
+            .args(arguments)
             .arg(self.command.get_program())
             .args(self.command.get_args());
-        Self {
-            command,
-            input: self.input,
-            limit: self.limit,
-        }
+        command
     }
 
     /// Another program with the same variables and working directory.
@@ -316,7 +337,7 @@ pub struct Outcome {
     pub stderr: String,
     /// The most memory that it had, in bytes, as far as it was seen while it ran.
     pub peak: u64,
-    what: String,
+    pub(crate) what: String,
 }
 
 impl Outcome {

@@ -116,6 +116,16 @@ fn attributes(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
         .collect()
 }
 
+/// Makes a copy of a directory with all that it holds, in place of what is there.
+pub fn copy(from: &Path, to: &Path) {
+    if to.exists() {
+        std::fs::remove_dir_all(to).unwrap();
+    }
+    let mut copy = std::process::Command::new("cp");
+    let status = copy.args(["-a", "-T"]).args([from, to]).status().unwrap();
+    assert!(status.success(), "{} can't be copied", from.display());
+}
+
 /// Fails the test unless both trees hold the same.
 #[track_caller]
 pub fn assert_same(expected: &Path, actual: &Path) {

@@ -61,6 +61,12 @@ pub(crate) const RCLONE: Provided = Provided {
     package: "rclone",
 };
 
+/// faketime, a clock that is wrong.
+pub(crate) const FAKETIME: Provided = Provided {
+    file: "/usr/bin/faketime",
+    package: "faketime",
+};
+
 /// npm, which brings Liquibase and Azurite.
 pub(crate) const NPM: Provided = Provided {
     file: "/usr/bin/npm",

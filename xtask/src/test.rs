@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::{
     command,
     debian::{
-        self, DOCKER_REGISTRY, H2, JAVA, MINISIGN, NPM, POSTGRESQL, RCLONE, RESTIC, SSH, SSHD,
+        self, DOCKER_REGISTRY, FAKETIME, H2, JAVA, MINISIGN, NPM, POSTGRESQL, RCLONE, RESTIC, SSH,
+        SSHD,
     },
     examples, plugins, workspace,
 };
@@ -41,6 +42,7 @@ fn programs() -> Result<()> {
         SSH,
         SSHD,
         RCLONE,
+        FAKETIME,
     ];
     let Err(reason) = debian::provide(&programs) else {
         return Ok(());

@@ -4,10 +4,11 @@
 //! backup must not end by that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
+
+use crate::ending::Ending;
 
 /// What a shell reports of a program that ended by a hangup.
 const HUNG_UP: i32 = 129;
@@ -16,16 +17,14 @@ const HUNG_UP: i32 = 129;
 const PATIENCE: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Ends the work, or where there is none to take back the program, once the terminal is gone that it was started from.
-pub(crate) async fn heed(mut hangups: Signal, ends_work: Arc<AtomicBool>, cancel: Arc<AtomicBool>) {
+/// Ends the work, or the program, once the terminal is gone that it was started from.
+pub(crate) async fn heed(mut hangups: Signal, ending: Arc<Ending>) {
     let had_terminal = has_terminal();
     while hangups.recv().await.is_some() {
         if !had_terminal || !has_gone().await {
             tracing::debug!("a hangup that is none is passed over");
-        } else if ends_work.load(Ordering::Relaxed) {
-            cancel.store(true, Ordering::Relaxed);
         } else {
-            std::process::exit(HUNG_UP);
+            ending.end(HUNG_UP).await;
         }
     }
 }

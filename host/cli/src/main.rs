@@ -5,6 +5,7 @@ mod authority;
 mod bundled;
 mod commands;
 mod config;
+mod ending;
 mod failure;
 mod hangup;
 mod output;

@@ -8,14 +8,15 @@ use std::time::Duration;
 use copal_job::Context;
 use copal_repository::{Identity, InitOptions, Repository};
 use copal_sandbox::{Engine, EngineOptions, Plugin};
-use copal_storage::Store;
+use copal_storage::{Options, Store};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Global, SourceArgs};
 use crate::authority::Keeper;
 use crate::config::{Config, Job, Reference, Repository as Repo, Text};
-use crate::failure::Failure;
+use crate::ending::Ending;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::password::Places;
 use crate::{hangup, plugins};
 
@@ -25,8 +26,7 @@ pub(crate) struct Session {
     /// The publishers that are trusted, and the plugins that are installed.
     pub(crate) trust: copal_trust::Store,
     pub(crate) context: Context,
-    /// Whether what would end the program asks the work to end instead.
-    ends_work: Arc<AtomicBool>,
+    ending: Arc<Ending>,
     // Last, so that it outlives whatever still uses it.
     _runtime: Runtime,
 }
@@ -43,25 +43,21 @@ impl Session {
             authority: Arc::new(Keeper(trust.clone())),
             runtime: runtime.handle().clone(),
             state: folder("COPAL_STATE_DIR", "XDG_STATE_HOME", ".local/state")?,
-            cancel,
+            cancel: cancel.clone(),
             identity: Identity::of_this_process(),
             program: concat!("copal ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let ends_work = Arc::new(AtomicBool::new(false));
+        let ending = Arc::new(Ending::new(cancel));
         if !is_ignored(SignalKind::hangup()) {
             let _guard = runtime.enter();
             let hangups = signal(SignalKind::hangup())?;
-            runtime.spawn(hangup::heed(
-                hangups,
-                ends_work.clone(),
-                context.cancel.clone(),
-            ));
+            runtime.spawn(hangup::heed(hangups, ending.clone()));
         }
         Ok(Self {
             global,
             trust,
             context,
-            ends_work,
+            ending,
             _runtime: runtime,
         })
     }
@@ -90,21 +86,35 @@ impl Session {
     /// From now on an interrupt asks the work to end and to take back what it did, rather than ending the program. Further ones change nothing:
     /// what was stopped must be started again, and each command that does so has its own limit of time.
     pub(crate) fn interrupts_end_work(&self) -> Result<(), Failure> {
-        self.ends_work.store(true, Ordering::Relaxed);
+        self.ending.ends_work();
+        self.heed_interrupts()
+    }
+
+    fn heed_interrupts(&self) -> Result<(), Failure> {
+        if !self.ending.is_first() {
+            return Ok(());
+        }
         let _guard = self.context.runtime.enter();
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
             if is_ignored(kind) {
                 continue;
             }
             let mut signals = signal(kind)?;
-            let cancel = self.context.cancel.clone();
+            let ending = self.ending.clone();
             self.context.runtime.spawn(async move {
                 while signals.recv().await.is_some() {
-                    cancel.store(true, Ordering::Relaxed);
+                    ending.end(INTERRUPTED.into()).await;
                 }
             });
         }
         Ok(())
+    }
+
+    /// What an interrupt ends from now on may hold locks, which must not outlive it.
+    fn opened(&self, repository: Repository) -> Result<Repository, Failure> {
+        self.ending.remember(repository.clone());
+        self.heed_interrupts()?;
+        Ok(repository)
     }
 
     /// Whether the operator asked the work to end.
@@ -133,7 +143,7 @@ impl Session {
         let store = self.store(job)?;
         let password = Places::of_repository(&self.global, false).read(self.own_password(job))?;
         let handle = self.context.runtime.clone();
-        Ok(Repository::open(store, handle, &password)?)
+        self.opened(Repository::open(store, handle, &password)?)
     }
 
     /// Opens the repository that something is taken from.
@@ -154,7 +164,7 @@ impl Session {
         let password = own.and_then(|own| own.password.as_ref());
         let password = Places::of_source(source).read(password)?;
         let handle = self.context.runtime.clone();
-        Ok(Repository::open(store, handle, &password)?)
+        self.opened(Repository::open(store, handle, &password)?)
     }
 
     /// Creates the repository.
@@ -194,7 +204,10 @@ impl Session {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(unnamed)?;
         let variables = own.map(Repo::variables).transpose()?.unwrap_or_default();
         let limits = own.map(Repo::limits).unwrap_or_default();
-        let options = self.global.storage.options(limits, variables);
+        let options = Options {
+            interrupt: Some(self.context.cancel.clone()),
+            ..self.global.storage.options(limits, variables)
+        };
         let store = copal_storage::open_with(&url, &options);
         Ok(store.map_err(copal_repository::Error::from)?)
     }

@@ -17,7 +17,7 @@ use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, o
 use tokio::runtime::Handle;
 
 use crate::places::{self, PlaceError, Places};
-use crate::process::{self, ProcessError};
+use crate::process::{self, ProcessError, Started};
 
 /// What an answer is cut to.
 const ANSWER_LIMIT: usize = 1 << 20;
@@ -69,6 +69,8 @@ pub(crate) struct Hands<'a> {
     pub(crate) places: &'a Places,
     pub(crate) runtime: &'a Handle,
     pub(crate) cancel: &'a Arc<AtomicBool>,
+    /// Told of each command that is started.
+    pub(crate) begun: &'a dyn Fn(Started),
 }
 
 impl Hands<'_> {
@@ -76,7 +78,9 @@ impl Hands<'_> {
     pub(crate) fn perform(&self, action: &Action) -> Result<Vec<u8>, ActionError> {
         match action {
             Action::Run(command) => {
-                return Ok(process::run_checked(command, self.places, self.cancel)?.stdout);
+                let (places, cancel) = (self.places, self.cancel);
+                let output = process::run_checked_noting(command, places, cancel, self.begun)?;
+                return Ok(output.stdout);
             }
             Action::Http(request) => return self.request(request),
             Action::Wait(wait) => self.wait(wait)?,
@@ -86,6 +90,24 @@ impl Hands<'_> {
             Action::Remove(location) => self.remove(location)?,
         }
         Ok(Vec::new())
+    }
+
+    /// Takes something back, also where it was cut off before it was done: then there is nothing to rename back.
+    pub(crate) fn undo(&self, action: &Action) -> Result<(), ActionError> {
+        match action {
+            Action::Rename(rename) if self.is_renamed(rename) => Ok(()),
+            action => self.perform(action).map(drop),
+        }
+    }
+
+    fn is_renamed(&self, rename: &RenameEntry) -> bool {
+        let at = |location| self.places.resolve(location, false).ok();
+        match (at(&rename.from), at(&rename.to)) {
+            (Some((from_dir, from)), Some((to_dir, to))) => {
+                absent(&from_dir, &from).is_ok() && to_dir.symlink_metadata(&to).is_ok()
+            }
+            _ => false,
+        }
     }
 
     fn write(&self, write: &WriteFile) -> Result<(), ActionError> {

@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::places::Root;
+use crate::process::Started;
 
 /// How a job describes itself in its journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +39,7 @@ enum Record {
         title: String,
         undo: Option<Action>,
     },
+    Running(Started),
     Undone {
         step: String,
     },
@@ -75,7 +77,7 @@ impl Journal {
             .mode(0o600)
             .open(&new)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        let mut journal = Self { file, path };
+        let journal = Self { file, path };
         journal.append(&Record::Begun(begun.clone()))?;
         std::fs::rename(&new, &journal.path)?;
         File::open(&folder)?.sync_all()?;
@@ -83,7 +85,7 @@ impl Journal {
     }
 
     /// Notes that a step is about to start. Once this returns, a crash can't forget its undo.
-    pub(crate) fn starting(&mut self, step: &Step) -> io::Result<()> {
+    pub(crate) fn starting(&self, step: &Step) -> io::Result<()> {
         let (id, title) = (step.id.clone(), step.title.clone());
         self.append(&Record::Starting {
             step: id,
@@ -92,8 +94,13 @@ impl Journal {
         })
     }
 
+    /// Notes that a step, or what takes it back, has started a command.
+    pub(crate) fn begun(&self, command: Started) -> io::Result<()> {
+        self.append(&Record::Running(command))
+    }
+
     /// Notes that a step was taken back.
-    pub(crate) fn undone(&mut self, step: &str) -> io::Result<()> {
+    pub(crate) fn undone(&self, step: &str) -> io::Result<()> {
         self.append(&Record::Undone {
             step: step.to_owned(),
         })
@@ -104,10 +111,10 @@ impl Journal {
         std::fs::remove_file(&self.path)
     }
 
-    fn append(&mut self, record: &Record) -> io::Result<()> {
+    fn append(&self, record: &Record) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        self.file.write_all(&line)?;
+        (&self.file).write_all(&line)?;
         self.file.sync_data()
     }
 }
@@ -118,6 +125,8 @@ pub(crate) struct Interrupted {
     pub(crate) begun: Begun,
     /// In the order in which they were started.
     pub(crate) pending: Vec<Pending>,
+    /// The command that it started last, which may still run.
+    pub(crate) running: Option<Started>,
     pub(crate) journal: Journal,
 }
 
@@ -125,19 +134,7 @@ pub(crate) struct Interrupted {
 /// journal's lock and is left alone.
 pub(crate) fn interrupted(state: &Path) -> io::Result<(Vec<Interrupted>, Vec<String>)> {
     let (mut jobs, mut damaged) = (Vec::new(), Vec::new());
-    let entries = match std::fs::read_dir(folder(state)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((jobs, damaged)),
-        entries => entries?,
-    };
-    let mut paths = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<io::Result<Vec<_>>>()?;
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "jsonl")
-    });
-    paths.sort();
-    for path in paths {
+    for path in files(state, "jsonl")? {
         match open(&path) {
             Ok(Some(job)) => jobs.push(job),
             Ok(None) => {}
@@ -148,6 +145,30 @@ pub(crate) fn interrupted(state: &Path) -> io::Result<(Vec<Interrupted>, Vec<Str
         }
     }
     Ok((jobs, damaged))
+}
+
+/// Removes what jobs left that were killed before their journals were any. One that is just beginning holds its lock.
+pub(crate) fn remove_unbegun(state: &Path) -> io::Result<()> {
+    for path in files(state, "new")? {
+        let file = File::open(&path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of journals with this extension, in the order of their names.
+fn files(state: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder(state)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let mut paths = paths.collect::<io::Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    Ok(paths)
 }
 
 /// The job of a journal; none where it still runs or has just ended.
@@ -169,10 +190,15 @@ fn open(path: &Path) -> io::Result<Option<Interrupted>> {
     {
         return Ok(None);
     }
-    let (begun, pending) = read(&file)?;
+    let Recorded {
+        begun,
+        pending,
+        running,
+    } = read(&file)?;
     Ok(Some(Interrupted {
         begun,
         pending,
+        running,
         journal: Journal {
             file,
             path: path.to_owned(),
@@ -184,11 +210,18 @@ fn folder(state: &Path) -> PathBuf {
     state.join("jobs")
 }
 
+/// What the records of a journal come to.
+struct Recorded {
+    begun: Begun,
+    pending: Vec<Pending>,
+    running: Option<Started>,
+}
+
 /// Reads all records. A last line without an end was not synced, so what it says was not started.
-fn read(mut file: &File) -> io::Result<(Begun, Vec<Pending>)> {
+fn read(mut file: &File) -> io::Result<Recorded> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
-    let mut begun = None;
+    let (mut begun, mut running) = (None, None);
     let mut pending: Vec<Pending> = Vec::new();
     let lines = text
         .split_inclusive(|&byte| byte == b'\n')
@@ -202,12 +235,17 @@ fn read(mut file: &File) -> io::Result<(Begun, Vec<Pending>)> {
                 undo: Some(undo),
             } => pending.push(Pending { step, title, undo }),
             Record::Starting { undo: None, .. } => {}
+            Record::Running(started) => running = Some(started),
             Record::Undone { step } => pending.retain(|other| other.step != step),
         }
     }
     let begun =
         begun.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it has no beginning"))?;
-    Ok((begun, pending))
+    Ok(Recorded {
+        begun,
+        pending,
+        running,
+    })
 }
 
 #[cfg(test)]
@@ -248,13 +286,12 @@ mod tests {
     #[test]
     fn a_cut_off_job_gives_back_the_steps_not_yet_undone() {
         let state = tempfile::tempdir().unwrap();
-        let mut journal = Journal::begin(state.path(), &begun()).unwrap();
+        let journal = Journal::begin(state.path(), &begun()).unwrap();
         for id in ["one", "two", "three"] {
             journal.starting(&step(id)).unwrap();
         }
         journal.undone("three").unwrap();
-        journal
-            .file
+        (&journal.file)
             .write_all(b"{\"starting\":{\"step\":\"torn")
             .unwrap();
         assert!(
@@ -289,9 +326,8 @@ mod tests {
     #[test]
     fn a_journal_that_cannot_be_read_is_named_and_stays() {
         let state = tempfile::tempdir().unwrap();
-        let mut journal = Journal::begin(state.path(), &begun()).unwrap();
-        journal
-            .file
+        let journal = Journal::begin(state.path(), &begun()).unwrap();
+        (&journal.file)
             .write_all(b"{\"from\": \"another version\"}\n")
             .unwrap();
         let path = journal.path.clone();

@@ -17,6 +17,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use crate::places::{PlaceError, Places};
 
 pub(crate) mod descriptors;
+mod started;
+
+pub(crate) use self::started::Started;
 
 /// What the host passes on from its own environment; nothing else reaches a command.
 const PASSED_ON: &[&str] = &["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ"];
@@ -87,7 +90,19 @@ pub(crate) fn run(
     places: &Places,
     cancel: &Arc<AtomicBool>,
 ) -> Result<Output, ProcessError> {
+    run_noting(command, places, cancel, &|_| ())
+}
+
+fn run_noting(
+    command: &Command,
+    places: &Places,
+    cancel: &Arc<AtomicBool>,
+    begun: &dyn Fn(Started),
+) -> Result<Output, ProcessError> {
     let mut running = Running::start(command, places, cancel, Mode::Read)?;
+    if let Some(started) = Started::now(running.child.id(), command.timeout) {
+        begun(started);
+    }
     let stdout = running
         .child
         .stdout
@@ -109,7 +124,17 @@ pub(crate) fn run_checked(
     places: &Places,
     cancel: &Arc<AtomicBool>,
 ) -> Result<Output, ProcessError> {
-    let output = run(command, places, cancel)?;
+    run_checked_noting(command, places, cancel, &|_| ())
+}
+
+/// As [`run_checked`]; `begun` is told of the process as soon as there is one.
+pub(crate) fn run_checked_noting(
+    command: &Command,
+    places: &Places,
+    cancel: &Arc<AtomicBool>,
+    begun: &dyn Fn(Started),
+) -> Result<Output, ProcessError> {
+    let output = run_noting(command, places, cancel, begun)?;
     if output.code == 0 {
         return Ok(output);
     }

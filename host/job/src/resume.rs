@@ -36,6 +36,9 @@ fn journals(context: &Context) -> Result<(Vec<Interrupted>, Vec<String>), Error>
 /// that can't be taken back does not keep the others from it.
 pub fn resume(context: &Context, observer: &dyn Observer) -> Result<Vec<Resumed>, Error> {
     let (mut jobs, damaged) = journals(context)?;
+    if let Err(error) = journal::remove_unbegun(&context.state) {
+        tracing::debug!("what is left of a journal that was none yet stays: {error}");
+    }
     // One that began within another comes first: the other may take away the place where it worked.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.begun.time));
     let mut resumed = Vec::new();

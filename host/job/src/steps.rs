@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::action::{ActionError, Hands};
+use crate::action::Hands;
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::journal::{self, Begun, Interrupted, Journal, Pending};
 use crate::observer::{Observer, StepState};
 use crate::places::{Places, Root};
+use crate::process::Started;
 use crate::{convert, exclusive, scratch};
 
 /// How a step of a job ended; kept in the manifest.
@@ -106,8 +107,13 @@ impl<'a> Steps<'a> {
         runtime: &'a Handle,
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
+        let roots = exclusive::claim(state, &job.begun.roots)?;
+        if let Some(running) = job.running.filter(Started::runs) {
+            tracing::warn!("a command of the job that was cut off still runs: it is waited for");
+            running.wait();
+        }
         Ok(Self {
-            _roots: exclusive::claim(state, &job.begun.roots)?,
+            _roots: roots,
             places: Places::new(&job.begun.roots, Some(job.begun.scratch.clone())),
             runtime,
             cancel: Arc::default(),
@@ -135,7 +141,7 @@ impl<'a> Steps<'a> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(Error::interrupted());
         }
-        if let Some(journal) = &mut self.journal {
+        if let Some(journal) = &self.journal {
             journal
                 .starting(step)
                 .map_err(|e| Error::state("write the journal of", &step.id, e))?;
@@ -155,7 +161,7 @@ impl<'a> Steps<'a> {
         } else {
             self.cancel.clone()
         };
-        let result = self.act(&step.action, &cancel);
+        let result = self.with_hands(&cancel, |hands| hands.perform(&step.action));
         self.outcomes.push(StepOutcome {
             id: step.id.clone(),
             title: step.title.clone(),
@@ -187,10 +193,9 @@ impl<'a> Steps<'a> {
         let undisturbed = Arc::default();
         while let Some(pending) = self.pending.pop() {
             self.observer.step(&pending.title, StepState::Undoing);
-            let result = self
-                .act(&pending.undo, &undisturbed)
-                .map_err(|error| error.to_string());
-            let result = result.and_then(|_| match &mut self.journal {
+            let undone = self.with_hands(&undisturbed, |hands| hands.undo(&pending.undo));
+            let result = undone.map_err(|error| error.to_string());
+            let result = result.and_then(|()| match &self.journal {
                 Some(journal) => journal
                     .undone(&pending.step)
                     .map_err(|error| format!("the journal can't be written: {error}")),
@@ -264,13 +269,18 @@ impl<'a> Steps<'a> {
         &self.captures
     }
 
-    fn act(&self, action: &Action, cancel: &Arc<AtomicBool>) -> Result<Vec<u8>, ActionError> {
-        Hands {
+    fn with_hands<T>(&self, cancel: &Arc<AtomicBool>, work: impl FnOnce(&Hands<'_>) -> T) -> T {
+        let begun = |started| {
+            if let Some(Err(error)) = self.journal.as_ref().map(|own| own.begun(started)) {
+                tracing::warn!("the journal can't be written: {error}");
+            }
+        };
+        work(&Hands {
             places: &self.places,
             runtime: self.runtime,
             cancel,
-        }
-        .perform(action)
+            begun: &begun,
+        })
     }
 }
 

@@ -153,7 +153,7 @@ impl Backend {
         path: &str,
     ) -> impl FnOnce(copal_storage::object_store::Error) -> Error + use<> {
         let (location, path) = (self.location().to_owned(), path.to_owned());
-        move |source| Error::Storage(copal_storage::Error::new(&location, action, &path, source))
+        move |source| copal_storage::Error::new(&location, action, &path, source).into()
     }
 
     async fn get(&self, path: &str) -> Result<Bytes, Error> {

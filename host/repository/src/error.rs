@@ -117,7 +117,7 @@ pub enum Error {
     NotFound(String),
     /// The storage failed.
     #[error(transparent)]
-    Storage(#[from] copal_storage::Error),
+    Storage(copal_storage::Error),
     /// The local system failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -132,6 +132,15 @@ pub enum Error {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<copal_storage::Error> for Error {
+    fn from(error: copal_storage::Error) -> Self {
+        match error.is_interrupted() {
+            true => Self::Interrupted,
+            false => Self::Storage(error),
+        }
+    }
 }
 
 impl Error {

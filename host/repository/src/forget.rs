@@ -21,6 +21,9 @@ use crate::repository::Repository;
 ///
 /// A rule that keeps a number of hourly, daily, … snapshots counts hours, days, … that have a snapshot, by the clock that the
 /// snapshot was taken by, and keeps the newest of each; where it has not found as many as it may keep, it keeps the oldest snapshot too.
+///
+/// Where there are rules, snapshots of the future are kept and take no place of others: a clock that was wrong for a day must not cost the backups of
+/// all days that follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct RetentionPolicy {
@@ -51,6 +54,14 @@ pub struct RetentionPolicy {
     /// Keeps all snapshots that have one of these tags, or all the tags of one of these lists separated by commas; an empty one means those
     /// without any tag.
     pub keep_tag: Vec<String>,
+}
+
+/// Clocks of several machines differ by less.
+const AHEAD: i64 = 60 * 60;
+
+/// Whether a snapshot says that it is of a time to come: the clock was wrong when it was taken, or is now.
+pub fn is_of_the_future(snapshot: &Snapshot, now: Timestamp) -> bool {
+    snapshot.time.instant().0 > now.instant().0.saturating_add(AHEAD)
 }
 
 /// What becomes of a snapshot.
@@ -172,11 +183,14 @@ impl RetentionPolicy {
                 let is_oldest = index + 1 == newest_first.len();
                 let tags = self.keep_tag.iter().filter(|tags| has_tags(snapshot, tags));
                 let mut reasons: Vec<_> = tags.map(|tags| format!("has tags {tags}")).collect();
-                reasons.extend(
-                    rules
-                        .iter_mut()
-                        .filter_map(|rule| rule.keeps(snapshot.time, index, is_oldest)),
-                );
+                if !self.is_empty() && is_of_the_future(snapshot, now) {
+                    reasons.push("of the future".to_owned());
+                } else {
+                    let rules = rules.iter_mut();
+                    reasons.extend(
+                        rules.filter_map(|rule| rule.keeps(snapshot.time, index, is_oldest)),
+                    );
+                }
                 Decision { id: *id, reasons }
             })
             .collect()

@@ -122,6 +122,16 @@ impl Holding {
     }
 }
 
+impl Holding {
+    /// From now on it holds nothing. Gives the file that may still be there.
+    fn give_up(&self) -> Option<LockId> {
+        match std::mem::take(&mut *lock(&self.0)) {
+            State::Nothing => None,
+            State::Held(Current { id, .. }) | State::Lapsed(id) => Some(id),
+        }
+    }
+}
+
 impl LockGuard {
     /// Proves that the lock has excluded others until now. Without a lock file ([`LockMode::Read`]) there is nothing to prove.
     ///
@@ -200,14 +210,26 @@ impl Repository {
 
     /// Proves that the locks which this process holds by this repository have excluded others until now.
     pub(crate) async fn check_own_locks(&self) -> Result<(), Error> {
-        let locks: Vec<_> = lock(self.locks())
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        for holding in locks {
+        for holding in self.own_locks() {
             holding.check(self).await?;
         }
         Ok(())
+    }
+
+    fn own_locks(&self) -> Vec<Arc<Holding>> {
+        let locks = lock(self.locks());
+        locks.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Removes the locks that this process holds by this repository, because it is about to end and nothing else will. One that can't be removed stays
+    /// until it is stale.
+    pub async fn abandon_locks(&self) {
+        for id in self.own_locks().iter().filter_map(|own| own.give_up()) {
+            let removed = self.backend().remove_async(FileKind::Lock, &id.0).await;
+            if let Err(error) = removed {
+                tracing::warn!(%error, "a lock stays until it is stale");
+            }
+        }
     }
 
     pub(crate) fn read_lock(&self, id: &[u8; 32]) -> Result<LockFile, Error> {
@@ -314,9 +336,8 @@ impl Drop for LockGuard {
         if let Some(refresher) = self.refresher.take() {
             refresher.abort();
         }
-        let id = match std::mem::take(&mut *lock(&self.holding.0)) {
-            State::Nothing => return,
-            State::Held(Current { id, .. }) | State::Lapsed(id) => id,
+        let Some(id) = self.holding.give_up() else {
+            return;
         };
         let (done, wait) = mpsc::channel();
         let repository = self.repository.clone();

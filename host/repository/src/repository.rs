@@ -120,15 +120,20 @@ impl Repository {
             Err(Error::Storage(error)) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
-        if !backend.list(FileKind::Key)?.is_empty() {
-            return Err(without_config(&location()));
-        }
+        let left = match backend.list(FileKind::Key)?.is_empty() {
+            true => None,
+            false => Some(left_key(&backend, password)?),
+        };
         backend.create_directories()?;
-        let key = Key::new(&Secrets::random()).map_err(Error::damaged("the new key"))?;
-        let Identity {
-            username, hostname, ..
-        } = Identity::of_this_process();
-        let key_id = keys::write(&backend, &key, password, options.scrypt, username, hostname)?;
+        let new = || {
+            let key = Key::new(&Secrets::random()).map_err(Error::damaged("the new key"))?;
+            let Identity {
+                username, hostname, ..
+            } = Identity::of_this_process();
+            let id = keys::write(&backend, &key, password, options.scrypt, username, hostname)?;
+            Ok((id, key))
+        };
+        let (key_id, key) = left.map_or_else(new, Ok)?;
         let config = Config {
             version: VERSION,
             id: RepositoryId(rand::random()),
@@ -500,9 +505,24 @@ impl Repository {
 }
 
 /// Keys without a config are what an interrupted `init` left, or a repository that lost its config.
+/// The key that an initialisation with this password left when it was cut off: then nothing is stored beside it.
+fn left_key(backend: &Backend, password: &Password) -> Result<(KeyId, Key), Error> {
+    for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
+        if !backend.list(kind)?.is_empty() {
+            return Err(without_config(backend.location()));
+        }
+    }
+    match keys::find(backend, password) {
+        Err(error) if error.is_loss() || matches!(error, Error::WrongPassword { .. }) => {
+            Err(without_config(backend.location()))
+        }
+        found => found,
+    }
+}
+
 fn without_config(location: &str) -> Error {
     Error::corrupt(
         format!("the repository at {location}"),
-        "it has keys and no file `config`; if `copal init` was cut off there, remove its folder `keys` and begin again, else the file was lost",
+        "it has keys and no file `config`; if `copal init` was cut off there, run it again with the same password, or remove its folder `keys` before; else the file was lost",
     )
 }

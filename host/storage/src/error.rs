@@ -1,6 +1,7 @@
 //! What can go wrong with a storage service, in words for people.
 
 use crate::diagnosis::{Diagnosis, causes, times};
+use crate::interruptible::Interrupted;
 
 /// A failure of a storage service, or of the address that should lead to one. It names the address, never credentials.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,9 @@ pub enum Error {
         /// What the service's client says.
         source: Box<object_store::Error>,
     },
+    /// The work is to end, so the request did not go on.
+    #[error("interrupted")]
+    Interrupted,
     /// The service failed, after retries.
     #[error("{location}: cannot {action} {path}{}: {reason}", times(*attempts))]
     Service {
@@ -110,6 +114,9 @@ impl Error {
         path: &str,
         source: object_store::Error,
     ) -> Self {
+        if causes(&source).any(|cause| cause.is::<Interrupted>()) {
+            return Self::Interrupted;
+        }
         let Diagnosis {
             attempts,
             reason,
@@ -146,6 +153,11 @@ impl Error {
     /// Whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether the work was to end.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Interrupted)
     }
 
     /// Whether the service refused for want of permission.

@@ -14,6 +14,7 @@
 mod b2;
 mod diagnosis;
 mod error;
+mod interruptible;
 mod limit;
 mod location;
 mod options;

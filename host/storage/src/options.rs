@@ -1,6 +1,8 @@
 //! How a place is talked to.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// How a place is talked to.
@@ -14,6 +16,8 @@ pub struct Options {
     pub limit_download: Option<NonZeroU64>,
     /// How long a request waits while nothing moves.
     pub timeout: Duration,
+    /// Set once the work is to end: then a request to a place that is far away is given up, unless it removes something or is quick.
+    pub interrupt: Option<Arc<AtomicBool>>,
 }
 
 impl Options {
@@ -28,6 +32,7 @@ impl Default for Options {
             limit_upload: None,
             limit_download: None,
             timeout: Self::TIMEOUT,
+            interrupt: None,
         }
     }
 }

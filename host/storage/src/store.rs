@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 
+use crate::interruptible::Interruptible;
 use crate::location::Location;
 use crate::options::Options;
 use crate::{Error, services};
@@ -106,10 +107,15 @@ pub fn open_with(location: &str, options: &Options) -> Result<Store, Error> {
         Location::Local(path) => Some(path.clone()),
         _ => None,
     };
+    let shown = location.to_string();
+    let mut objects = services::open(location, options)?;
+    if let Some(interrupt) = options.interrupt.as_ref().filter(|_| directory.is_none()) {
+        objects = Arc::new(Interruptible::new(objects, interrupt.clone()));
+    }
     Ok(Store {
         immediate: directory.is_some() && options.limit_download.is_none(),
-        location: location.to_string().into(),
-        objects: services::open(location, options)?,
+        location: shown.into(),
+        objects,
         directory,
     })
 }

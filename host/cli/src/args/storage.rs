@@ -49,6 +49,7 @@ impl StorageArgs {
             timeout: timeout.map_or(Options::TIMEOUT, |seconds| {
                 Duration::from_secs(seconds.into())
             }),
+            interrupt: None,
         }
     }
 }

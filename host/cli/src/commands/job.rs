@@ -215,7 +215,7 @@ pub(super) fn snapshot(
             let mut snapshots = snapshots(repository, job)?;
             let filter = filter.filter();
             snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
-            snapshots.pop().ok_or_else(|| {
+            snapshots.pop().map(select::latest).ok_or_else(|| {
                 let such = if filter.is_empty() { "" } else { "such " };
                 let message = format!(
                     "the job `{}` has no {such}snapshot in this repository",

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use copal_job::{PlannedRollback, RollbackJob, Settings};
 
-use super::job;
+use super::{job, select};
 use crate::args::RollbackArgs;
 use crate::failure::Failure;
 use crate::output::Console;
@@ -48,7 +48,8 @@ fn make(args: &RollbackArgs, ask: bool, session: &Session) -> Result<PlannedRoll
         Some(text) => repository.snapshot(text)?,
         None => {
             let paths = place.map(|place| place.roots.values().cloned().collect::<Vec<_>>());
-            copal_job::latest_safety(&repository, paths.as_deref(), &session.context)?
+            let latest = copal_job::latest_safety(&repository, paths.as_deref(), &session.context);
+            select::latest(latest?)
         }
     };
     let settings = match place {

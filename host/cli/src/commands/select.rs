@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use copal_repository::forget::is_of_the_future;
+use copal_repository::format::Timestamp;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::{Error, ReadableSnapshots, Repository, SnapshotId};
 
@@ -16,15 +18,30 @@ pub(super) fn one(
     filter: &FilterArgs,
 ) -> Result<(SnapshotId, Snapshot), Failure> {
     let filter = filter.filter();
-    if text != "latest" || filter.is_empty() {
+    if text != "latest" {
         return Ok(copal_job::snapshot(repository, text)?);
+    }
+    if filter.is_empty() {
+        return Ok(latest(copal_job::snapshot(repository, text)?));
     }
     let mut snapshots = repository.snapshots()?;
     snapshots.retain(|(_, snapshot)| filter.matches(snapshot) && !copal_job::is_safety(snapshot));
-    snapshots.pop().ok_or_else(|| {
+    snapshots.pop().map(latest).ok_or_else(|| {
         let message = "no snapshot is of that machine, with those tags and of those paths";
         Failure::usage("not-found", message).advise("`copal snapshots` lists what there is.")
     })
+}
+
+/// The snapshot that goes as the latest. Where it is of a time to come, that is said: the latest that was taken may be another.
+pub(super) fn latest(found: (SnapshotId, Snapshot)) -> (SnapshotId, Snapshot) {
+    if is_of_the_future(&found.1, Timestamp::now()) {
+        tracing::warn!(
+            "snapshot {} goes as the latest, and its time, {}, is yet to come: a clock was wrong then or is now; `copal snapshots` lists the others",
+            found.0.short(),
+            output::stored_time(found.1.time)
+        );
+    }
+    found
 }
 
 /// The snapshots that are named, each once; if none is, all that the filter lets through, oldest first, and what is wrong with those that can't be read.

@@ -27,17 +27,21 @@ impl Bench {
     }
 
     fn perform(&self, action: &Action) -> Result<Vec<u8>, ActionError> {
+        self.with_hands(|hands| hands.perform(action))
+    }
+
+    fn with_hands<T>(&self, work: impl FnOnce(&Hands<'_>) -> T) -> T {
         let root = Root {
             name: "home".into(),
             path: self.dir.path().into(),
         };
         let places = Places::new(&[root], None);
-        Hands {
+        work(&Hands {
             places: &places,
             runtime: self.runtime.handle(),
             cancel: &Arc::default(),
-        }
-        .perform(action)
+            begun: &|_| (),
+        })
     }
 }
 
@@ -215,6 +219,23 @@ fn a_rename_never_replaces() {
     assert!(bench.perform(&rename("b")).is_err());
     bench.perform(&rename("c")).unwrap();
     assert_eq!(fs::read_to_string(bench.dir.path().join("c")).unwrap(), "a");
+}
+
+#[test]
+fn a_rename_that_was_never_done_is_taken_back_all_the_same() {
+    let bench = Bench::new();
+    fs::write(bench.dir.path().join("a"), "a").unwrap();
+    let back = Action::Rename(RenameEntry {
+        from: location("b"),
+        to: location("a"),
+    });
+    let undo = || bench.with_hands(|hands| hands.undo(&back));
+    undo().unwrap();
+    fs::rename(bench.dir.path().join("a"), bench.dir.path().join("b")).unwrap();
+    undo().unwrap();
+    assert_eq!(fs::read_to_string(bench.dir.path().join("a")).unwrap(), "a");
+    fs::remove_file(bench.dir.path().join("a")).unwrap();
+    assert!(undo().is_err(), "it is lost");
 }
 
 /// Answers one request with the status line and body, on a free port.

@@ -113,7 +113,7 @@ fn time_is_counted_from_the_newest_that_is_not_of_the_future() {
             "2031-01-01T00:00:00Z",
         ],
         &[
-            (5, "within 1d12h, daily within 1m"),
+            (5, "of the future"),
             (4, "within 1d12h, daily within 1m"),
             (3, "within 1d12h, daily within 1m"),
             (2, ""),
@@ -121,6 +121,18 @@ fn time_is_counted_from_the_newest_that_is_not_of_the_future() {
             (0, ""),
         ],
     );
+}
+
+#[test]
+fn what_is_of_the_future_takes_no_place_of_another() {
+    let times = [
+        "2029-12-30T00:00:00Z",
+        "2029-12-31T00:00:00Z",
+        "2030-01-01T00:59:00Z",
+        "2031-01-01T00:00:00Z",
+    ];
+    let kept = [(3, "of the future"), (2, "last snapshot"), (1, ""), (0, "")];
+    check(r#"{"keep-last": 1}"#, &times, &kept);
 }
 
 #[test]

@@ -1,0 +1,235 @@
+//! Interrupted in the middle, every command that takes its time ends at once with exit code 130, brings the application back, leaves no lock and
+//! nothing unfinished, and does its work when it is run again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use copal_tests::applications::Applications;
+use copal_tests::s3::S3Server;
+use copal_tests::slow::{Line, SlowLine};
+use copal_tests::{Outcome, Program, TestEnvironment, plugins, run, sample, tree};
+use rustix::process::Signal;
+
+const INTERRUPTED: i32 = 130;
+
+/// The longest that a command may go on.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// So long and narrow that whatever goes over it can be interrupted.
+const LINE: Line = Line {
+    round_trip: Duration::from_millis(40),
+    bytes_per_second: 400 << 10,
+};
+
+/// A repository with two snapshots of an application, far away.
+struct Scene {
+    environment: TestEnvironment,
+    applications: Applications,
+    /// Where the server keeps its objects.
+    far: TestEnvironment,
+    server: S3Server,
+    line: SlowLine,
+    source: PathBuf,
+    /// Signals take turns.
+    terminates: AtomicBool,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let far = TestEnvironment::new();
+        let server = S3Server::start(&far.path("objects"));
+        let line = SlowLine::to(server.port(), LINE);
+        let environment = server.environment_at(line.port());
+        let scene = Self {
+            applications: Applications::install(&environment),
+            source: environment.make_directory("source"),
+            terminates: AtomicBool::new(false),
+            environment,
+            far,
+            server,
+            line,
+        };
+        scene.nearby(scene.copal("init"));
+        sample::simple(&scene.source);
+        for version in [1, 2] {
+            scene.change(version);
+            scene.nearby(scene.backup());
+        }
+        scene
+    }
+
+    /// Makes the source another version of itself.
+    fn change(&self, version: u64) {
+        for file in 0..4 {
+            let noise = sample::noise(version * 10 + file, 1 << 20);
+            self.environment
+                .write(&format!("source/folder {file}/noise"), noise);
+        }
+    }
+
+    fn copal(&self, words: &str) -> Program {
+        self.environment.copal(run::words(words))
+    }
+
+    fn application(&self, program: Program) -> Program {
+        let grants = ["run:docker stop *", "run:docker start *"];
+        let program = program.args(["--yes", "--set", "container=app"]);
+        program.args(grants.into_iter().flat_map(|grant| ["--grant", grant]))
+    }
+
+    fn backup(&self) -> Program {
+        let backup = self.copal("backup").arg(plugins::guest("hostile"));
+        self.application(backup.arg(&self.source))
+    }
+
+    /// Runs a command over no line at all.
+    #[track_caller]
+    fn nearby(&self, program: Program) -> Outcome {
+        program.envs(self.server.variables()).run().succeeds()
+    }
+
+    /// Interrupts the command once so many bytes went over the line.
+    #[track_caller]
+    fn interrupted(&self, bytes: u64, program: Program) -> Outcome {
+        let traffic = || self.line.traffic().up + self.line.traffic().down;
+        let enough = traffic() + bytes;
+        let mut running = program.start();
+        running.close_input();
+        while traffic() < enough {
+            assert!(
+                running.is_running(),
+                "{}",
+                running.wait().exits(INTERRUPTED).stderr
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let signal = match self.terminates.fetch_xor(true, Ordering::Relaxed) {
+            true => Signal::TERM,
+            false => Signal::INT,
+        };
+        running.signal(signal);
+        let begun = Instant::now();
+        let outcome = running.wait().exits(INTERRUPTED);
+        let took = begun.elapsed();
+        assert!(took < LIMIT, "it went on for {took:?}: {}", outcome.stderr);
+        let left = tree::contents(&self.far.path("objects/backups/below/a/prefix/locks"));
+        assert!(
+            left.values().all(Option::is_none),
+            "a lock is left: {left:?}"
+        );
+        assert!(self.applications.runs("app"), "it was left stopped");
+        for folder in ["state/jobs", "state/scratch", "tmp"] {
+            let left = tree::contents(&self.environment.path(folder));
+            assert!(left.len() <= 1, "{left:?}");
+        }
+        outcome
+    }
+
+    #[track_caller]
+    fn is_whole(&self) {
+        self.nearby(self.copal("check --read-data"));
+    }
+}
+
+#[test]
+fn jobs() {
+    let scene = Scene::new();
+    scene.change(3);
+    scene.interrupted(1 << 20, scene.backup());
+    assert_eq!(
+        scene
+            .nearby(scene.copal("snapshots --json"))
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    scene.nearby(scene.backup());
+
+    let target = scene.environment.path("target");
+    let restore = || scene.environment.restore(&target, "");
+    scene.interrupted(2 << 20, restore());
+    scene.nearby(restore());
+    tree::assert_same(&scene.source, &target);
+
+    let evidence = scene.environment.make_directory("evidence");
+    let drill = || {
+        scene
+            .copal("drill --snapshot latest --evidence")
+            .arg(&evidence)
+    };
+    scene.interrupted(2 << 20, drill());
+    scene.nearby(drill());
+
+    scene.change(4);
+    let target = scene.environment.make_directory("new place");
+    scene.environment.write("new place/of its own", "kept");
+    let migrate = |further: &str| {
+        let migrate = scene.copal("migrate").arg(plugins::guest("hostile"));
+        let migrate = migrate.arg(&scene.source).arg("--to").arg(&target);
+        scene.application(migrate).args(run::words(further))
+    };
+    scene.interrupted(1 << 20, migrate(""));
+    scene.interrupted(6 << 20, migrate("--resume"));
+    scene.nearby(migrate("--resume"));
+    tree::assert_same_but(&scene.source, &target, |path| {
+        path == Path::new("of its own")
+    });
+    scene.interrupted(200 << 10, scene.copal("rollback --yes"));
+    scene.nearby(scene.copal("rollback --yes"));
+    assert_eq!(tree::read(&target).len(), 2);
+    scene.is_whole();
+}
+
+#[test]
+fn what_reads() {
+    let scene = Scene::new();
+    scene.interrupted(1 << 20, scene.copal("check --read-data"));
+    let file = format!("latest {}", "data/folder");
+    scene.interrupted(1 << 20, scene.copal("dump").args(run::words(&file)));
+    for words in ["stats", "find b.txt", "ls latest", "snapshots"] {
+        scene.interrupted(1 << 10, scene.copal(words));
+        scene.nearby(scene.copal(words));
+    }
+}
+
+#[test]
+fn what_keeps_a_repository_in_order() {
+    let scene = Scene::new();
+    let rewrite = || scene.copal("rewrite --exclude b.txt --forget");
+    scene.interrupted(4 << 10, rewrite());
+    scene.is_whole();
+    scene.nearby(rewrite());
+    let tag = || scene.copal("tag --add kept");
+    scene.interrupted(4 << 10, tag());
+    scene.nearby(tag());
+
+    let forget = || scene.copal("forget --keep-last 1 --prune --max-unused 0");
+    scene.interrupted(16 << 10, forget());
+    scene.is_whole();
+    scene.nearby(forget());
+    let index = || scene.copal("repair index --read-all-packs");
+    scene.interrupted(4 << 10, index());
+    scene.is_whole();
+    scene.nearby(index());
+
+    let other = TestEnvironment::with_repository();
+    let copy = || {
+        let copy = other.copal(["copy", "--from-repo", scene.environment.repository()]);
+        let password = copal_tests::environment::PASSWORD;
+        let variables = scene.server.variables_at(scene.line.port());
+        copy.env("COPAL_FROM_PASSWORD", password).envs(variables)
+    };
+    scene.interrupted(1 << 20, copy());
+    other.copal(["check", "--read-data"]).run().succeeds();
+    scene.nearby(copy());
+    assert_eq!(other.snapshots().len(), 1);
+    other.copal(["check", "--read-data"]).run().succeeds();
+}

@@ -1,0 +1,350 @@
+//! Killed before any change that it makes to a repository, every command that writes leaves one that is whole, with all snapshots that are not to
+//! go, and does its work when it is run again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use copal_tests::environment::PASSWORD;
+use copal_tests::restic::Restic;
+use copal_tests::{Outcome, Program, TestEnvironment, moments, run, sample, tree};
+use serde_json::Value;
+
+const KILLED: i32 = 9;
+const WRONG_PASSWORD: i32 = 12;
+const NEW_PASSWORD: &str = "another password for tests";
+
+/// A repository in which a command is killed.
+struct Scene {
+    environment: TestEnvironment,
+    /// Whether `check` finds nothing wrong before the command.
+    whole: bool,
+    /// Whether every run of it makes the same snapshots.
+    repeats: bool,
+    /// How it may end: left alone, and where a run before it was killed when all but a little was done.
+    codes: &'static [i32],
+    /// The password that opens the repository where that of the environment does no more.
+    other_password: Option<&'static str>,
+}
+
+impl Scene {
+    /// With so many snapshots of a directory `source`.
+    fn new(snapshots: u64) -> Self {
+        let environment = TestEnvironment::with_repository();
+        let source = environment.make_directory("source");
+        sample::simple(&source);
+        for version in 0..snapshots {
+            change(&environment, version);
+            environment.backup("files", &source, "").run().succeeds();
+        }
+        change(&environment, snapshots);
+        // What is copied again and again is as little as may be.
+        let data = Path::new(environment.repository()).join("data");
+        for directory in std::fs::read_dir(data).unwrap() {
+            std::fs::remove_dir(directory.unwrap().path()).ok();
+        }
+        Self {
+            environment,
+            whole: true,
+            repeats: true,
+            codes: &[0],
+            other_password: None,
+        }
+    }
+
+    fn repository(&self) -> &Path {
+        Path::new(self.environment.repository())
+    }
+
+    /// `copal` with these words.
+    fn copal(&self, words: &str) -> Program {
+        self.environment.copal(run::words(words))
+    }
+
+    /// The same with whichever password opens the repository.
+    fn open(&self, words: &str) -> Outcome {
+        let program = |password| self.copal(words).env("COPAL_PASSWORD", password).run();
+        match (program(PASSWORD), self.other_password) {
+            (outcome, Some(other)) if outcome.status.code() == Some(WRONG_PASSWORD) => {
+                program(other)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// What of the snapshots is the same whenever they are made: trees and tags.
+    fn snapshots(&self) -> Vec<(String, String)> {
+        if !self.repository().join("config").exists() {
+            return Vec::new();
+        }
+        let listed = self.open("snapshots --json").succeeds().json();
+        let text = |snapshot: &Value, name: &str| snapshot[name].to_string();
+        let snapshots = listed.as_array().unwrap().iter();
+        snapshots
+            .map(|snapshot| (text(snapshot, "tree"), text(snapshot, "tags")))
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        self.open("check --read-data").succeeds();
+    }
+
+    /// Kills the command at its moments.
+    #[track_caller]
+    fn survives(&self, command: impl Fn() -> Program) {
+        let repository = self.repository();
+        let saved = self.environment.path("saved");
+        tree::copy(repository, &saved);
+        let before = self.snapshots();
+        let (moments, outcome) = moments::of(command(), repository);
+        outcome.exits(self.codes[0]);
+        let after = self.snapshots();
+        let stay: Vec<_> = before.iter().filter(|one| after.contains(one)).collect();
+        let mut tried = 0;
+        for number in moments::chosen(&moments) {
+            tree::copy(&saved, repository);
+            let (seen, outcome) = moments::kill_before(number, command(), repository);
+            // Threads take turns as they like, so a run may do with fewer changes.
+            if outcome.status.signal() != Some(KILLED) {
+                outcome.exits(self.codes[0]);
+                continue;
+            }
+            tried += 1;
+            let moment = format!("killed before {:?}", seen.last().unwrap());
+            let left = self.snapshots();
+            for snapshot in &stay {
+                assert!(left.contains(snapshot), "{moment}: {snapshot:?} is gone");
+            }
+            if self.whole && repository.join("config").exists() {
+                self.check();
+            }
+            let again = command().run();
+            let code = again.status.code().unwrap();
+            assert!(self.codes.contains(&code), "{moment}: {again:?}");
+            self.check();
+            let left = self.snapshots();
+            for snapshot in &before {
+                assert_eq!(
+                    left.contains(snapshot),
+                    after.contains(snapshot),
+                    "{moment}"
+                );
+            }
+            assert!(left.len() >= after.len(), "{moment}: {left:?}");
+            assert!(!self.repeats || left == after, "{moment}: {left:?}");
+            self.is_tidy(&moment);
+        }
+        println!("{tried} of {} moments: {moments:?}", moments.len());
+        assert!(tried > 0, "nothing was killed");
+        if let Some(restic) = Restic::find(&self.environment) {
+            let password = self.other_password.unwrap_or(PASSWORD);
+            let check = restic.command(["check", "--read-data"]);
+            check.env("RESTIC_PASSWORD", password).run().succeeds();
+        }
+    }
+
+    /// Sees that no lock is left, and that a prune removes what is half-written once it is old.
+    #[track_caller]
+    fn is_tidy(&self, moment: &str) {
+        let then = SystemTime::now() - Duration::from_secs(48 * 60 * 60);
+        for path in tree::contents(self.repository()).into_keys() {
+            let file = File::open(self.repository().join(path)).unwrap();
+            file.set_modified(then).unwrap();
+        }
+        self.open("prune").succeeds();
+        for path in tree::contents(self.repository()).into_keys() {
+            let name = path.to_string_lossy();
+            let fits = !name.contains('#') && !name.starts_with("locks/");
+            assert!(fits, "{moment}: {name} is left");
+        }
+    }
+}
+
+/// Makes the source another version of itself.
+fn change(environment: &TestEnvironment, version: u64) {
+    environment.write("source/noise", sample::noise(version, 300_000));
+    environment.write("source/cache/large", sample::noise(version / 2, 100_000));
+}
+
+#[test]
+fn a_killed_init() {
+    let environment = TestEnvironment::new();
+    environment.make_directory("repository");
+    let scene = Scene {
+        environment,
+        // One that was killed at the last moment has made it.
+        codes: &[0, 1],
+        ..Scene::new(0)
+    };
+    scene.survives(|| scene.copal("init"));
+}
+
+#[test]
+fn a_killed_backup() {
+    let scene = Scene {
+        repeats: false,
+        ..Scene::new(2)
+    };
+    let source = scene.environment.path("source");
+    scene.survives(|| scene.environment.backup("files", &source, ""));
+}
+
+#[test]
+fn a_killed_forget() {
+    let scene = Scene::new(3);
+    scene.survives(|| scene.copal("forget --keep-last 1"));
+}
+
+#[test]
+fn a_killed_forget_with_prune() {
+    let scene = Scene::new(3);
+    scene.survives(|| scene.copal("forget --keep-last 1 --prune --max-unused 0"));
+}
+
+#[test]
+fn a_killed_prune() {
+    let scene = Scene::new(4);
+    scene.copal("forget --keep-last 2").run().succeeds();
+    scene.survives(|| scene.copal("prune --max-unused 0 --repack-small"));
+}
+
+#[test]
+fn a_killed_prune_in_two_phases() {
+    let scene = Scene::new(4);
+    scene.copal("forget --keep-last 2").run().succeeds();
+    scene.survives(|| scene.copal("prune --two-phase --max-unused 0"));
+}
+
+#[test]
+fn a_killed_copy() {
+    let source = Scene::new(2);
+    let scene = Scene::new(1);
+    let from = source.environment.repository();
+    scene.survives(|| {
+        let copy = scene.copal("copy --from-repo").arg(from);
+        copy.env("COPAL_FROM_PASSWORD", PASSWORD)
+    });
+}
+
+#[test]
+fn a_killed_rewrite() {
+    let scene = Scene::new(2);
+    scene.survives(|| scene.copal("rewrite --exclude /files/cache --forget"));
+}
+
+#[test]
+fn a_killed_change_of_tags() {
+    let scene = Scene::new(2);
+    scene.survives(|| scene.copal("tag --add kept --remove other"));
+}
+
+#[test]
+fn a_killed_unlock() {
+    let scene = Scene::new(1);
+    let source = scene.environment.path("source");
+    let backup = || scene.environment.backup("files", &source, "");
+    let locks = scene.repository().join("locks");
+    // It is killed before it removes its lock.
+    let last = moments::of(backup(), &locks).0.len() - 1;
+    moments::kill_before(last, backup(), &locks);
+    assert_eq!(std::fs::read_dir(locks).unwrap().count(), 1);
+    scene.survives(|| scene.copal("unlock"));
+}
+
+#[test]
+fn a_killed_repair_of_the_index() {
+    let scene = Scene {
+        whole: false,
+        ..Scene::new(3)
+    };
+    let index = std::fs::read_dir(scene.repository().join("index"));
+    std::fs::remove_file(index.unwrap().next().unwrap().unwrap().path()).unwrap();
+    scene.survives(|| scene.copal("repair index"));
+}
+
+/// The largest pack, with one bit that is another, and its name.
+fn damaged_pack(scene: &Scene) -> (PathBuf, String) {
+    let data = scene.repository().join("data");
+    let packs = tree::read(&data)
+        .into_iter()
+        .map(|(path, item)| (item.size, path));
+    let (_, path) = packs.max().unwrap();
+    let path = data.join(path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    (path, name)
+}
+
+#[test]
+fn a_killed_repair_of_packs() {
+    let scene = Scene {
+        whole: false,
+        codes: &[3, 1],
+        ..Scene::new(2)
+    };
+    let (_, name) = damaged_pack(&scene);
+    let copies = scene.environment.make_directory("copies");
+    scene.survives(|| {
+        let repair = scene.copal("repair packs --copies").arg(&copies);
+        repair.arg(&name)
+    });
+}
+
+#[test]
+fn a_killed_repair_of_snapshots() {
+    let scene = Scene {
+        whole: false,
+        codes: &[3, 0],
+        ..Scene::new(2)
+    };
+    let (path, _) = damaged_pack(&scene);
+    std::fs::remove_file(path).unwrap();
+    scene.copal("repair index").run().succeeds();
+    scene.survives(|| scene.copal("repair snapshots --forget"));
+}
+
+#[test]
+fn a_killed_addition_of_a_key() {
+    let scene = Scene::new(1);
+    let file = scene.environment.write("new-password", NEW_PASSWORD);
+    scene.survives(|| scene.copal("key add --new-password-file").arg(&file));
+}
+
+#[test]
+fn a_killed_removal_of_a_key() {
+    let scene = Scene {
+        // One that was killed at the last moment has removed it.
+        codes: &[0, 1],
+        ..Scene::new(1)
+    };
+    let file = scene.environment.write("new-password", NEW_PASSWORD);
+    let key = scene.copal("key add --json --new-password-file").arg(&file);
+    let key = key.run().succeeds().json();
+    let id = key["id"].as_str().unwrap();
+    scene.survives(|| scene.copal("key remove").arg(id));
+    let file = scene.copal("check").env("COPAL_PASSWORD", NEW_PASSWORD);
+    file.run().exits(WRONG_PASSWORD);
+}
+
+/// Whichever moment it is, one of both passwords opens.
+#[test]
+fn a_killed_change_of_the_password() {
+    let scene = Scene {
+        codes: &[0, WRONG_PASSWORD],
+        other_password: Some(NEW_PASSWORD),
+        ..Scene::new(1)
+    };
+    let file = scene.environment.write("new-password", NEW_PASSWORD);
+    scene.survives(|| scene.copal("key passwd --new-password-file").arg(&file));
+    let check = scene.copal("check").run();
+    check.exits(WRONG_PASSWORD);
+}

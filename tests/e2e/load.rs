@@ -1,0 +1,319 @@
+//! Much at once: many clients on one repository, many snapshots, many files in one folder, and a file with little in it that is long. Where tests
+//! may take long there is more of everything.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use copal_repository::format::Timestamp;
+use copal_repository::{Password, Repository};
+use copal_tests::environment::PASSWORD;
+use copal_tests::restic::Restic;
+use copal_tests::{Outcome, Program, TestEnvironment, programs, run, sample, tree};
+use rustix::process::Signal;
+
+const LOCKED: i32 = 11;
+
+fn much<T>(usual: T, long: T) -> T {
+    match programs::may_take_long() {
+        true => long,
+        false => usual,
+    }
+}
+
+/// How often a command was let in, and how often another kept it out.
+#[derive(Default)]
+struct Count {
+    done: AtomicU32,
+    kept_out: AtomicU32,
+}
+
+impl Count {
+    /// Runs a command that must succeed unless it is kept out, and tells whether it was let in.
+    #[track_caller]
+    fn run(&self, program: Program) -> bool {
+        let outcome = program.run();
+        let locked = outcome.status.code() == Some(LOCKED);
+        let counter = match locked {
+            true => &self.kept_out,
+            false => &self.done,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if !locked {
+            outcome.succeeds();
+        }
+        !locked
+    }
+
+    fn done(&self) -> u32 {
+        self.done.load(Ordering::Relaxed)
+    }
+}
+
+/// One client: backs its own folder up again and again, restores it, and forgets all but its latest.
+fn client(environment: &TestEnvironment, number: u64, ended: &AtomicBool, counts: &[Count; 3]) {
+    let [backups, restores, forgets] = counts;
+    let name = format!("client {number}");
+    let source = environment.make_directory(&format!("{name}/source"));
+    let target = environment.path(format!("{name}/target"));
+    let state = environment.path(format!("{name}/state"));
+    let copal = |words: &str| {
+        let program = environment.copal(run::words(words));
+        program.env("COPAL_STATE_DIR", &state)
+    };
+    let mut version = 0;
+    while !ended.load(Ordering::Relaxed) || version == 0 {
+        // Some of it is what others have, too.
+        let shared = sample::noise(version % 3, 400_000);
+        environment.write(&format!("{name}/source/shared"), shared);
+        let own = sample::noise(1_000 * (number + 1) + version, 400_000);
+        environment.write(&format!("{name}/source/own"), own);
+        if !backups.run(copal("backup files --yes").arg(&source)) {
+            continue;
+        }
+        version += 1;
+        let path = source.to_str().unwrap();
+        let latest = ["--path", path, "--to"];
+        if restores.run(copal("restore latest --yes").args(latest).arg(&target)) {
+            tree::assert_same(&source, &target);
+        }
+        forgets.run(copal("forget --keep-last 1").args(["--path", path]));
+    }
+}
+
+#[test]
+fn many_clients_at_once_while_the_repository_is_pruned() {
+    let clients = much(4, 16);
+    let time = Duration::from_secs(much(12, 300));
+    let environment = TestEnvironment::with_repository();
+    let ended = AtomicBool::new(false);
+    let counts: [Count; 3] = Default::default();
+    let prunes = Count::default();
+    let checks = Count::default();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for number in 0..clients {
+            let (environment, ended, counts) = (&environment, &ended, &counts);
+            scope.spawn(move || client(environment, number, ended, counts));
+        }
+        let mut round = 0;
+        while begun.elapsed() < time || prunes.done() == 0 {
+            let words = [
+                "prune --max-unused 0 --repack-small",
+                "prune --two-phase",
+                "check --read-data",
+            ];
+            let (count, words) = match round % 3 {
+                2 => (&checks, words[2]),
+                kind => (&prunes, words[kind]),
+            };
+            // Only where it is let in it is the next one's turn.
+            round += usize::from(count.run(environment.copal(run::words(words))));
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    for (name, count) in ["backups", "restores", "forgets", "prunes", "checks"]
+        .iter()
+        .zip(counts.iter().chain([&prunes, &checks]))
+    {
+        let kept_out = count.kept_out.load(Ordering::Relaxed);
+        println!("{} {name}, {kept_out} kept out", count.done());
+    }
+    environment.copal(["check", "--read-data"]).run().succeeds();
+    for number in 0..clients {
+        let source = environment.path(format!("client {number}/source"));
+        let target = environment.path(format!("client {number}/last"));
+        let latest = environment.copal(["restore", "latest", "--yes", "--path"]);
+        latest
+            .arg(&source)
+            .arg("--to")
+            .arg(&target)
+            .run()
+            .succeeds();
+    }
+    let locks = std::fs::read_dir(Path::new(environment.repository()).join("locks"));
+    assert_eq!(locks.unwrap().count(), 0);
+    if let Some(restic) = Restic::find(&environment) {
+        restic.check();
+    }
+}
+
+/// Says how long a command took and the most memory that it had.
+fn told(what: &str, begun: Instant, outcome: Outcome) -> Outcome {
+    let (took, peak) = (begun.elapsed(), outcome.peak >> 20);
+    println!("{what}: {took:.1?}, {peak} MiB");
+    outcome.succeeds()
+}
+
+#[test]
+fn many_snapshots() {
+    const HOUR: i64 = 60 * 60;
+    let count: i64 = much(2_000, 100_000);
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::simple(&source);
+    environment.backup("files", &source, "").run().succeeds();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = copal_storage::open(environment.repository()).unwrap();
+    let password = Password::new(PASSWORD);
+    let repository = Repository::open(store, runtime.handle().clone(), &password).unwrap();
+    let (_, snapshot) = repository.snapshot("latest").unwrap();
+    for number in 1..count {
+        let mut earlier = snapshot.clone();
+        earlier.time = Timestamp {
+            seconds: snapshot.time.seconds - number * HOUR,
+            ..snapshot.time
+        };
+        repository.save_snapshot(&earlier).unwrap();
+    }
+    let run = |words: &str| {
+        let begun = Instant::now();
+        told(words, begun, environment.copal(run::words(words)).run())
+    };
+    let listed = run("snapshots --json").json();
+    assert_eq!(listed.as_array().unwrap().len(), count as usize);
+    run("snapshots");
+    run("ls latest");
+    run("check");
+    let told = run("forget --keep-daily 30 --keep-monthly 12 --json").json();
+    let left = environment.snapshots().len();
+    assert!((30..=42).contains(&left), "{left} are left");
+    let forgotten = told["forgotten"].as_array().unwrap().len();
+    assert_eq!(forgotten + left, count as usize);
+    run("prune");
+    run("check --read-data");
+}
+
+#[test]
+fn many_files_in_one_folder() {
+    let count = much(20_000, 1_000_000);
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    for number in 0..count {
+        std::fs::File::create(source.join(format!("file {number}"))).unwrap();
+    }
+    let begun = Instant::now();
+    told(
+        "backup",
+        begun,
+        environment.backup("files", &source, "").run(),
+    );
+    let begun = Instant::now();
+    told(
+        "backup again",
+        begun,
+        environment.backup("files", &source, "").run(),
+    );
+    let begun = Instant::now();
+    let listed = told("ls", begun, environment.copal(["ls", "latest"]).run());
+    assert!(listed.text().lines().count() > count);
+    let target = environment.path("target");
+    let begun = Instant::now();
+    told("restore", begun, environment.restore(&target, "").run());
+    assert_eq!(std::fs::read_dir(target).unwrap().count(), count);
+    let begun = Instant::now();
+    told("check", begun, environment.copal(["check"]).run());
+}
+
+/// What is not on the disk is neither stored nor written.
+#[test]
+fn a_long_file_with_little_in_it() {
+    let length = much(2, 100) << 30;
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    let file = std::fs::File::create(source.join("sparse")).unwrap();
+    file.set_len(length).unwrap();
+    for (island, at) in [(1, 0), (2, length / 2), (3, length - 4096)] {
+        file.write_all_at(&sample::noise(island, 4096), at).unwrap();
+    }
+    let limit = Duration::from_secs(60 * 60);
+    let begun = Instant::now();
+    let backup = environment.backup("files", &source, "").within(limit);
+    told("backup", begun, backup.run());
+    let target = environment.path("target");
+    let begun = Instant::now();
+    let restore = environment.restore(&target, "").within(limit);
+    told("restore", begun, restore.run());
+    let restored = std::fs::File::open(target.join("sparse")).unwrap();
+    let metadata = restored.metadata().unwrap();
+    assert_eq!(metadata.len(), length);
+    assert!(
+        metadata.blocks() * 512 < 1 << 20,
+        "{} blocks",
+        metadata.blocks()
+    );
+    for (island, at) in [(1, 0), (2, length / 2), (3, length - 4096)] {
+        let mut found = vec![0; 4096];
+        restored.read_exact_at(&mut found, at).unwrap();
+        assert!(found == sample::noise(island, 4096), "the island at {at}");
+    }
+}
+
+/// What a process has in memory, in bytes, and how many files it has open.
+fn held(process: u32) -> (u64, usize) {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident = resident.unwrap().trim().trim_end_matches(" kB");
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    (resident.parse::<u64>().unwrap() << 10, open.count())
+}
+
+/// The one process of Copal's that lives long is `mount`.
+#[test]
+fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
+    if !programs::may_take_long() {
+        return;
+    }
+    if !Path::new("/dev/fuse").exists() || !programs::is_root() {
+        programs::missing("there is no /dev/fuse, or it can't be used");
+        return;
+    }
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::awkward(&source);
+    for number in 0..2_000 {
+        environment.write(
+            &format!("source/many/{number}"),
+            sample::noise(number, 9_000),
+        );
+    }
+    environment.backup("files", &source, "").run().succeeds();
+    let place = environment.make_directory("place");
+    let mounted = environment.copal(["mount"]).arg(&place);
+    let mounted = mounted.within(Duration::from_secs(2 * 60 * 60)).start();
+    while std::fs::read_dir(&place).unwrap().next().is_none() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (mut first, mut rounds) = (None, 0);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(20 * 60) {
+        let read = std::process::Command::new("tar");
+        let mut read = read_all(read, &place);
+        assert!(read.status().unwrap().success());
+        rounds += 1;
+        let now = held(mounted.id());
+        println!("round {rounds}: {} MiB, {} files", now.0 >> 20, now.1);
+        // The caches fill in the first rounds.
+        if rounds == 5 {
+            first = Some(now);
+        }
+    }
+    let (last, first) = (held(mounted.id()), first.unwrap());
+    assert!(last.0 < first.0 + (16 << 20), "{first:?} became {last:?}");
+    assert!(last.1 <= first.1 + 4, "{first:?} became {last:?}");
+    mounted.signal(Signal::INT);
+    mounted.wait().succeeds();
+}
+
+fn read_all(mut tar: std::process::Command, place: &Path) -> std::process::Command {
+    tar.args(["-cf", "-", "-C"]).arg(place).arg(".");
+    tar.stdout(std::process::Stdio::null());
+    tar.stderr(std::process::Stdio::null());
+    tar
+}

@@ -40,7 +40,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     command::stage("Writing the bill of materials", || {
         let target = match target {
             Some(target) => target,
-            None => host()?,
+            None => rustc("host")?,
         };
         let bill = bill(&target)?;
         let mut json = serde_json::to_vec_pretty(&bill.document())?;
@@ -62,7 +62,7 @@ fn bill(target: &str) -> Result<Bill> {
     let checksums = Checksums::read(&lock)?;
     let linked = Tree::of(BINARY, target, tree::Which::Linked)?;
     let all = Tree::of(BINARY, target, tree::Which::All)?;
-    let mut bill = Bill::new(target, compiler()?, &linked, &all, &checksums)?;
+    let mut bill = Bill::new(target, rustc("release")?, &linked, &all, &checksums)?;
     for guest in plugins::first_party()? {
         let component = workspace::target().join(format!("plugins/{}.wasm", guest.name));
         let component = fs::read(&component)
@@ -78,28 +78,16 @@ fn bill(target: &str) -> Result<Bill> {
     Ok(bill)
 }
 
-/// The target that is compiled for where none is named.
-fn host() -> Result<String> {
-    let version = command::output(
-        Command::new("rustc")
-            .arg("-vV")
-            .current_dir(workspace::root()),
-    )?;
-    let mut lines = version.lines();
-    let host = lines.find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).context("rustc names no host")
-}
-
-/// The version of rustc, whose standard library is linked too.
-fn compiler() -> Result<String> {
-    let version = command::output(
-        Command::new("rustc")
-            .arg("-vV")
-            .current_dir(workspace::root()),
-    )?;
-    let mut lines = version.lines();
-    let release = lines.find_map(|line| line.strip_prefix("release: "));
-    release.map(str::to_owned).context("rustc has no release")
+/// What rustc says of itself by this name: `host` is the target that is compiled for where none is named, `release` the version, whose standard
+/// library is linked too.
+fn rustc(name: &str) -> Result<String> {
+    let mut rustc = Command::new("rustc");
+    let said = command::output(rustc.arg("-vV").current_dir(workspace::root()))?;
+    let mut lines = said.lines().filter_map(|line| line.split_once(": "));
+    let (_, value) = lines
+        .find(|(key, _)| *key == name)
+        .with_context(|| format!("rustc names no {name}"))?;
+    Ok(value.to_owned())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

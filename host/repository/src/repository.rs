@@ -504,7 +504,6 @@ impl Repository {
     }
 }
 
-/// Keys without a config are what an interrupted `init` left, or a repository that lost its config.
 /// The key that an initialisation with this password left when it was cut off: then nothing is stored beside it.
 fn left_key(backend: &Backend, password: &Password) -> Result<(KeyId, Key), Error> {
     for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
@@ -520,6 +519,7 @@ fn left_key(backend: &Backend, password: &Password) -> Result<(KeyId, Key), Erro
     }
 }
 
+/// Keys without a config are what an interrupted `init` left, or a repository that lost its config.
 fn without_config(location: &str) -> Error {
     Error::corrupt(
         format!("the repository at {location}"),

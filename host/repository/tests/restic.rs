@@ -17,6 +17,7 @@ use copal_repository::progress::Silent;
 use copal_repository::{
     BlobId, ErrorKind, InitOptions, LockMode, Password, Repository, TreeId, WriterOptions,
 };
+use copal_tests::sample::noise;
 use tokio::runtime::Runtime;
 
 const PASSWORD: &str = "correct horse";
@@ -67,20 +68,6 @@ fn open(directory: &Path, runtime: &Runtime) -> Repository {
     Repository::open(store, runtime.handle().clone(), &Password::new(PASSWORD)).unwrap()
 }
 
-/// Bytes that do not compress and are the same each time.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut data = Vec::with_capacity(length + 8);
-    while data.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        data.extend_from_slice(&state.to_le_bytes());
-    }
-    data.truncate(length);
-    data
-}
-
 /// Stores `contents` as one file of a snapshot.
 fn back_up(repository: &Repository, contents: &[u8]) -> TreeId {
     let writer = repository
@@ -122,7 +109,7 @@ fn restic_proves_and_restores_what_we_write_and_may_go_on_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("repository");
     let repository = init(&path, &runtime);
-    let contents = [noise(20 << 20), b"all work and no play ".repeat(200_000)].concat();
+    let contents = [noise(1, 20 << 20), b"all work and no play ".repeat(200_000)].concat();
     let guard = repository.lock(LockMode::Write).unwrap();
     back_up(&repository, &contents);
     assert_eq!(

@@ -16,9 +16,9 @@ const WRITERS: u64 = 4;
 fn sources(world: &World) {
     for writer in 0..WRITERS {
         for index in 0..6 {
-            let shared = noise(2 << 20, index);
+            let shared = noise(index, 2 << 20);
             world.write(&format!("{writer}/shared/{index}"), shared);
-            let own = noise(1 << 20, 1000 + writer * 10 + index);
+            let own = noise(1000 + writer * 10 + index, 1 << 20);
             world.write(&format!("{writer}/own/{index}"), own);
         }
     }
@@ -71,8 +71,8 @@ fn threads_handles_and_restic_write_at_once_and_all_is_whole() {
             continue;
         };
         for (path, content) in [
-            (&b"home/shared/5"[..], noise(2 << 20, 5)),
-            (b"home/own/3", noise(1 << 20, 1003 + writer * 10)),
+            (&b"home/shared/5"[..], noise(5, 2 << 20)),
+            (b"home/own/3", noise(1003 + writer * 10, 1 << 20)),
         ] {
             let node = find(&repository, &snapshot.tree, path).unwrap().unwrap();
             let mut found = Vec::new();

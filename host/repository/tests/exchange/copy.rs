@@ -39,7 +39,7 @@ fn count(report: &CopyReport) -> [usize; 4] {
 fn source_files(world: &World) {
     let lines = (0..200_000).map(|line| format!("{line}: all work and no play\n"));
     world.write("source/text", lines.collect::<String>());
-    world.write("source/noise", noise(9 << 20, 1));
+    world.write("source/noise", noise(1, 9 << 20));
     world.write("source/empty", "");
     for index in 0..200 {
         world.write(&format!("source/many/{index}/file"), format!("{index}"));
@@ -221,9 +221,9 @@ fn both_versions_of_the_format_are_copied_into_each_other() {
 #[test]
 fn what_is_damaged_is_named_and_does_not_keep_the_rest_from_being_copied() {
     let world = World::new();
-    world.write("good/shared/file", noise(1 << 20, 7));
-    world.write("bad/shared/file", noise(1 << 20, 7));
-    world.write("bad/other", noise(3 << 20, 8));
+    world.write("good/shared/file", noise(7, 1 << 20));
+    world.write("bad/shared/file", noise(7, 1 << 20));
+    world.write("bad/other", noise(8, 3 << 20));
     let source = world.init("source");
     let bad = back_up(&source, &world.path("bad"));
     let before = files(&world.path("source/data"));
@@ -266,7 +266,7 @@ fn an_interrupted_copy_leaves_no_snapshot_and_goes_on_from_where_it_was() {
     }
     let world = World::new();
     for index in 0..24 {
-        world.write(&format!("source/{index}"), noise(3 << 20, 100 + index));
+        world.write(&format!("source/{index}"), noise(100 + index, 3 << 20));
     }
     let source = world.init("source repository");
     back_up(&source, &world.path("source"));
@@ -298,7 +298,7 @@ fn an_interrupted_copy_leaves_no_snapshot_and_goes_on_from_where_it_was() {
 #[test]
 fn where_one_copy_of_a_blob_is_damaged_another_is_copied() {
     let world = World::new();
-    world.write("source/file", noise(100_000, 1));
+    world.write("source/file", noise(1, 100_000));
     // Two that don't know of each other store it twice.
     let repositories = [world.init("from"), world.open("from")];
     for repository in &repositories {

@@ -10,10 +10,10 @@ use crate::fixture::{World, back_up, files, noise};
 /// A repository with two snapshots, each in a pack of data and one of trees.
 fn world() -> World {
     let world = World::new();
-    world.write("source/file", noise(1 << 20, 1));
+    world.write("source/file", noise(1, 1 << 20));
     let repository = world.init("r");
     back_up(&repository, &world.path("source"));
-    world.write("source/other", noise(1 << 20, 2));
+    world.write("source/other", noise(2, 1 << 20));
     back_up(&repository, &world.path("source"));
     world
 }

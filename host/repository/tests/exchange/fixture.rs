@@ -11,6 +11,7 @@ use copal_repository::format::key::ScryptCost;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::progress::{Progress, Silent};
 use copal_repository::{Error, InitOptions, Password, Repository, SnapshotId};
+pub(crate) use copal_tests::sample::noise;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -143,20 +144,6 @@ pub(crate) fn back_up(repository: &Repository, source: &Path) -> SnapshotId {
         ..Snapshot::new(Timestamp::now(), archived.tree)
     };
     repository.save_snapshot(&snapshot).unwrap()
-}
-
-/// Bytes that do not compress and are the same each time.
-pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut data = Vec::with_capacity(length + 8);
-    while data.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        data.extend_from_slice(&state.to_le_bytes());
-    }
-    data.truncate(length);
-    data
 }
 
 /// All files beneath a directory.

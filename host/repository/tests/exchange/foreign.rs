@@ -40,7 +40,7 @@ fn rewrite(repository: &Path, key: &Key, directory: &str, change: impl Fn(&mut V
 /// A repository with one snapshot, written over as rustic would have written it.
 fn rustic(world: &World) {
     world.write("source/text", "some text\n".repeat(1000));
-    world.write("source/noise", noise(2 << 20, 3));
+    world.write("source/noise", noise(3, 2 << 20));
     back_up(&world.init("rustic"), &world.path("source"));
     let path = world.path("rustic");
     let key = master_key(&path, "rustic");

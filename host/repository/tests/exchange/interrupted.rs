@@ -46,7 +46,7 @@ impl<F: Fn() + Sync> Progress for At<F> {
 
 fn source(world: &World) {
     for index in 0..FILES {
-        world.write(&format!("source/{index}"), noise(FILE as usize, index));
+        world.write(&format!("source/{index}"), noise(index, FILE as usize));
     }
 }
 

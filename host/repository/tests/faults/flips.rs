@@ -24,8 +24,8 @@ const STRIDE: usize = 11;
 fn tiny(room: &Room) -> Arc<InMemory> {
     let store = room.init();
     for version in 0..2 {
-        room.write("own", noise(300, version));
-        room.write("same/noise", noise(400, 7));
+        room.write("own", noise(version, 300));
+        room.write("same/noise", noise(7, 400));
         room.write("same/text", "the same line\n".repeat(100));
         room.back_up(store.clone()).unwrap();
     }

@@ -20,6 +20,7 @@ use copal_repository::{
 use copal_storage::object_store::memory::InMemory;
 use copal_storage::object_store::path::Path;
 use copal_storage::object_store::{ObjectStore, ObjectStoreExt as _};
+pub(crate) use copal_tests::sample::noise;
 use futures::TryStreamExt as _;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -76,12 +77,12 @@ impl Room {
     /// The `version`th state of the source: each has something of its own and something of the others.
     pub(crate) fn change(&self, version: u64) {
         if version == 0 {
-            self.write("same/large", noise(100_000, 100));
+            self.write("same/large", noise(100, 100_000));
             self.write("same/small", "the same in all");
         } else {
             fs::remove_dir_all(self.path(&format!("source/own/{}", version - 1))).unwrap();
         }
-        self.write("own/large", noise(90_000, version));
+        self.write("own/large", noise(version, 90_000));
         self.write(&format!("own/{version}/deep/small"), format!("{version}"));
         self.write("text", format!("line of {version}\n").repeat(2_000));
     }
@@ -258,18 +259,4 @@ fn read(repository: &Repository, tree: &TreeId, directory: &str, found: &mut Rea
 /// The last part of an object's path: the id of a repository's file.
 pub(crate) fn name(path: &Path) -> String {
     path.filename().unwrap_or_default().to_owned()
-}
-
-/// Bytes that do not compress and are the same each time.
-pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut data = Vec::with_capacity(length + 8);
-    while data.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        data.extend_from_slice(&state.to_le_bytes());
-    }
-    data.truncate(length);
-    data
 }

@@ -147,7 +147,7 @@ fn entries_are_classified_in_bounded_batches() {
 #[test]
 fn filtered_content_is_stored_as_the_filter_says() {
     let place = Place::new();
-    let large = noise(5 << 20, 3);
+    let large = noise(3, 5 << 20);
     place.write("large", &large);
     place.write("same size", "abc");
     fs::hard_link(place.path("source/same size"), place.path("source/linked")).unwrap();
@@ -192,8 +192,8 @@ fn filtered_content_is_stored_as_the_filter_says() {
 #[test]
 fn a_filter_that_fails_in_the_middle_loses_that_file_alone() {
     let place = Place::new();
-    place.write("bad", noise(6 << 20, 4));
-    place.write("good", noise(6 << 20, 5));
+    place.write("bad", noise(4, 6 << 20));
+    place.write("good", noise(5, 6 << 20));
     let rules = Rules {
         classify: |_: &[u8], _: &_| filtered(),
         transform: |path: &[u8], chunk: Option<&[u8]>| match (path, chunk) {
@@ -269,7 +269,7 @@ fn what_vanishes_or_turns_into_something_else_is_named_and_the_rest_goes_on() {
 #[test]
 fn a_file_that_changes_while_it_is_read_is_named_and_kept() {
     let place = Place::new();
-    let path = place.write("file", noise(4 << 20, 6));
+    let path = place.write("file", noise(6, 4 << 20));
     let rules = Rules {
         classify: |_: &[u8], _: &_| filtered(),
         transform: move |_: &[u8], chunk: Option<&[u8]>| {
@@ -327,7 +327,7 @@ fn streams_and_files_lie_beside_the_roots() {
         }
     }
     let place = Place::new();
-    let data = noise(20 << 20, 7);
+    let data = noise(7, 20 << 20);
     let mut archiver =
         Archiver::new(&place.repository, ArchiveOptions::default(), &Silent).unwrap();
     archiver
@@ -368,7 +368,7 @@ fn work_that_is_cancelled_ends() {
         }
     }
     let place = Place::new();
-    place.write("large", noise(16 << 20, 8));
+    place.write("large", noise(8, 16 << 20));
     let cancel = Arc::new(AtomicBool::new(false));
     let options = ArchiveOptions {
         cancel: Arc::clone(&cancel),

@@ -250,7 +250,7 @@ fn contents(path: &Path) -> BTreeMap<PathBuf, String> {
 #[test]
 fn a_dry_run_foretells_the_run() {
     let place = sample();
-    place.write("large", noise(3 << 20, 1));
+    place.write("large", noise(1, 3 << 20));
     fs::hard_link(place.path("source/top"), place.path("source/a/hard")).unwrap();
     symlink("top", place.path("source/link")).unwrap();
     let archived = place.archive(None, None);

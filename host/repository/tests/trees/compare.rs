@@ -43,7 +43,7 @@ fn all_that_was_restored_agrees_with_its_snapshot() {
 fn every_way_in_which_an_entry_can_differ_is_named() {
     let place = Place::new();
     for name in ["absent", "altered", "kind", "longer", "same", "shorter"] {
-        place.write(name, noise(3 << 20, 7));
+        place.write(name, noise(7, 3 << 20));
     }
     place.write("directory/inner", "x");
     symlink("here", place.path("source/link")).unwrap();
@@ -51,13 +51,13 @@ fn every_way_in_which_an_entry_can_differ_is_named() {
     place.restore(archived.tree, None);
     let target = |name: &str| place.path("target").join(name);
     fs::remove_file(target("absent")).unwrap();
-    let mut altered = noise(3 << 20, 7);
+    let mut altered = noise(7, 3 << 20);
     altered[2 << 20] ^= 1;
     fs::write(target("altered"), altered).unwrap();
     fs::remove_file(target("kind")).unwrap();
     symlink("same", target("kind")).unwrap();
-    fs::write(target("longer"), [noise(3 << 20, 7), vec![0]].concat()).unwrap();
-    fs::write(target("shorter"), noise((3 << 20) - 1, 7)).unwrap();
+    fs::write(target("longer"), [noise(7, 3 << 20), vec![0]].concat()).unwrap();
+    fs::write(target("shorter"), noise(7, (3 << 20) - 1)).unwrap();
     fs::remove_dir_all(target("directory")).unwrap();
     fs::write(target("directory"), "a file").unwrap();
     fs::remove_file(target("link")).unwrap();

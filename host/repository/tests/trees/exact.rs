@@ -303,7 +303,7 @@ fn what_a_pass_leaves_out_stays_though_the_snapshot_does_not_know_it() {
 #[test]
 fn a_directory_stays_where_what_was_to_replace_it_is_lost() {
     let place = Place::new();
-    place.write("entry", noise(100_000, 1));
+    place.write("entry", noise(1, 100_000));
     place.write("link", "target");
     let archived = place.archive(None, None);
     let entry = place.find(&archived.tree, b"home/entry");

@@ -19,6 +19,7 @@ use copal_repository::progress::Silent;
 use copal_repository::restorer::{RestoreOptions, RestoreSummary, restore_node};
 use copal_repository::walk::find;
 use copal_repository::{BlobId, InitOptions, Password, Repository, TreeId, WriterOptions};
+pub(crate) use copal_tests::sample::noise;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, chownat, lgetxattr, llistxattr,
     lsetxattr, makedev, mkfifoat, mknodat, utimensat,
@@ -179,20 +180,6 @@ pub(crate) fn rewrite(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Bytes that do not compress and are the same each time.
-pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut data = Vec::with_capacity(length + 8);
-    while data.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        data.extend_from_slice(&state.to_le_bytes());
-    }
-    data.truncate(length);
-    data
-}
-
 fn set_time(path: &Path, seconds: i64, nanoseconds: i64) {
     let time = Timespec {
         tv_sec: seconds,
@@ -220,12 +207,12 @@ pub(crate) fn rich_tree(root: &Path) {
     }
     fs::write(root.join("nothing"), b"").unwrap();
     fs::write(root.join("small"), b"small\n").unwrap();
-    fs::write(root.join("large"), noise(9 << 20, 1)).unwrap();
+    fs::write(root.join("large"), noise(1, 9 << 20)).unwrap();
     fs::write(root.join("text"), "the same line\n".repeat(200_000)).unwrap();
     let sparse = File::create(root.join("sparse")).unwrap();
     sparse.set_len(20 << 20).unwrap();
     sparse.write_all_at(b"in the middle", 7_000_001).unwrap();
-    sparse.write_all_at(&noise(100_000, 2), 12 << 20).unwrap();
+    sparse.write_all_at(&noise(2, 100_000), 12 << 20).unwrap();
     fs::write(name(b"bad\xff\xfename\"q\\\n"), b"bytes").unwrap();
     fs::write(name("<&> é 名.txt".as_bytes()), b"text").unwrap();
     fs::write(root.join("closed/file"), b"closed").unwrap();

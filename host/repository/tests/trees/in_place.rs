@@ -72,7 +72,7 @@ fn metadata_is_mended_and_content_replaced_where_it_differs() {
 #[test]
 fn of_a_file_that_differs_only_the_parts_that_do_are_fetched() {
     let place = Place::new();
-    let content = noise(24 << 20, 1);
+    let content = noise(1, 24 << 20);
     place.write("large", &content);
     let archived = place.archive(None, None);
     place.restore(archived.tree, None);

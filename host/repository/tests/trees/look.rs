@@ -30,7 +30,7 @@ fn two() -> Two {
     let source = place.path("source");
     rich_tree(&source);
     place.write("d/Photo.JPG", "jpg");
-    place.write("d/sub/photo.jpg", noise(2 << 20, 9));
+    place.write("d/sub/photo.jpg", noise(9, 2 << 20));
     place.write("gone/one", "one");
     place.write("gone/two", "two");
     let first = place.archive(None, None).tree;

@@ -27,10 +27,10 @@ impl Archive {
         let mut archive = Self::default();
         for (path, content) in members {
             let seed = archive.bytes.len() as u64 + path.len() as u64;
-            archive.bytes.extend(noise(512, seed));
+            archive.bytes.extend(noise(seed, 512));
             archive.add(path, content);
         }
-        archive.bytes.extend(noise(1024, 99));
+        archive.bytes.extend(noise(99, 1024));
         archive
     }
 
@@ -134,7 +134,7 @@ fn exists(place: &Place, archived: &Archived, path: &str) -> bool {
 #[test]
 fn an_archives_members_are_listed_beside_it_and_share_its_bytes() {
     let place = Place::new();
-    let large = noise(7 << 20, 1);
+    let large = noise(1, 7 << 20);
     let archive = Archive::of([
         ("info.yml", &b"version: 1"[..]),
         ("repositories/a/b/c.bundle", &large),
@@ -207,7 +207,7 @@ fn an_archives_members_are_listed_beside_it_and_share_its_bytes() {
 fn equal_members_of_different_archives_are_stored_once() {
     let place = Place::new();
     let contents: Vec<_> = (0..40)
-        .map(|seed| noise(40_000 * seed, seed as u64))
+        .map(|seed| noise(seed as u64, 40_000 * seed))
         .collect();
     let names: Vec<_> = (0..40).map(|index| format!("uploads/{index}")).collect();
     let members = || {
@@ -377,8 +377,8 @@ proptest! {
         let mut archive = Archive::default();
         for (index, (gap, length)) in parts.iter().enumerate() {
             // Sometimes nothing lies between two members, and sometimes more than is read at once.
-            archive.bytes.extend(noise(gap.saturating_sub(1000) * repeated, index as u64));
-            let content = noise(length.saturating_sub(1000) * repeated, 50 + index as u64);
+            archive.bytes.extend(noise(index as u64, gap.saturating_sub(1000) * repeated));
+            let content = noise(50 + index as u64, length.saturating_sub(1000) * repeated);
             archive.add(&format!("{}/{index}", index % 3), &content);
         }
         place.write("x.tar", &archive.bytes);

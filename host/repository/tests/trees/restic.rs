@@ -184,7 +184,7 @@ fn restic_restores_an_archive_whose_members_are_listed() {
         return;
     }
     let place = Place::new();
-    let bundle = noise(5 << 20, 11);
+    let bundle = noise(11, 5 << 20);
     let archive = Archive::of([
         ("backup_information.yml", &b"---"[..]),
         ("repositories/@hashed/aa/001.bundle", &bundle),

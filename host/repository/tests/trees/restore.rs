@@ -139,9 +139,9 @@ fn what_is_there_already_is_replaced_unless_it_is_a_directory_with_something_in_
 #[test]
 fn damage_loses_the_files_that_it_hits_and_names_them() {
     let place = Place::new();
-    place.write("a/hit", noise(100_000, 1));
-    place.write("b/also", noise(100_000, 1));
-    place.write("b/spared", noise(100_000, 2));
+    place.write("a/hit", noise(1, 100_000));
+    place.write("b/also", noise(1, 100_000));
+    place.write("b/spared", noise(2, 100_000));
     let archived = place.archive(None, None);
     let hit = place.find(&archived.tree, b"home/a/hit").content[0];
     let location = place
@@ -170,7 +170,7 @@ fn damage_loses_the_files_that_it_hits_and_names_them() {
     );
     assert_eq!(
         fs::read(place.path("target/b/spared")).unwrap(),
-        noise(100_000, 2)
+        noise(2, 100_000)
     );
     assert_eq!(describe(&place.path("target")).len(), 4);
 
@@ -185,7 +185,7 @@ fn damage_loses_the_files_that_it_hits_and_names_them() {
 fn a_pass_skips_renames_and_rewrites_on_the_way_out() {
     let place = Place::new();
     place.write("conf/app.conf", "port=1\n".repeat(500_000));
-    place.write("conf/bad.conf", noise(3 << 20, 1));
+    place.write("conf/bad.conf", noise(1, 3 << 20));
     place.write("logs/log", "x");
     place.write("plain", "x");
     let archived = place.archive(None, None);
@@ -241,7 +241,7 @@ fn a_pass_skips_renames_and_rewrites_on_the_way_out() {
 #[test]
 fn zeros_take_up_no_room() {
     let place = Place::new();
-    let path = place.write("sparse", noise(100_000, 1));
+    let path = place.write("sparse", noise(1, 100_000));
     fs::File::options()
         .write(true)
         .open(path)
@@ -281,7 +281,7 @@ fn more_files_than_may_be_open_are_written_side_by_side() {
     let heads: Vec<_> = (0..600_u32)
         .map(|index| store(&index.to_le_bytes()))
         .collect();
-    store(&noise(20 << 20, 1));
+    store(&noise(1, 20 << 20));
     let tail = store(b"tail");
     writer.finish().unwrap();
     let nodes = heads.iter().enumerate().map(|(index, head)| Node {
@@ -322,7 +322,7 @@ fn a_lost_pack_costs_its_own_files_with_their_links_and_nothing_else() {
         files.map(|entry| entry.unwrap().path()).collect()
     };
     let before = packs();
-    place.write("first", noise(100_000, 1));
+    place.write("first", noise(1, 100_000));
     fs::hard_link(place.path("source/first"), place.path("source/second")).unwrap();
     let archived = place.archive(None, None);
     for pack in packs().iter().filter(|pack| !before.contains(pack)) {
@@ -365,8 +365,8 @@ fn a_file_whose_content_is_not_as_long_as_its_size_is_named() {
 #[test]
 fn where_one_copy_of_a_blob_is_damaged_another_is_taken() {
     let mut place = Place::new();
-    place.write("file", noise(100_000, 1));
-    place.write("next", noise(100_000, 2));
+    place.write("file", noise(1, 100_000));
+    place.write("next", noise(2, 100_000));
     // Two that don't know of each other store it twice.
     let [one, other] = [place.again(), place.again()];
     for repository in [&one, &other] {
@@ -392,7 +392,7 @@ fn where_one_copy_of_a_blob_is_damaged_another_is_taken() {
         assert_eq!(summary.errors, [], "{name}");
         assert_eq!(
             fs::read(place.path("target/file")).unwrap(),
-            noise(100_000, 1)
+            noise(1, 100_000)
         );
         fs::remove_dir_all(place.path("target")).unwrap();
     }
@@ -400,14 +400,14 @@ fn where_one_copy_of_a_blob_is_damaged_another_is_taken() {
     assert_eq!(place.restore(tree, None).errors, []);
     let mut content = Vec::new();
     dump(&place.repository, &file, &mut content).unwrap();
-    assert_eq!(content, noise(100_000, 1));
+    assert_eq!(content, noise(1, 100_000));
 }
 
 #[test]
 fn a_pack_that_is_cut_off_loses_only_what_was_cut_off() {
     let place = Place::new();
     for name in 0..8 {
-        place.write(&name.to_string(), noise(100_000, name));
+        place.write(&name.to_string(), noise(name, 100_000));
     }
     let tree = place.archive(None, None).tree;
     let ends = (0..8).map(|name| {

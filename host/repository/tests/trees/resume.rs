@@ -61,7 +61,7 @@ fn scatter(place: &Place, files: &[(&str, Vec<Vec<u8>>)]) -> TreeId {
 
 /// Pieces without any pattern.
 fn pieces(seed: u64) -> Vec<Vec<u8>> {
-    let piece = |number| noise(20_000, seed * 1_000 + number as u64);
+    let piece = |number| noise(seed * 1_000 + number as u64, 20_000);
     (0..many()).map(piece).collect()
 }
 
@@ -142,7 +142,7 @@ fn part_of_the_only_file(place: &Place, tree: TreeId) -> PathBuf {
 fn what_is_in_an_unfinished_file_is_believed_only_as_far_as_it_is_right() {
     let place = Place::new();
     let mut pieces: Vec<_> = (0..many())
-        .map(|number| noise(64 << 10, number as u64))
+        .map(|number| noise(number as u64, 64 << 10))
         .collect();
     // Zeros, which are not written where nothing was written before.
     for piece in pieces.iter_mut().skip(2).step_by(2) {
@@ -153,7 +153,7 @@ fn what_is_in_an_unfinished_file_is_believed_only_as_far_as_it_is_right() {
     let part = part_of_the_only_file(&place, tree);
     let file = File::options().write(true).open(&part).unwrap();
     file.write_all_at(&content[..100_000], 0).unwrap();
-    file.write_all_at(&noise(content.len() - 100_000, 99), 100_000)
+    file.write_all_at(&noise(99, content.len() - 100_000), 100_000)
         .unwrap();
     file.set_len(40 << 20).unwrap();
     let summary = place.restore(tree, None);

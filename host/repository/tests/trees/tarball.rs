@@ -123,7 +123,7 @@ fn large_numbers_and_other_owners_are_kept() {
 #[test]
 fn hard_links_are_links_within_the_archive() {
     let place = Place::new();
-    place.write("a/first", noise(100_000, 1));
+    place.write("a/first", noise(1, 100_000));
     fs::create_dir(place.path("source/b")).unwrap();
     fs::hard_link(place.path("source/a/first"), place.path("source/b/second")).unwrap();
     let archived = place.archive(None, None);
@@ -164,7 +164,7 @@ fn what_the_repository_lacks_is_left_out_and_named() {
 #[test]
 fn a_full_disk_ends_it() {
     let place = Place::new();
-    place.write("file", noise(100_000, 1));
+    place.write("file", noise(1, 100_000));
     let archived = place.archive(None, None);
     let node = place.find(&archived.tree, b"home");
     let mut full = File::options().write(true).open("/dev/full").unwrap();
@@ -175,9 +175,9 @@ fn a_full_disk_ends_it() {
 #[test]
 fn zeros_stand_for_a_part_that_is_lost_and_the_rest_goes_on() {
     let place = Place::new();
-    place.write("first", noise(100_000, 1));
+    place.write("first", noise(1, 100_000));
     place.write("lost/inner", "x");
-    place.write("second", noise(100_000, 2));
+    place.write("second", noise(2, 100_000));
     let archived = place.archive(None, None);
     let first = place.find(&archived.tree, b"home/first");
     let (pack, part) = place.pack_of(&first.content[0]);
@@ -190,7 +190,7 @@ fn zeros_stand_for_a_part_that_is_lost_and_the_rest_goes_on() {
     assert!(error.message.contains("zeros"), "{error}");
     let extracted = extract(&place, &file).join("home");
     assert!(fs::read(extracted.join("first")).unwrap() == vec![0; 100_000]);
-    assert!(fs::read(extracted.join("second")).unwrap() == noise(100_000, 2));
+    assert!(fs::read(extracted.join("second")).unwrap() == noise(2, 100_000));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_walk_shows_directories_before_what_is_in_them_and_obeys() {
 #[test]
 fn any_range_of_a_file_can_be_read() {
     let place = Place::new();
-    let content = noise(9 << 20, 1);
+    let content = noise(1, 9 << 20);
     place.write("file", &content);
     let tree = place.archive(None, None).tree;
     let node = place.find(&tree, b"home/file");

@@ -17,6 +17,7 @@ use copal_repository::prune::{MIN_GRACE, PruneOptions, PruneStats, prune};
 use copal_repository::walk::{Next, dump, walk};
 use copal_repository::{Error, InitOptions, LockMode, Password, Repository, SnapshotId, TreeId};
 use copal_storage::Store;
+pub(crate) use copal_tests::sample::noise;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -56,10 +57,10 @@ impl World {
     /// Four snapshots of which each has something of its own and something of the others: large and small files, and directories.
     pub(crate) fn with_history() -> (Self, Vec<SnapshotId>) {
         let world = Self::new();
-        world.write("same/large", noise(3 << 20, 100));
+        world.write("same/large", noise(100, 3 << 20));
         world.write("same/small", "the same in all");
         let snapshots = (0..4).map(|version: u64| {
-            world.write("own/large", noise(2 << 20, version));
+            world.write("own/large", noise(version, 2 << 20));
             world.write(&format!("own/{version}/deep/small"), format!("{version}"));
             world.write("text", format!("line of {version}\n").repeat(20_000));
             if version > 0 {
@@ -315,18 +316,4 @@ pub(crate) fn flip(file: &Path, position: usize) {
 
 pub(crate) fn name(file: &Path) -> String {
     file.file_name().unwrap().to_str().unwrap().to_owned()
-}
-
-/// Bytes that do not compress and are the same each time.
-pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut data = Vec::with_capacity(length + 8);
-    while data.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        data.extend_from_slice(&state.to_le_bytes());
-    }
-    data.truncate(length);
-    data
 }

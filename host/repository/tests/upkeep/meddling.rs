@@ -221,7 +221,7 @@ fn a_pack_that_no_index_names_goes_only_if_a_second_look_says_so_too() {
     let (world, _) = World::with_history();
     let known = world.files("index");
     // A backup that is not done yet.
-    world.write("new", noise(1 << 20, 55));
+    world.write("new", noise(55, 1 << 20));
     let tree = world.archive(&world.open());
     let mut new = world.files("index");
     new.retain(|file| !known.contains(file));

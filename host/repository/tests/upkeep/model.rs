@@ -102,12 +102,12 @@ impl History {
             1 => self.world.write(&name, ""),
             2 => {
                 let length = (1 << 20) + self.below(1 << 20) as usize;
-                let content = noise(length, self.below(3));
+                let content = noise(self.below(3), length);
                 self.world.write(&name, content);
             }
             _ => {
                 let length = self.below(20_000) as usize;
-                let content = noise(length, self.below(30));
+                let content = noise(self.below(30), length);
                 self.world.write(&name, content);
             }
         }

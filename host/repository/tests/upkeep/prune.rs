@@ -86,7 +86,7 @@ fn limits_bound_what_is_written_anew() {
 #[test]
 fn of_several_copies_of_a_blob_one_stays() {
     let world = World::new();
-    world.write("large", noise(3 << 20, 1));
+    world.write("large", noise(1, 3 << 20));
     // Two that don't know of each other.
     let [one, other] = [world.open(), world.open()];
     for repository in [&one, &other] {
@@ -107,7 +107,7 @@ fn of_several_copies_of_a_blob_one_stays() {
 fn many_small_packs_are_joined_and_few_are_left_alone() {
     let world = World::new();
     for version in 0..9 {
-        world.write("file", noise(10_000, version));
+        world.write("file", noise(version, 10_000));
         world.back_up();
     }
     let packs = world.files("data").len();
@@ -188,7 +188,7 @@ fn what_is_missing_and_not_needed_leaves_the_index() {
     let own: Vec<_> = old.iter().filter(|pack| !shared.contains(pack)).collect();
     // The first snapshot stored what all share in the same packs, so make one of its own.
     assert!(own.is_empty());
-    world.write("alone", noise(1 << 20, 77));
+    world.write("alone", noise(77, 1 << 20));
     let alone = world.back_up();
     let packs = world.packs_of(&alone, "home/alone");
     world.forget(&[alone]);
@@ -221,7 +221,7 @@ fn what_an_interrupted_backup_left_is_removed() {
 #[test]
 fn a_damaged_blob_ends_a_prune_before_anything_is_removed_unless_there_is_another_copy() {
     let world = World::new();
-    let blobs = [noise(1 << 20, 1), noise(1 << 20, 2)];
+    let blobs = [noise(1, 1 << 20), noise(2, 1 << 20)];
     let save = |repository: &copal_repository::Repository, blobs: &[Vec<u8>]| {
         let writer = repository.writer(WriterOptions::default()).unwrap();
         let mut node = Node::new("file", NodeKind::File);

@@ -100,7 +100,7 @@ fn restic_proves_and_restores_what_a_prune_leaves_and_either_goes_on_after_the_o
     world.restic_restores(&before);
     // … and what it leaves of its own work is ours to prune.
     for version in 0..4 {
-        world.write("own/large", noise(2 << 20, 1_000 + version));
+        world.write("own/large", noise(1_000 + version, 2 << 20));
         world.restic(&["backup", "--host", "h", "source"]);
     }
     world.restic(&[
@@ -141,7 +141,7 @@ fn restic_would_decide_the_same() {
     }
     let (world, snapshots) = World::with_history();
     for version in 0..12 {
-        world.write(&format!("small/{version}"), noise(1_000, version));
+        world.write(&format!("small/{version}"), noise(version, 1_000));
         world.back_up();
     }
     world.forget(&snapshots[..3]);
@@ -254,7 +254,7 @@ fn a_repository_of_format_1_is_pruned_and_compressed_once_it_is_upgraded() {
     world.restic(&["init", "--repository-version", "1"]);
     for version in 0..3 {
         world.write("text", format!("line of {version}\n").repeat(100_000));
-        world.write("noise", noise(1 << 20, version));
+        world.write("noise", noise(version, 1 << 20));
         world.restic(&["backup", "source"]);
     }
     let snapshots = world.open().snapshots().unwrap();

@@ -72,7 +72,7 @@ fn what_a_backup_may_be_about_to_refer_to_is_not_touched() {
     let (world, _) = World::with_history();
     age(&world);
     // A backup has stored all that it needs, but its snapshot is still to come.
-    world.write("new", noise(1 << 20, 55));
+    world.write("new", noise(55, 1 << 20));
     let slow = world.open();
     let tree = world.archive(&slow);
     let unindexed = world.path("repository/data/00").join("0".repeat(64));
@@ -88,7 +88,7 @@ fn what_a_backup_may_be_about_to_refer_to_is_not_touched() {
 #[test]
 fn a_marked_pack_that_is_needed_after_all_counts_again() {
     let world = World::new();
-    let blob = noise(1 << 20, 1);
+    let blob = noise(1, 1 << 20);
     world.write("file", &blob);
     let old = world.back_up();
     // A backup begins while the content is still known, …
@@ -124,7 +124,7 @@ fn a_marked_pack_that_is_needed_after_all_counts_again() {
 #[test]
 fn a_backup_that_begins_after_the_marking_stores_anew() {
     let world = World::new();
-    let blob = noise(1 << 20, 1);
+    let blob = noise(1, 1 << 20);
     world.write("file", &blob);
     let old = world.back_up();
     world.forget(&[old]);

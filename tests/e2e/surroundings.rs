@@ -12,7 +12,7 @@ use std::process::Command;
 
 use copal_tests::applications::Applications;
 use copal_tests::restic::Restic;
-use copal_tests::{Outcome, Program, TestEnvironment, plugins, programs, run, sample, tree};
+use copal_tests::{Outcome, Program, TestEnvironment, plugins, run, sample, tree};
 use rustix::process::Signal;
 
 /// A file system of its own, as large as is said. It goes when it is dropped.

@@ -16,6 +16,8 @@ pub(crate) struct Ending {
     ends_work: AtomicBool,
     cancel: Arc<AtomicBool>,
     is_heeded: AtomicBool,
+    /// Whether the program ends as soon as it holds no lock any more.
+    is_near: AtomicBool,
     repositories: Mutex<Vec<Repository>>,
 }
 
@@ -26,6 +28,7 @@ impl Ending {
             ends_work: AtomicBool::new(false),
             cancel,
             is_heeded: AtomicBool::new(false),
+            is_near: AtomicBool::new(false),
             repositories: Mutex::default(),
         }
     }
@@ -40,6 +43,13 @@ impl Ending {
         !self.is_heeded.swap(true, Ordering::Relaxed)
     }
 
+    /// Returns unless the program is about to end: what the work says once its locks are gone is of no interest.
+    pub(crate) fn give_way(&self) {
+        while self.is_near.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The program may hold locks by it.
     pub(crate) fn remember(&self, repository: Repository) {
         let repositories = self.repositories.lock();
@@ -49,10 +59,11 @@ impl Ending {
 
     /// Asks the work to end, or where there is none to take back ends the program with this exit code, once it holds no lock any more.
     pub(crate) async fn end(&self, code: i32) {
+        self.cancel.store(true, Ordering::Relaxed);
         if self.ends_work.load(Ordering::Relaxed) {
-            self.cancel.store(true, Ordering::Relaxed);
             return;
         }
+        self.is_near.store(true, Ordering::Relaxed);
         let repositories = self.repositories.lock();
         let repositories = repositories.unwrap_or_else(PoisonError::into_inner).clone();
         let abandon = async {

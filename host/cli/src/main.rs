@@ -33,7 +33,11 @@ fn main() -> ExitCode {
     output::start_logging(cli.global.verbose);
     let json = cli.global.json;
     let lists = is_listing(&cli.command);
-    let done = Session::new(cli.global).and_then(|session| commands::run(cli.command, &session));
+    let done = Session::new(cli.global).and_then(|session| {
+        let done = commands::run(cli.command, &session);
+        session.give_way();
+        done
+    });
     match done {
         Ok(code) => code,
         // Whoever reads the list has had enough.

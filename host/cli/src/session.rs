@@ -117,6 +117,11 @@ impl Session {
         Ok(repository)
     }
 
+    /// Returns unless the operator, or the system, has asked the program to end at once.
+    pub(crate) fn give_way(&self) {
+        self.ending.give_way();
+    }
+
     /// Whether the operator asked the work to end.
     pub(crate) fn interrupted(&self) -> bool {
         self.context.cancel.load(Ordering::Relaxed)

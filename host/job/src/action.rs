@@ -17,7 +17,7 @@ use rustix::fs::{Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fstat, mkdirat, o
 use tokio::runtime::Handle;
 
 use crate::places::{self, PlaceError, Places};
-use crate::process::{self, ProcessError, Started};
+use crate::process::{self, ProcessError, Supervisor};
 
 /// What an answer is cut to.
 const ANSWER_LIMIT: usize = 1 << 20;
@@ -68,9 +68,7 @@ pub enum ActionError {
 pub(crate) struct Hands<'a> {
     pub(crate) places: &'a Places,
     pub(crate) runtime: &'a Handle,
-    pub(crate) cancel: &'a Arc<AtomicBool>,
-    /// Told of each command that is started.
-    pub(crate) begun: &'a dyn Fn(Started),
+    pub(crate) supervisor: Supervisor<'a>,
 }
 
 impl Hands<'_> {
@@ -78,9 +76,8 @@ impl Hands<'_> {
     pub(crate) fn perform(&self, action: &Action) -> Result<Vec<u8>, ActionError> {
         match action {
             Action::Run(command) => {
-                let (places, cancel) = (self.places, self.cancel);
-                let output = process::run_checked_noting(command, places, cancel, self.begun)?;
-                return Ok(output.stdout);
+                let done = process::run_checked(command, self.places, self.supervisor)?;
+                return Ok(done.stdout);
             }
             Action::Http(request) => return self.request(request),
             Action::Wait(wait) => self.wait(wait)?,
@@ -192,7 +189,7 @@ impl Hands<'_> {
         if let Some(body) = &request.body {
             builder = builder.body(process::reveal(body, self.places, 0)?);
         }
-        let cancel = self.cancel.clone();
+        let cancel = self.supervisor.cancel.clone();
         self.runtime.block_on(async {
             let answer = async {
                 let mut response = builder.send().await.map_err(|e| failed(chain(&e)))?;
@@ -227,7 +224,7 @@ impl Hands<'_> {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            if self.cancel.load(Ordering::Relaxed) {
+            if self.supervisor.cancel.load(Ordering::Relaxed) {
                 return Err(ActionError::Interrupted);
             }
             let next = Instant::now() + Duration::from_secs(u64::from(wait.interval));
@@ -237,7 +234,7 @@ impl Hands<'_> {
                     last: last.to_string(),
                 });
             }
-            while Instant::now() < next && !self.cancel.load(Ordering::Relaxed) {
+            while Instant::now() < next && !self.supervisor.cancel.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
@@ -246,7 +243,7 @@ impl Hands<'_> {
     fn look(&self, condition: &Condition) -> Result<(), ActionError> {
         match condition {
             Condition::CommandSucceeds(command) => {
-                process::run_checked(command, self.places, self.cancel)?;
+                process::run_checked(command, self.places, self.supervisor)?;
             }
             Condition::Responds(request) => {
                 self.request(request)?;

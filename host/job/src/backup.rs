@@ -316,8 +316,12 @@ impl Run<'_> {
             name: stream.name.clone(),
             source,
         };
-        let reader = process::stream(&stream.command, self.steps.places(), self.steps.cancel())
-            .map_err(failed)?;
+        let reader = process::stream(
+            &stream.command,
+            self.steps.places(),
+            self.steps.supervisor(),
+        )
+        .map_err(failed)?;
         let path = format!("{STREAMS}/{}", stream.name);
         let passes = PluginPasses::new(&job.plugin, Direction::Backup, &plan.state, STREAMS);
         let used: Option<&dyn copal_repository::pass::Passes> =

@@ -21,7 +21,7 @@ pub(crate) fn feed(
     passes: Option<&PluginPasses<'_>>,
     steps: &Steps<'_>,
 ) -> Result<(), Error> {
-    let fed = process::feed(command, steps.places(), steps.cancel(), |stdin| {
+    let fed = process::feed(command, steps.places(), steps.supervisor(), |stdin| {
         let Some(passes) = passes else {
             return Ok(walk::dump(repository, node, stdin)?);
         };

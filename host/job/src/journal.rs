@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use copal_sandbox::types::{Action, Step};
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::places::Root;
-use crate::process::Started;
+use crate::process::{Started, Witness};
 
 /// How a job describes itself in its journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,11 +95,6 @@ impl Journal {
         })
     }
 
-    /// Notes that a step, or what takes it back, has started a command.
-    pub(crate) fn begun(&self, command: Started) -> io::Result<()> {
-        self.append(&Record::Running(command))
-    }
-
     /// Notes that a step was taken back.
     pub(crate) fn undone(&self, step: &str) -> io::Result<()> {
         self.append(&Record::Undone {
@@ -114,8 +110,23 @@ impl Journal {
     fn append(&self, record: &Record) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        (&self.file).write_all(&line)?;
-        self.file.sync_data()
+        let end = self.file.metadata()?.len();
+        let written = (&self.file)
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data());
+        if written.is_err() {
+            // Whatever follows begins a line of its own.
+            self.file.set_len(end)?;
+        }
+        written
+    }
+}
+
+impl Witness for Journal {
+    fn started(&self, command: Started) {
+        if let Err(error) = self.append(&Record::Running(command)) {
+            tracing::warn!("the journal can't be written: {error}");
+        }
     }
 }
 
@@ -125,8 +136,8 @@ pub(crate) struct Interrupted {
     pub(crate) begun: Begun,
     /// In the order in which they were started.
     pub(crate) pending: Vec<Pending>,
-    /// The command that it started last, which may still run.
-    pub(crate) running: Option<Started>,
+    /// The commands that it started, which may still run.
+    pub(crate) running: Vec<Started>,
     pub(crate) journal: Journal,
 }
 
@@ -147,11 +158,18 @@ pub(crate) fn interrupted(state: &Path) -> io::Result<(Vec<Interrupted>, Vec<Str
     Ok((jobs, damaged))
 }
 
-/// Removes what jobs left that were killed before their journals were any. One that is just beginning holds its lock.
+/// A younger file may be of a job that is just beginning.
+const UNBEGUN: Duration = Duration::from_secs(60);
+
+/// Removes what jobs left that were killed before their journals were any. One that is just beginning is left alone.
 pub(crate) fn remove_unbegun(state: &Path) -> io::Result<()> {
     for path in files(state, "new")? {
-        let file = File::open(&path)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        let Ok(file) = File::open(&path) else {
+            continue;
+        };
+        // Between its beginning and its lock there is a moment.
+        let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
+        if age >= UNBEGUN && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             std::fs::remove_file(&path)?;
         }
     }
@@ -214,19 +232,21 @@ fn folder(state: &Path) -> PathBuf {
 struct Recorded {
     begun: Begun,
     pending: Vec<Pending>,
-    running: Option<Started>,
+    running: Vec<Started>,
 }
 
-/// Reads all records. A last line without an end was not synced, so what it says was not started.
+/// Reads all records. A last line without an end was not synced, so what it says was not started, and it is cut off.
 fn read(mut file: &File) -> io::Result<Recorded> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
-    let (mut begun, mut running) = (None, None);
+    let (mut begun, mut running) = (None, Vec::new());
     let mut pending: Vec<Pending> = Vec::new();
-    let lines = text
-        .split_inclusive(|&byte| byte == b'\n')
-        .filter(|line| line.ends_with(b"\n"));
-    for line in lines {
+    let end = text.iter().rposition(|&byte| byte == b'\n');
+    let end = end.map_or(0, |last| last + 1);
+    if end < text.len() {
+        file.set_len(end as u64)?;
+    }
+    for line in text[..end].split_inclusive(|&byte| byte == b'\n') {
         match serde_json::from_slice(line)? {
             Record::Begun(header) => begun = Some(header),
             Record::Starting {
@@ -235,7 +255,7 @@ fn read(mut file: &File) -> io::Result<Recorded> {
                 undo: Some(undo),
             } => pending.push(Pending { step, title, undo }),
             Record::Starting { undo: None, .. } => {}
-            Record::Running(started) => running = Some(started),
+            Record::Running(started) => running.push(started),
             Record::Undone { step } => pending.retain(|other| other.step != step),
         }
     }
@@ -300,17 +320,25 @@ mod tests {
         );
         drop(journal);
         // A process that another test is just starting holds a copy of the lock until it runs its program.
-        let jobs = std::iter::repeat_with(|| {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            interrupted(state.path()).unwrap().0
-        });
-        let jobs = jobs.take(200).find(|jobs| !jobs.is_empty()).unwrap();
-        let pending: Vec<_> = jobs[0]
-            .pending
-            .iter()
-            .map(|pending| pending.step.as_str())
-            .collect();
-        assert_eq!((jobs.len(), pending), (1, vec!["one", "two"]));
+        let job = || {
+            let jobs = std::iter::repeat_with(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                interrupted(state.path()).unwrap().0
+            });
+            let mut jobs = jobs.take(200).find(|jobs| !jobs.is_empty()).unwrap();
+            assert_eq!(jobs.len(), 1);
+            jobs.remove(0)
+        };
+        let pending = |job: &Interrupted| -> Vec<_> {
+            let pending = job.pending.iter();
+            pending.map(|pending| pending.step.clone()).collect()
+        };
+        let again = job();
+        assert_eq!(pending(&again), ["one", "two"]);
+        // What comes after the torn record is read again, too.
+        again.journal.undone("two").unwrap();
+        drop(again);
+        assert_eq!(pending(&job()), ["one"]);
     }
 
     #[test]

@@ -84,25 +84,35 @@ fn tail(stderr: &str) -> String {
     }
 }
 
-/// Runs a command to its end and keeps a bounded part of its output. A non-zero exit code is not an error here.
-pub(crate) fn run(
-    command: &Command,
-    places: &Places,
-    cancel: &Arc<AtomicBool>,
-) -> Result<Output, ProcessError> {
-    run_noting(command, places, cancel, &|_| ())
+/// Who may end a command early, and who is told of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Supervisor<'a> {
+    /// Set when the operator interrupts the work.
+    pub(crate) cancel: &'a Arc<AtomicBool>,
+    /// None where nobody would look for the command later.
+    pub(crate) witness: Option<&'a dyn Witness>,
 }
 
-fn run_noting(
+impl<'a> From<&'a Arc<AtomicBool>> for Supervisor<'a> {
+    fn from(cancel: &'a Arc<AtomicBool>) -> Self {
+        let witness = None;
+        Self { cancel, witness }
+    }
+}
+
+/// Keeps in mind which commands were started, beyond the end of this process.
+pub(crate) trait Witness {
+    /// The command runs now.
+    fn started(&self, command: Started);
+}
+
+/// Runs a command to its end and keeps a bounded part of its output. A non-zero exit code is not an error here.
+pub(crate) fn run<'a>(
     command: &Command,
     places: &Places,
-    cancel: &Arc<AtomicBool>,
-    begun: &dyn Fn(Started),
+    supervisor: impl Into<Supervisor<'a>>,
 ) -> Result<Output, ProcessError> {
-    let mut running = Running::start(command, places, cancel, Mode::Read)?;
-    if let Some(started) = Started::now(running.child.id(), command.timeout) {
-        begun(started);
-    }
+    let mut running = Running::start(command, places, supervisor.into(), Mode::Read)?;
     let stdout = running
         .child
         .stdout
@@ -119,22 +129,12 @@ fn run_noting(
 }
 
 /// Runs a command that must exit with 0.
-pub(crate) fn run_checked(
+pub(crate) fn run_checked<'a>(
     command: &Command,
     places: &Places,
-    cancel: &Arc<AtomicBool>,
+    supervisor: impl Into<Supervisor<'a>>,
 ) -> Result<Output, ProcessError> {
-    run_checked_noting(command, places, cancel, &|_| ())
-}
-
-/// As [`run_checked`]; `begun` is told of the process as soon as there is one.
-pub(crate) fn run_checked_noting(
-    command: &Command,
-    places: &Places,
-    cancel: &Arc<AtomicBool>,
-    begun: &dyn Fn(Started),
-) -> Result<Output, ProcessError> {
-    let output = run_noting(command, places, cancel, begun)?;
+    let output = run(command, places, supervisor)?;
     if output.code == 0 {
         return Ok(output);
     }
@@ -150,10 +150,10 @@ pub(crate) fn run_checked_noting(
 pub(crate) fn stream(
     command: &Command,
     places: &Places,
-    cancel: &Arc<AtomicBool>,
+    supervisor: Supervisor<'_>,
 ) -> Result<impl Read + Send + use<>, ProcessError> {
     Ok(StreamReader {
-        running: Running::start(command, places, cancel, Mode::Read)?,
+        running: Running::start(command, places, supervisor, Mode::Read)?,
         ended: false,
     })
 }
@@ -164,10 +164,10 @@ pub(crate) fn stream(
 pub(crate) fn feed<E: From<ProcessError>>(
     command: &Command,
     places: &Places,
-    cancel: &Arc<AtomicBool>,
+    supervisor: Supervisor<'_>,
     write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut running = Running::start(command, places, cancel, Mode::Write)?;
+    let mut running = Running::start(command, places, supervisor, Mode::Write)?;
     let mut stdin = running.child.stdin.take();
     let written = match &mut stdin {
         Some(stdin) => write(stdin),
@@ -258,7 +258,7 @@ impl Running {
     fn start(
         command: &Command,
         places: &Places,
-        cancel: &Arc<AtomicBool>,
+        supervisor: Supervisor<'_>,
         mode: Mode,
     ) -> Result<Self, ProcessError> {
         let count = command.descriptors.len();
@@ -313,6 +313,11 @@ impl Running {
                 program: program(command),
                 source,
             })?;
+        if let Some(witness) = supervisor.witness
+            && let Some(started) = Started::now(child.id(), command.timeout)
+        {
+            witness.started(started);
+        }
         if let Some(bytes) = stdin
             && let Some(mut pipe) = child.stdin.take()
         {
@@ -325,7 +330,12 @@ impl Running {
             .take()
             .map(|pipe: ChildStderr| Collector::start(pipe, STDERR_LIMIT, Keep::Last));
         let ended_by = Arc::new(AtomicU8::new(RUNNING));
-        let watchdog = watch(&child, command.timeout, cancel.clone(), ended_by.clone());
+        let watchdog = watch(
+            &child,
+            command.timeout,
+            supervisor.cancel.clone(),
+            ended_by.clone(),
+        );
         Ok(Self {
             child,
             program: program(command),

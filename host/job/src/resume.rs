@@ -44,7 +44,7 @@ pub fn resume(context: &Context, observer: &dyn Observer) -> Result<Vec<Resumed>
     let mut resumed = Vec::new();
     for interrupted in jobs {
         let job = interrupted.begun.clone();
-        let steps = Steps::resume(&context.state, interrupted, &context.runtime, observer);
+        let steps = Steps::resume(context, interrupted, observer);
         resumed.push(match steps {
             Ok(mut steps) => {
                 steps.undo();

@@ -144,7 +144,7 @@ pub(crate) fn take(
     }
     for Safeguard { name, save, .. } in &recipe.safeguards {
         observer.phase(&format!("Saving {name}"));
-        let reader = process::stream(save, steps.places(), steps.cancel());
+        let reader = process::stream(save, steps.places(), steps.supervisor());
         let reader = reader.map_err(|source| Error::Stream {
             name: name.clone(),
             source,

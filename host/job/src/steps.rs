@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use copal_sandbox::types::{Action, Capture, Step};
+use copal_sandbox::types::{Capture, Step};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ use crate::error::{Error, UndoFailure};
 use crate::journal::{self, Begun, Interrupted, Journal, Pending};
 use crate::observer::{Observer, StepState};
 use crate::places::{Places, Root};
-use crate::process::Started;
+use crate::process::{Supervisor, Witness};
 use crate::{convert, exclusive, scratch};
 
 /// How a step of a job ended; kept in the manifest.
@@ -102,20 +102,23 @@ impl<'a> Steps<'a> {
 
     /// Takes up the steps that a job left when it was cut off.
     pub(crate) fn resume(
-        state: &Path,
+        context: &'a Context,
         job: Interrupted,
-        runtime: &'a Handle,
         observer: &'a dyn Observer,
     ) -> Result<Self, Error> {
-        let roots = exclusive::claim(state, &job.begun.roots)?;
-        if let Some(running) = job.running.filter(Started::runs) {
-            tracing::warn!("a command of the job that was cut off still runs: it is waited for");
-            running.wait();
+        let roots = exclusive::claim(&context.state, &job.begun.roots)?;
+        for command in job.running.iter().filter(|command| command.runs()) {
+            tracing::warn!(
+                "a command of the job that was cut off still runs, and is waited for: {command}"
+            );
+            if !command.wait(&context.cancel) {
+                return Err(Error::interrupted());
+            }
         }
         Ok(Self {
             _roots: roots,
             places: Places::new(&job.begun.roots, Some(job.begun.scratch.clone())),
-            runtime,
+            runtime: &context.runtime,
             cancel: Arc::default(),
             observer,
             journal: Some(job.journal),
@@ -254,9 +257,13 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Set when the operator interrupts the job.
-    pub(crate) fn cancel(&self) -> &Arc<AtomicBool> {
-        &self.cancel
+    /// Who watches over the job's commands.
+    pub(crate) fn supervisor(&self) -> Supervisor<'_> {
+        let journal = self.journal.as_ref();
+        Supervisor {
+            cancel: &self.cancel,
+            witness: journal.map(|journal| journal as &dyn Witness),
+        }
     }
 
     /// How the steps ended so far.
@@ -270,16 +277,13 @@ impl<'a> Steps<'a> {
     }
 
     fn with_hands<T>(&self, cancel: &Arc<AtomicBool>, work: impl FnOnce(&Hands<'_>) -> T) -> T {
-        let begun = |started| {
-            if let Some(Err(error)) = self.journal.as_ref().map(|own| own.begun(started)) {
-                tracing::warn!("the journal can't be written: {error}");
-            }
-        };
         work(&Hands {
             places: &self.places,
             runtime: self.runtime,
-            cancel,
-            begun: &begun,
+            supervisor: Supervisor {
+                cancel,
+                ..self.supervisor()
+            },
         })
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex};
 
-use copal_repository::format::tree::{Node, NodeKind};
+use copal_repository::LinkedFile;
+use copal_repository::format::tree::Node;
 
 use crate::cache::lock;
 use crate::folders::Folder;
@@ -56,10 +57,8 @@ impl Inodes {
     /// The number of what has that name in the directory `above`: always the same, and for all names of one file of a snapshot.
     pub(crate) fn number(&self, above: u64, name: &[u8], item: &Item) -> u64 {
         let number = match item {
-            Item::Node { node, snapshot }
-                if node.kind != NodeKind::Directory && node.links > 1 && node.inode != 0 =>
-            {
-                self.hash((snapshot, node.device_id, node.inode))
+            Item::Node { node, snapshot } if let Some(file) = LinkedFile::of(node) => {
+                self.hash((snapshot, file))
             }
             // Whatever gets that name later is another, and so is all that the system remembers of what lies in it.
             Item::Node {
@@ -113,6 +112,8 @@ impl Inodes {
 
 #[cfg(test)]
 mod tests {
+    use copal_repository::format::tree::NodeKind;
+
     use super::*;
 
     fn file(inode: u64, links: u64, snapshot: u64) -> Item {

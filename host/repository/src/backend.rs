@@ -278,32 +278,32 @@ impl Backend {
         payload: PutPayload,
     ) -> Result<(), Error> {
         let bytes = payload.content_length() as u64;
-        let written = async {
-            self.put(&kind.path(id), payload).await?;
+        let failed = match self.put(&kind.path(id), payload).await {
             // A lock is read before anything relies on it.
-            if kind == FileKind::Lock || self.size_async(kind, id).await? == Some(bytes) {
-                return Ok(());
-            }
-            Err(Error::corrupt(
+            Ok(()) if kind == FileKind::Lock => return Ok(()),
+            // Where nobody can say whether it is there, it stays.
+            Ok(()) if self.size_async(kind, id).await? == Some(bytes) => return Ok(()),
+            Ok(()) => Error::corrupt(
                 kind.name(id),
                 "the storage said that it took it, and does not have all of it; run it again, and if that stays so, ask whoever runs the storage",
-            ))
+            ),
+            Err(error) => error,
         };
-        let written = written.await;
-        if written.is_err() {
-            let tidied = tokio::time::timeout(TIDYING, self.tidy(kind, id)).await;
-            if !matches!(tidied, Ok(Ok(()))) {
-                tracing::debug!("what could not be written may be there all the same");
-            }
+        let tidied = tokio::time::timeout(TIDYING, self.tidy(kind, id)).await;
+        if !matches!(tidied, Ok(Ok(()))) {
+            tracing::debug!("what could not be written may be there all the same");
         }
-        written
+        Err(failed)
     }
 
     /// Removes what a write that failed may have left: half a file, or a whole one of which only the answer was lost. Others may have begun to rely
-    /// on an index file that is whole, so that stays.
+    /// on an index file, so that goes only if it is not whole.
     async fn tidy(&self, kind: FileKind, id: &[u8; 32]) -> Result<(), Error> {
-        if kind == FileKind::Index && self.read_async(kind, id).await.is_ok() {
-            return Ok(());
+        if kind == FileKind::Index {
+            match self.read_async(kind, id).await {
+                Err(error) if error.is_loss() => {}
+                read => return read.map(drop),
+            }
         }
         self.remove_async(kind, id).await
     }

@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
 use crate::id::{BlobId, TreeId};
+use crate::linked::digest;
 use crate::parallel;
 use crate::progress::join;
 use crate::repository::Repository;
-use crate::statistics::digest;
 use crate::walk::check_depth;
 
 /// How many listings are held at a time.

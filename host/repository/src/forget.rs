@@ -56,6 +56,9 @@ pub struct RetentionPolicy {
     pub keep_tag: Vec<String>,
 }
 
+/// Why a snapshot is kept that takes no place of others.
+const OF_THE_FUTURE: &str = "of the future";
+
 /// Clocks of several machines differ by less.
 const AHEAD: i64 = 60 * 60;
 
@@ -147,7 +150,7 @@ impl RetentionPolicy {
         *self == Self::default()
     }
 
-    /// Decides on snapshots that belong together, newest first. Of at least one it never lets all go.
+    /// Decides on snapshots that belong together, newest first. Those of the past it never lets all go.
     ///
     /// Snapshots of the future, seen from `now`, are not what time is counted from.
     pub fn apply(&self, snapshots: &[(SnapshotId, Snapshot)], now: Timestamp) -> Vec<Decision> {
@@ -157,8 +160,12 @@ impl RetentionPolicy {
                 decision.reasons.push("policy is empty".to_owned());
             }
         }
-        if !decisions.iter().any(Decision::is_kept)
-            && let Some(newest) = decisions.first_mut()
+        let mut past: Vec<_> = decisions
+            .iter_mut()
+            .filter(|decision| !decision.reasons.iter().any(|why| why == OF_THE_FUTURE))
+            .collect();
+        if !past.iter().any(|decision| decision.is_kept())
+            && let Some(newest) = past.first_mut()
         {
             newest.reasons.push("no rule keeps any".to_owned());
         }
@@ -184,7 +191,7 @@ impl RetentionPolicy {
                 let tags = self.keep_tag.iter().filter(|tags| has_tags(snapshot, tags));
                 let mut reasons: Vec<_> = tags.map(|tags| format!("has tags {tags}")).collect();
                 if !self.is_empty() && is_of_the_future(snapshot, now) {
-                    reasons.push("of the future".to_owned());
+                    reasons.push(OF_THE_FUTURE.to_owned());
                 } else {
                     let rules = rules.iter_mut();
                     reasons.extend(

@@ -120,15 +120,15 @@ impl Holding {
             State::Nothing | State::Lapsed(_) => Ok(new.id),
         }
     }
-}
 
-impl Holding {
-    /// From now on it holds nothing. Gives the file that may still be there.
-    fn give_up(&self) -> Option<LockId> {
-        match std::mem::take(&mut *lock(&self.0)) {
-            State::Nothing => None,
-            State::Held(Current { id, .. }) | State::Lapsed(id) => Some(id),
-        }
+    /// From now on it excludes nobody, and stands as `then` says of the file that may still be there, which it gives.
+    fn give_up(&self, then: fn(LockId) -> State) -> Option<LockId> {
+        let mut state = lock(&self.0);
+        let (State::Held(Current { id, .. }) | State::Lapsed(id)) = *state else {
+            return None;
+        };
+        *state = then(id);
+        Some(id)
     }
 }
 
@@ -222,9 +222,10 @@ impl Repository {
     }
 
     /// Removes the locks that this process holds by this repository, because it is about to end and nothing else will. One that can't be removed stays
-    /// until it is stale.
+    /// until it is stale. Whatever still relies on one finds that it has lapsed.
     pub async fn abandon_locks(&self) {
-        for id in self.own_locks().iter().filter_map(|own| own.give_up()) {
+        let locks = self.own_locks();
+        for id in locks.iter().filter_map(|own| own.give_up(State::Lapsed)) {
             let removed = self.backend().remove_async(FileKind::Lock, &id.0).await;
             if let Err(error) = removed {
                 tracing::warn!(%error, "a lock stays until it is stale");
@@ -336,7 +337,7 @@ impl Drop for LockGuard {
         if let Some(refresher) = self.refresher.take() {
             refresher.abort();
         }
-        let Some(id) = self.holding.give_up() else {
+        let Some(id) = self.holding.give_up(|_| State::Nothing) else {
             return;
         };
         let (done, wait) = mpsc::channel();

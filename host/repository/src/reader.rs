@@ -107,8 +107,13 @@ impl Repository {
         let others = self.with_index(|index| index.locations(kind, id).collect::<Vec<_>>())?;
         // The first one again in the end: it may have been damaged on its way, and whoever takes it for lost may give it up.
         let others = others.iter().filter(|location| **location != first);
-        let mut others = others.chain([&first]).map(read);
-        others.find_map(Result::ok).ok_or(lost)
+        for location in others.chain([&first]) {
+            match read(location) {
+                Err(error) if error.is_loss() => {}
+                read => return read,
+            }
+        }
+        Err(lost)
     }
 
     /// A directory's listing.

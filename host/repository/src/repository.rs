@@ -111,29 +111,22 @@ impl Repository {
     ) -> Result<Self, Error> {
         let backend = Backend::new(store, runtime);
         let location = || backend.location().to_owned();
-        match backend.read_config() {
-            Ok(_) => {
-                return Err(Error::AlreadyInitialized {
-                    location: location(),
-                });
-            }
-            Err(Error::Storage(error)) if error.is_not_found() => {}
-            Err(error) => return Err(error),
+        refuse_config(&backend)?;
+        let left = backend.ids(FileKind::Key)?;
+        if !left.is_empty() {
+            prove_left(&backend, &left, password)?;
         }
-        let left = match backend.list(FileKind::Key)?.is_empty() {
-            true => None,
-            false => Some(left_key(&backend, password)?),
-        };
         backend.create_directories()?;
-        let new = || {
-            let key = Key::new(&Secrets::random()).map_err(Error::damaged("the new key"))?;
-            let Identity {
-                username, hostname, ..
-            } = Identity::of_this_process();
-            let id = keys::write(&backend, &key, password, options.scrypt, username, hostname)?;
-            Ok((id, key))
-        };
-        let (key_id, key) = left.map_or_else(new, Ok)?;
+        // Its secrets may be known to others by now, so they are not taken over.
+        for id in &left {
+            backend.remove(FileKind::Key, id)?;
+        }
+        backend.prove_removed(FileKind::Key, &left)?;
+        let key = Key::new(&Secrets::random()).map_err(Error::damaged("the new key"))?;
+        let Identity {
+            username, hostname, ..
+        } = Identity::of_this_process();
+        let key_id = keys::write(&backend, &key, password, options.scrypt, username, hostname)?;
         let config = Config {
             version: VERSION,
             id: RepositoryId(rand::random()),
@@ -145,7 +138,14 @@ impl Repository {
             .and_then(|json| key.seal(&json, &mut sealed))
             .map_err(Error::damaged("the new config"))?;
         // The config goes last: it is what makes the place a repository.
-        backend.write_config(sealed)?;
+        refuse_config(&backend)?;
+        backend.write_config(sealed.clone())?;
+        if backend.read_config()? != sealed || !backend.ids(FileKind::Key)?.contains(&key_id.0) {
+            return Err(Error::corrupt(
+                format!("the new repository at {}", location()),
+                "it is not what was written: another may have been made there at the same time; remove both, and begin again",
+            ));
+        }
         Ok(Self::assemble(backend, key, key_id, config))
     }
 
@@ -504,18 +504,31 @@ impl Repository {
     }
 }
 
-/// The key that an initialisation with this password left when it was cut off: then nothing is stored beside it.
-fn left_key(backend: &Backend, password: &Password) -> Result<(KeyId, Key), Error> {
+/// Refuses a place that is a repository already.
+fn refuse_config(backend: &Backend) -> Result<(), Error> {
+    match backend.read_config() {
+        Ok(_) => Err(Error::AlreadyInitialized {
+            location: backend.location().to_owned(),
+        }),
+        Err(Error::Storage(error)) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Proves that the keys are all that an initialisation with this password left when it was cut off: one key, with nothing stored beside it.
+fn prove_left(backend: &Backend, keys: &[[u8; 32]], password: &Password) -> Result<(), Error> {
+    let mut stored = Vec::new();
     for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
-        if !backend.list(kind)?.is_empty() {
-            return Err(without_config(backend.location()));
-        }
+        stored.extend(backend.list(kind)?);
+    }
+    if keys.len() > 1 || !stored.is_empty() {
+        return Err(without_config(backend.location()));
     }
     match keys::find(backend, password) {
         Err(error) if error.is_loss() || matches!(error, Error::WrongPassword { .. }) => {
             Err(without_config(backend.location()))
         }
-        found => found,
+        found => found.map(drop),
     }
 }
 

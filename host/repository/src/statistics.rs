@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::format::BlobKind;
-use crate::format::tree::{Node, NodeKind, Tree};
+use crate::format::tree::{Node, Tree};
 use crate::id::{BlobId, TreeId};
+use crate::linked::{LinkedFile, digest};
 use crate::progress::join;
 use crate::repository::Repository;
 use crate::walk::{check_depth, locate};
@@ -98,7 +99,7 @@ impl<'a> Counter<'a> {
     pub fn add(&mut self, root: &TreeId) -> Result<(), Error> {
         self.found.snapshots_count += 1;
         // Numbers of inodes mean something within one snapshot.
-        let mut inodes = HashSet::new();
+        let mut linked = HashSet::new();
         let mut levels: Vec<Level> = Vec::new();
         levels.extend(self.enter(root, Vec::new())?);
         while let Some(level) = levels.last_mut() {
@@ -112,8 +113,8 @@ impl<'a> Counter<'a> {
                 continue;
             };
             let path = join(&level.path, &node.name);
-            level.has_links |= is_linked(&node);
-            self.count(&path, &node, &mut inodes)?;
+            level.has_links |= LinkedFile::of(&node).is_some();
+            self.count(&path, &node, &mut linked)?;
             if let Some(subtree) = &node.subtree {
                 check_depth(&path, levels.len())?;
                 levels.extend(self.enter(subtree, path)?);
@@ -160,12 +161,12 @@ impl<'a> Counter<'a> {
         &mut self,
         path: &[u8],
         node: &Node,
-        inodes: &mut HashSet<(u64, u64)>,
+        linked: &mut HashSet<LinkedFile>,
     ) -> Result<(), Error> {
         match self.mode {
             CountMode::RestoreSize => {
                 self.found.total_file_count += 1;
-                if !is_linked(node) || inodes.insert((node.device_id, node.inode)) {
+                if LinkedFile::of(node).is_none_or(|file| linked.insert(file)) {
                     self.found.total_size = self.found.total_size.saturating_add(node.size);
                 }
             }
@@ -223,14 +224,4 @@ impl<'a> Counter<'a> {
             .map(|size| size + u64::from(location.plaintext_length()));
         Ok(())
     }
-}
-
-fn is_linked(node: &Node) -> bool {
-    node.kind != NodeKind::Directory && node.links > 1 && node.inode != 0
-}
-
-/// The same for the same content.
-pub(crate) fn digest(node: &Node) -> BlobId {
-    let ids: Vec<_> = node.content.iter().flat_map(|id| id.0).collect();
-    BlobId::of(&ids)
 }

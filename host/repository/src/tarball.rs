@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
+use crate::linked::LinkedFile;
 use crate::pass::{Trouble, is_file_name};
 use crate::progress::{ItemError, ItemErrorKind, Progress, display, join};
 use crate::repository::Repository;
@@ -83,8 +84,8 @@ struct Writer<'a> {
     repository: &'a Repository,
     output: &'a mut dyn Write,
     progress: &'a dyn Progress,
-    /// The first path of every file that has more, by file system and inode, and how many more.
-    firsts: HashMap<(u64, u64), (Vec<u8>, u64)>,
+    /// The first path of every file that has more, and how many more.
+    firsts: HashMap<LinkedFile, (Vec<u8>, u64)>,
     done: Tarred,
 }
 
@@ -102,13 +103,14 @@ impl Writer<'_> {
             }
             _ => {}
         }
-        let inode = (node.device_id, node.inode);
-        let linked = node.kind == NodeKind::File && node.links > 1 && node.inode != 0;
-        if let Some((first, more)) = self.firsts.get_mut(&inode).filter(|_| linked) {
+        let file = LinkedFile::of(node);
+        if let Some(file) = file
+            && let Some((first, more)) = self.firsts.get_mut(&file)
+        {
             let header = header::entry(path, node, 0, Some(first));
             *more -= 1;
             if *more == 0 {
-                self.firsts.remove(&inode);
+                self.firsts.remove(&file);
             }
             return self.add(&header);
         }
@@ -120,8 +122,8 @@ impl Writer<'_> {
                 return Ok(());
             }
         };
-        if linked {
-            self.firsts.insert(inode, (path.to_vec(), node.links - 1));
+        if let Some(file) = file {
+            self.firsts.insert(file, (path.to_vec(), node.links - 1));
         }
         self.add(&header::entry(path, node, size, None))?;
         let mut lost = None;

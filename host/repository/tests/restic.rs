@@ -188,7 +188,7 @@ fn trees_and_chunks_that_restic_wrote_are_ours_byte_for_byte() {
     .unwrap();
     std::os::unix::fs::symlink("a<b>&\u{2028}\n\t", source.join("link")).unwrap();
     std::fs::create_dir(source.join("empty")).unwrap();
-    let contents = noise(30 << 20);
+    let contents = noise(2, 30 << 20);
     std::fs::write(source.join("file.bin"), &contents).unwrap();
 
     for version in ["1", "2"] {

@@ -16,6 +16,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
+use tokio::time::Instant;
 
 /// How often it is looked whether the work is to end.
 const TICK: Duration = Duration::from_millis(50);
@@ -33,10 +34,18 @@ pub(crate) struct Interrupted;
 struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    async fn race<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+    /// Does the work unless it is to end. `since` is when that was first seen by what the work is a part of.
+    async fn race<T>(
+        &self,
+        since: &mut Option<Instant>,
+        work: impl Future<Output = T>,
+    ) -> Result<T> {
+        if self.0.load(Ordering::Relaxed) {
+            since.get_or_insert_with(Instant::now);
+        }
         let asked = async {
-            if self.0.load(Ordering::Relaxed) {
-                tokio::time::sleep(GRACE).await;
+            if let Some(since) = since {
+                return tokio::time::sleep_until(*since + GRACE).await;
             }
             while !self.0.load(Ordering::Relaxed) {
                 tokio::time::sleep(TICK).await;
@@ -52,7 +61,7 @@ impl Interrupt {
     }
 
     async fn end<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.race(work).await.flatten()
+        self.race(&mut None, work).await.flatten()
     }
 
     fn stream<T: Send + 'static>(
@@ -60,20 +69,18 @@ impl Interrupt {
         items: BoxStream<'static, Result<T>>,
     ) -> BoxStream<'static, Result<T>> {
         let interrupt = self.clone();
-        let next = move |(mut items, over): (BoxStream<'static, Result<T>>, bool)| {
+        let begun = (Some(items), None);
+        let next = move |(items, mut since): (Option<BoxStream<'static, _>>, _)| {
             let interrupt = interrupt.clone();
             async move {
-                if over {
-                    return None;
-                }
-                let next = interrupt.race(items.next()).await;
-                match next {
-                    Ok(next) => Some((next?, (items, false))),
-                    Err(error) => Some((Err(error), (items, true))),
+                let mut items = items?;
+                match interrupt.race(&mut since, items.next()).await {
+                    Ok(next) => Some((next?, (Some(items), since))),
+                    Err(error) => Some((Err(error), (None, since))),
                 }
             }
         };
-        stream::unfold((items, false), next).fuse().boxed()
+        stream::unfold(begun, next).fuse().boxed()
     }
 }
 
@@ -188,7 +195,7 @@ mod tests {
         assert_eq!(store.list(None).count().await, 1);
         let waits = store.interrupt.end(std::future::pending::<Result<()>>());
         let asks = async { interrupt.store(true, Ordering::Relaxed) };
-        let (waited, ()) = futures::join!(waits, asks);
+        let (waited, ()) = futures::future::join(waits, asks).await;
         let error = crate::Error::new("memory:", "read", "x", waited.unwrap_err());
         assert!(error.is_interrupted(), "{error}");
         store
@@ -198,5 +205,18 @@ mod tests {
         let late = store.interrupt.end(std::future::pending::<Result<()>>());
         assert!(late.await.is_err());
         store.delete(&lock).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_small_pieces_ends_too() {
+        let interrupt = Arc::new(AtomicBool::new(true));
+        let pieces = stream::repeat_with(|| Ok(Bytes::from_static(b"x"))).then(|piece| async {
+            tokio::time::sleep(TICK / 2).await;
+            piece
+        });
+        let begun = Instant::now();
+        let pieces: Vec<_> = Interrupt(interrupt).stream(pieces.boxed()).collect().await;
+        assert!(pieces.last().is_some_and(Result::is_err));
+        assert!(begun.elapsed() <= GRACE + TICK, "{:?}", begun.elapsed());
     }
 }

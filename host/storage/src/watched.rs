@@ -10,9 +10,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
-    UploadPart,
+    CopyMode, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result, UploadPart,
 };
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
@@ -49,7 +49,7 @@ fn within<T: Send + 'static>(stream: BoxStream<'static, T>, span: Span) -> BoxSt
     steps.fuse().boxed()
 }
 
-/// So often more a listing is asked for that breaks off. Until an answer begins the stores themselves ask again, but not after.
+/// So often more is asked where an answer breaks off. Until an answer begins the stores themselves ask again, but not after.
 const AGAIN: u32 = 3;
 
 /// Asks, and asks again where the answer breaks off.
@@ -207,7 +207,15 @@ impl ObjectStore for Watched {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let copied = self.store.copy_opts(from, to, options);
+        // A second copy over the first changes nothing; one that must not replace would find the first.
+        let is_repeatable = options.mode == CopyMode::Overwrite;
+        let ask = || self.store.copy_opts(from, to, options.clone());
+        let copied = async {
+            match is_repeatable {
+                true => whole(ask).await,
+                false => ask().await,
+            }
+        };
         copied.instrument(span("copy", from.as_ref())).await
     }
 

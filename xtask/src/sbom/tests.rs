@@ -91,7 +91,7 @@ fn texts<'a>(values: &'a Value, key: &str) -> BTreeSet<&'a str> {
 /// What must hold of the document of this workspace, as the specification has it.
 #[test]
 fn all_that_cargo_names_is_in_the_bill_of_copal() {
-    let target = host().unwrap();
+    let target = rustc("host").unwrap();
     let document = bill(&target).unwrap().document();
     assert_eq!(document["bomFormat"], "CycloneDX");
     assert_eq!(document["specVersion"], "1.5");

@@ -39,8 +39,7 @@ impl Bench {
         work(&Hands {
             places: &places,
             runtime: self.runtime.handle(),
-            cancel: &Arc::default(),
-            begun: &|_| (),
+            supervisor: Supervisor::from(&Arc::default()),
         })
     }
 }

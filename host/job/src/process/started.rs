@@ -1,7 +1,9 @@
 //! A command that was started by a job which may be gone since.
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
@@ -14,17 +16,17 @@ pub(crate) struct Started {
     process: u32,
     /// When it began, as proc_pid_stat(5) counts: a later one of that number began at another time.
     since: u64,
-    /// How many seconds it may take.
-    timeout: u32,
+    /// When its time is up.
+    until: Timestamp,
 }
 
 impl Started {
-    /// A process that this one has just started; none where that is over already.
+    /// A process that this one has just started, and that may take so many seconds; none where it is over already.
     pub(super) fn now(process: u32, timeout: u32) -> Option<Self> {
         Some(Self {
             process,
             since: since(process)?,
-            timeout,
+            until: Timestamp::now() + SignedDuration::from_secs(timeout.into()),
         })
     }
 
@@ -33,16 +35,27 @@ impl Started {
         since(self.process) == Some(self.since)
     }
 
-    /// Waits for its end. Its watchdog went with the job, so this ends it when its time is up.
-    pub(crate) fn wait(&self) {
-        let limit = Instant::now() + Duration::from_secs(u64::from(self.timeout));
+    /// Waits for its end, unless the operator interrupts that; gives whether it has come. Its watchdog went with the job, so this ends it when its time
+    /// is up.
+    pub(crate) fn wait(&self, cancel: &AtomicBool) -> bool {
         while self.runs() {
+            if cancel.load(Ordering::Relaxed) {
+                return false;
+            }
             let group = i32::try_from(self.process).ok().and_then(Pid::from_raw);
-            if let Some(group) = group.filter(|_| Instant::now() >= limit) {
+            if let Some(group) = group.filter(|_| Timestamp::now() >= self.until) {
                 kill_process_group(group, Signal::KILL).ok();
             }
             std::thread::sleep(POLL);
         }
+        true
+    }
+}
+
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = self.until.duration_since(Timestamp::now()).as_secs().max(0);
+        write!(f, "process {}, which has {left} s left", self.process)
     }
 }
 
@@ -59,6 +72,7 @@ fn since(process: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -73,11 +87,12 @@ mod tests {
             ..started
         };
         assert!(started.runs() && !another.runs());
-        another.wait();
+        let cancel = AtomicBool::new(true);
+        assert!(another.wait(&cancel) && !started.wait(&cancel));
         let begun = Instant::now();
         // Nobody reaps it meanwhile.
-        started.wait();
-        assert!(begun.elapsed() >= Duration::from_secs(1));
+        assert!(started.wait(&AtomicBool::new(false)));
+        assert!(begun.elapsed() >= Duration::from_millis(500));
         assert!(!started.runs());
         child.wait().unwrap();
         assert!(!started.runs());

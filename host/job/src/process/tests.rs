@@ -71,7 +71,7 @@ fn a_stream_of_a_failing_command_does_not_end_well() {
     let mut reader = stream(
         &command(&["sh", "-c", "echo part; exit 1"]),
         &Places::default(),
-        &Arc::default(),
+        Supervisor::from(&Arc::default()),
     )
     .unwrap();
     let mut got = Vec::new();
@@ -83,8 +83,11 @@ fn a_stream_of_a_failing_command_does_not_end_well() {
 #[test]
 fn a_feed_reports_the_commands_own_failure() {
     let failing = command(&["sh", "-c", "echo no >&2; exit 4"]);
-    let result: Result<(), ProcessError> =
-        feed(&failing, &Places::default(), &Arc::default(), |pipe| {
+    let result: Result<(), ProcessError> = feed(
+        &failing,
+        &Places::default(),
+        Supervisor::from(&Arc::default()),
+        |pipe| {
             let chunk = [0; 1 << 16];
             loop {
                 let pipe_error = |source| ProcessError::Pipe {
@@ -93,7 +96,8 @@ fn a_feed_reports_the_commands_own_failure() {
                 };
                 pipe.write_all(&chunk).map_err(pipe_error)?;
             }
-        });
+        },
+    );
     assert!(
         matches!(result, Err(ProcessError::Failed { code: 4, .. })),
         "{result:?}"

@@ -133,6 +133,14 @@ fn what_is_of_the_future_takes_no_place_of_another() {
     ];
     let kept = [(3, "of the future"), (2, "last snapshot"), (1, ""), (0, "")];
     check(r#"{"keep-last": 1}"#, &times, &kept);
+    // Nor is it the one that stays where no rule keeps any.
+    let kept = [
+        (3, "of the future"),
+        (2, "no rule keeps any"),
+        (1, ""),
+        (0, ""),
+    ];
+    check(r#"{"keep-tag": ["none"]}"#, &times, &kept);
 }
 
 #[test]

@@ -114,11 +114,10 @@ impl Steps<'_> {
         self.remove(FileKind::Pack, &ids)
     }
 
-    /// The packs that no index names. Where others may work meanwhile, the index is asked once more: whatever listing missed a file of it, no
-    /// pack goes for that.
+    /// The packs that no index names. The index is asked once more: whatever listing missed a file of it, no pack goes for that.
     fn unindexed(&self) -> Result<Vec<PackId>, Error> {
         let mut packs = self.plan.unindexed.clone();
-        if !packs.is_empty() && !self.lock.is_exclusive() {
+        if !packs.is_empty() {
             let named = self.repository.named_packs()?;
             packs.retain(|id| !named.contains_key(id));
         }

@@ -15,7 +15,8 @@ use super::target::{existing_directory, make_directory, move_aside, move_back};
 use super::{Job, exact, special};
 use crate::error::Error;
 use crate::format::tree::{Node, NodeKind};
-use crate::id::{BlobId, TreeId};
+use crate::id::TreeId;
+use crate::linked::LinkedFile;
 use crate::metadata::Applier;
 use crate::pass::{LazyPass, Trouble};
 use crate::progress::join;
@@ -30,7 +31,7 @@ pub(super) struct Walker<'a> {
     batch: Batch,
     /// The first name of every file that has more, by file system, inode and content, and how many more. What the snapshot takes for one file and
     /// gives different contents was changed meanwhile, or is a lie.
-    links: HashMap<(u64, u64, BlobId), (Arc<First>, u64)>,
+    links: HashMap<LinkedFile, (Arc<First>, u64)>,
 }
 
 impl<'a> Walker<'a> {
@@ -302,11 +303,9 @@ impl<'a> Walker<'a> {
             None => PendingFile::new(&level.path, node),
         };
         (file.may_exist, file.displaces, file.left_over) = (!level.made, displaces, part);
-        if file.is_filtered() || file.node.links <= 1 || file.node.inode == 0 {
+        let Some(key) = LinkedFile::of(&file.node).filter(|_| !file.is_filtered()) else {
             return self.batch.push(file);
-        }
-        let content: Vec<_> = file.node.content.iter().flat_map(|id| id.0).collect();
-        let key = (file.node.device_id, file.node.inode, BlobId::of(&content));
+        };
         match self.links.entry(key) {
             Slot::Occupied(mut slot) => {
                 let (first, more) = slot.get_mut();

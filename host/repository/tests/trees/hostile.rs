@@ -19,6 +19,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::{Value, json};
 
 use crate::fixture::{PASSWORD, Place, describe, evil_file, store_tree};
+use crate::tarball;
 
 fn named(summary: &RestoreSummary) -> Vec<&str> {
     let mut paths: Vec<_> = summary.errors.iter().map(|error| &*error.path).collect();
@@ -179,16 +180,18 @@ fn what_is_called_the_same_file_and_is_not_gets_its_own_content() {
         }),
         linked(evil_file(b"c")),
     ];
-    let summary = place.restore(store_tree(&place, nodes), None);
-    assert_eq!(summary.errors, []);
-    let target = |name: &str| place.path("target").join(name);
-    let read = |name: &str| fs::read(target(name)).unwrap();
-    assert_eq!(
-        [read("a"), read("b"), read("c")],
-        [&b"evil"[..], b"other", b"evil"]
-    );
-    let inode = |name: &str| fs::metadata(target(name)).unwrap().ino();
-    assert_eq!(inode("a"), inode("c"));
+    let tree = store_tree(&place, nodes);
+    assert_eq!(place.restore(tree, None).errors, []);
+    let (archive, _) = tarball::archive(&place, tree, "");
+    for made in [place.path("target"), tarball::extract(&place, &archive)] {
+        let read = |name: &str| fs::read(made.join(name)).unwrap();
+        assert_eq!(
+            [read("a"), read("b"), read("c")],
+            [&b"evil"[..], b"other", b"evil"]
+        );
+        let inode = |name: &str| fs::metadata(made.join(name)).unwrap().ino();
+        assert_eq!(inode("a"), inode("c"));
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use copal_repository::{BlobId, ErrorKind, TreeId, WriterOptions};
 use crate::fixture::{Place, assert_same, damage, describe, noise, rich_tree};
 use crate::restic::{have_restic, restic};
 
-fn archive(place: &Place, tree: TreeId, path: &str) -> (PathBuf, Tarred) {
+pub(crate) fn archive(place: &Place, tree: TreeId, path: &str) -> (PathBuf, Tarred) {
     let node = place.find(&tree, path.as_bytes());
     let to = place.path("archive.tar");
     let mut file = File::create(&to).unwrap();
@@ -43,7 +43,7 @@ fn tar(arguments: &[&str], archive: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn extract(place: &Place, archive: &Path) -> PathBuf {
+pub(crate) fn extract(place: &Place, archive: &Path) -> PathBuf {
     let target = place.path("extracted");
     fs::create_dir(&target).unwrap();
     let directory = format!("--directory={}", target.to_str().unwrap());

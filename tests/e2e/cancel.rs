@@ -192,8 +192,7 @@ fn jobs() {
 fn what_reads() {
     let scene = Scene::new();
     scene.interrupted(1 << 20, scene.copal("check --read-data"));
-    let file = format!("latest {}", "data/folder");
-    scene.interrupted(1 << 20, scene.copal("dump").args(run::words(&file)));
+    scene.interrupted(300 << 10, scene.copal("dump latest").arg("data/folder 1"));
     for words in ["stats", "find b.txt", "ls latest", "snapshots"] {
         scene.interrupted(1 << 10, scene.copal(words));
         scene.nearby(scene.copal(words));

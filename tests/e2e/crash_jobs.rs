@@ -245,7 +245,16 @@ fn a_resume_waits_for_what_the_killed_job_has_started() {
         ),
     );
     let backup = scene.backup().start();
-    while !begun.exists() {
+    // Between its start and the record of it is a moment in which nobody can know of it.
+    let jobs = scene.environment.path("state/jobs");
+    let is_recorded = || {
+        let mut journals = tree::contents(&jobs).into_keys();
+        journals.any(|name| {
+            let journal = std::fs::read_to_string(jobs.join(name));
+            journal.is_ok_and(|text| text.contains("\"running\""))
+        })
+    };
+    while !begun.exists() || !is_recorded() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     backup.signal(rustix::process::Signal::KILL);

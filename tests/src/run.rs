@@ -115,15 +115,11 @@ impl Program {
     /// The same program by a clock that is ahead by so many days, or says that it can't be had without faketime. The times of files are real.
     pub fn days_ahead(self, days: u32) -> Option<Self> {
         crate::programs::require("faketime", "faketime")?;
-        let (input, limit) = (self.input.clone(), self.limit);
-        let ahead = format!("+{days}d");
-        let mut command = self.behind("faketime", ["-f", &ahead]);
-        command.env("NO_FAKE_STAT", "1");
-        Some(Self {
-            command,
-            input,
-            limit,
-        })
+        // The program `faketime` would be another process than the one that a test signals.
+        let library = "/usr/$LIB/faketime/libfaketimeMT.so.1";
+        let program = self.env("LD_PRELOAD", library);
+        let program = program.env("FAKETIME", format!("+{days}d"));
+        Some(program.env("NO_FAKE_STAT", "1"))
     }
 
     /// The same program as the last arguments of another, which is to run it.

@@ -121,6 +121,7 @@ pub fn copy(from: &Path, to: &Path) {
     if to.exists() {
         std::fs::remove_dir_all(to).unwrap();
     }
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
     let mut copy = std::process::Command::new("cp");
     let status = copy.args(["-a", "-T"]).args([from, to]).status().unwrap();
     assert!(status.success(), "{} can't be copied", from.display());

@@ -5,9 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use copal_repository::Repository;
+use tokio::signal::unix::Signal;
+
+use crate::failure::INTERRUPTED;
 
 /// How long a storage that does not answer may keep the program from ending.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Ends the work, or the program, whenever one of these signals comes.
+pub(crate) async fn heed(mut signals: Signal, ending: Arc<Ending>) {
+    while signals.recv().await.is_some() {
+        ending.end(INTERRUPTED.into()).await;
+    }
+}
 
 /// How the program ends before it is done.
 #[derive(Debug)]
@@ -15,7 +25,6 @@ pub(crate) struct Ending {
     /// Whether the work is asked to end, because it has something to take back.
     ends_work: AtomicBool,
     cancel: Arc<AtomicBool>,
-    is_heeded: AtomicBool,
     /// Whether the program ends as soon as it holds no lock any more.
     is_near: AtomicBool,
     repositories: Mutex<Vec<Repository>>,
@@ -27,7 +36,6 @@ impl Ending {
         Self {
             ends_work: AtomicBool::new(false),
             cancel,
-            is_heeded: AtomicBool::new(false),
             is_near: AtomicBool::new(false),
             repositories: Mutex::default(),
         }
@@ -36,11 +44,6 @@ impl Ending {
     /// From now on the work is asked to end.
     pub(crate) fn ends_work(&self) {
         self.ends_work.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether nobody has asked this before.
-    pub(crate) fn is_first(&self) -> bool {
-        !self.is_heeded.swap(true, Ordering::Relaxed)
     }
 
     /// Returns unless the program is about to end: what the work says once its locks are gone is of no interest.

@@ -15,8 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Global, SourceArgs};
 use crate::authority::Keeper;
 use crate::config::{Config, Job, Reference, Repository as Repo, Text};
-use crate::ending::Ending;
-use crate::failure::{Failure, INTERRUPTED};
+use crate::ending::{self, Ending};
+use crate::failure::Failure;
 use crate::password::Places;
 use crate::{hangup, plugins};
 
@@ -48,10 +48,17 @@ impl Session {
             program: concat!("copal ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let ending = Arc::new(Ending::new(cancel));
-        if !is_ignored(SignalKind::hangup()) {
+        {
             let _guard = runtime.enter();
-            let hangups = signal(SignalKind::hangup())?;
-            runtime.spawn(hangup::heed(hangups, ending.clone()));
+            if !is_ignored(SignalKind::hangup()) {
+                let hangups = signal(SignalKind::hangup())?;
+                runtime.spawn(hangup::heed(hangups, ending.clone()));
+            }
+            for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+                if !is_ignored(kind) {
+                    runtime.spawn(ending::heed(signal(kind)?, ending.clone()));
+                }
+            }
         }
         Ok(Self {
             global,
@@ -85,36 +92,14 @@ impl Session {
 
     /// From now on an interrupt asks the work to end and to take back what it did, rather than ending the program. Further ones change nothing:
     /// what was stopped must be started again, and each command that does so has its own limit of time.
-    pub(crate) fn interrupts_end_work(&self) -> Result<(), Failure> {
+    pub(crate) fn interrupts_end_work(&self) {
         self.ending.ends_work();
-        self.heed_interrupts()
-    }
-
-    fn heed_interrupts(&self) -> Result<(), Failure> {
-        if !self.ending.is_first() {
-            return Ok(());
-        }
-        let _guard = self.context.runtime.enter();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            if is_ignored(kind) {
-                continue;
-            }
-            let mut signals = signal(kind)?;
-            let ending = self.ending.clone();
-            self.context.runtime.spawn(async move {
-                while signals.recv().await.is_some() {
-                    ending.end(INTERRUPTED.into()).await;
-                }
-            });
-        }
-        Ok(())
     }
 
     /// What an interrupt ends from now on may hold locks, which must not outlive it.
-    fn opened(&self, repository: Repository) -> Result<Repository, Failure> {
+    fn opened(&self, repository: Repository) -> Repository {
         self.ending.remember(repository.clone());
-        self.heed_interrupts()?;
-        Ok(repository)
+        repository
     }
 
     /// Returns unless the operator, or the system, has asked the program to end at once.
@@ -148,7 +133,7 @@ impl Session {
         let store = self.store(job)?;
         let password = Places::of_repository(&self.global, false).read(self.own_password(job))?;
         let handle = self.context.runtime.clone();
-        self.opened(Repository::open(store, handle, &password)?)
+        Ok(self.opened(Repository::open(store, handle, &password)?))
     }
 
     /// Opens the repository that something is taken from.
@@ -169,7 +154,7 @@ impl Session {
         let password = own.and_then(|own| own.password.as_ref());
         let password = Places::of_source(source).read(password)?;
         let handle = self.context.runtime.clone();
-        self.opened(Repository::open(store, handle, &password)?)
+        Ok(self.opened(Repository::open(store, handle, &password)?))
     }
 
     /// Creates the repository.

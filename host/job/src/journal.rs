@@ -77,12 +77,15 @@ impl Journal {
             .create_new(true)
             .mode(0o600)
             .open(&new)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        let journal = Self { file, path };
-        journal.append(&Record::Begun(begun.clone()))?;
-        std::fs::rename(&new, &journal.path)?;
-        File::open(&folder)?.sync_all()?;
-        Ok(journal)
+        let begin = || {
+            flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            let journal = Self { file, path };
+            journal.append(&Record::Begun(begun.clone()))?;
+            std::fs::rename(&new, &journal.path)?;
+            File::open(&folder)?.sync_all()?;
+            Ok(journal)
+        };
+        begin().inspect_err(|_| drop(std::fs::remove_file(&new)))
     }
 
     /// Notes that a step is about to start. Once this returns, a crash can't forget its undo.

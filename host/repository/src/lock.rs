@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::Duration;
 
+use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio::task::JoinHandle;
 
 use crate::backend::FileKind;
@@ -63,6 +64,37 @@ enum State {
     Lapsed(LockId),
 }
 
+/// The locks that this process holds by one repository.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    held: Mutex<Vec<Weak<Holding>>>,
+    /// Whether they were given up for good. Held for reading while a file is written that stands for a lock.
+    abandoned: RwLock<bool>,
+}
+
+impl Locks {
+    /// Until this is dropped, none is given up for good.
+    async fn begin(&self) -> Result<RwLockReadGuard<'_, bool>, Error> {
+        let abandoned = self.abandoned.read().await;
+        match *abandoned {
+            true => Err(Error::Interrupted),
+            false => Ok(abandoned),
+        }
+    }
+
+    fn hold(&self, written: Current) -> Arc<Holding> {
+        let holding = Arc::new(Holding(Mutex::new(State::Held(written))));
+        let mut held = lock(&self.held);
+        held.retain(|other| other.strong_count() > 0);
+        held.push(Arc::downgrade(&holding));
+        holding
+    }
+
+    fn held(&self) -> Vec<Arc<Holding>> {
+        lock(&self.held).iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
 /// The lock file that stands for a lock now.
 #[derive(Debug, Clone, Copy)]
 struct Current {
@@ -100,6 +132,7 @@ impl Holding {
 
     /// Writes a new file in place of the current one, and names the one that is to be removed. A lock that has lapsed stays so.
     async fn renew(&self, repository: &Repository, exclusive: bool) -> Result<LockId, Error> {
+        let _under_way = repository.locks().begin().await?;
         self.check(repository).await?;
         let new = repository.write_lock(exclusive).await?;
         // The writing may have taken long, too.
@@ -176,7 +209,12 @@ impl Repository {
     pub fn lock(&self, mode: LockMode) -> Result<LockGuard, Error> {
         let exclusive = mode == LockMode::Exclusive;
         self.check_locks(exclusive, None)?;
-        let written = match self.runtime().block_on(self.write_lock(exclusive)) {
+        let held = self.runtime().block_on(async {
+            let _under_way = self.locks().begin().await?;
+            let written = self.write_lock(exclusive).await?;
+            Ok::<_, Error>((written.id, self.locks().hold(written)))
+        });
+        let (id, holding) = match held {
             Err(Error::Storage(error)) if mode == LockMode::Read && error.is_denied() => {
                 tracing::debug!(%error, "reading without a lock");
                 return Ok(LockGuard {
@@ -186,14 +224,8 @@ impl Repository {
                     refresher: None,
                 });
             }
-            written => written?,
+            held => held?,
         };
-        let holding = Arc::new(Holding(Mutex::new(State::Held(written))));
-        {
-            let mut locks = lock(self.locks());
-            locks.retain(|other| other.strong_count() > 0);
-            locks.push(Arc::downgrade(&holding));
-        }
         let refresher =
             self.runtime()
                 .spawn(refresh(self.clone(), exclusive, Arc::clone(&holding)));
@@ -204,28 +236,24 @@ impl Repository {
             refresher: Some(refresher),
         };
         // Two that lock at the same time both write first and look then, so at least one sees the other.
-        self.check_locks(exclusive, Some(written.id))?;
+        self.check_locks(exclusive, Some(id))?;
         Ok(guard)
     }
 
     /// Proves that the locks which this process holds by this repository have excluded others until now.
     pub(crate) async fn check_own_locks(&self) -> Result<(), Error> {
-        for holding in self.own_locks() {
+        for holding in self.locks().held() {
             holding.check(self).await?;
         }
         Ok(())
     }
 
-    fn own_locks(&self) -> Vec<Arc<Holding>> {
-        let locks = lock(self.locks());
-        locks.iter().filter_map(Weak::upgrade).collect()
-    }
-
     /// Removes the locks that this process holds by this repository, because it is about to end and nothing else will. One that can't be removed stays
-    /// until it is stale. Whatever still relies on one finds that it has lapsed.
+    /// until it is stale. Whatever still relies on one finds that it has lapsed, and no other is taken.
     pub async fn abandon_locks(&self) {
-        let locks = self.own_locks();
-        for id in locks.iter().filter_map(|own| own.give_up(State::Lapsed)) {
+        *self.locks().abandoned.write().await = true;
+        let held = self.locks().held();
+        for id in held.iter().filter_map(|own| own.give_up(State::Lapsed)) {
             let removed = self.backend().remove_async(FileKind::Lock, &id.0).await;
             if let Err(error) = removed {
                 tracing::warn!(%error, "a lock stays until it is stale");

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use copal_storage::Store;
 use tokio::runtime::Handle;
@@ -21,7 +21,7 @@ use crate::format::{Timestamp, unpacked};
 use crate::id::{BlobId, IndexId, KeyId, PackId, RepositoryId, SnapshotId};
 use crate::identity::Identity;
 use crate::index::{Index, Location};
-use crate::lock::Holding;
+use crate::lock::Locks;
 use crate::password::Password;
 use crate::{keys, parallel};
 
@@ -55,7 +55,7 @@ struct Inner {
     /// Held while the index is being loaded.
     loading: Mutex<()>,
     /// The locks that this process holds by this repository.
-    locks: Mutex<Vec<Weak<Holding>>>,
+    locks: Locks,
 }
 
 /// How a repository is initialised.
@@ -195,7 +195,7 @@ impl Repository {
             chunker,
             index: RwLock::new(None),
             loading: Mutex::new(()),
-            locks: Mutex::default(),
+            locks: Locks::default(),
         }))
     }
 
@@ -211,7 +211,7 @@ impl Repository {
         &self.0.key_id
     }
 
-    pub(crate) fn locks(&self) -> &Mutex<Vec<Weak<Holding>>> {
+    pub(crate) fn locks(&self) -> &Locks {
         &self.0.locks
     }
 

@@ -59,7 +59,7 @@ impl Engine {
             .epoch_interruption(true)
             .max_wasm_stack(MAX_STACK);
         if let Some(directory) = &options.cache {
-            config.cache(Some(cache(directory)?));
+            config.cache(cache(directory)?);
         }
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| Error::Host(format!("{error:#}")))?;
@@ -97,21 +97,38 @@ impl Engine {
 }
 
 /// wasmtime's cache in this directory. It runs what lies there, so nobody else may be able to write to it.
-fn cache(directory: &Path) -> Result<Cache, Error> {
+///
+/// None where it can't be made: it only saves time.
+fn cache(directory: &Path) -> Result<Option<Cache>, Error> {
     let failed = |what: String| {
         let directory = directory.display();
-        Error::Host(format!(
-            "the cache of compiled plugins, {directory}: {what}"
-        ))
+        format!("the cache of compiled plugins, {directory}: {what}")
     };
-    let path = private(directory).map_err(|error| failed(error.to_string()))?;
+    let path = match private(directory) {
+        Ok(Some(path)) => path,
+        Ok(None) => {
+            let what =
+                "others can write to it; take that permission away, or name another directory";
+            return Err(Error::Host(failed(what.to_owned())));
+        }
+        Err(error) => {
+            tracing::warn!(
+                "{}; every plugin is compiled anew",
+                failed(error.to_string())
+            );
+            return Ok(None);
+        }
+    };
     let mut config = CacheConfig::new();
     config.with_directory(path);
-    Cache::new(config).map_err(|error| failed(format!("{error:#}")))
+    let cache = Cache::new(config);
+    cache
+        .map(Some)
+        .map_err(|error| Error::Host(failed(format!("{error:#}"))))
 }
 
-/// Makes the directory where it is absent, and refuses one that other users could write to.
-fn private(directory: &Path) -> io::Result<PathBuf> {
+/// Makes the directory where it is absent. None where other users could write to it.
+fn private(directory: &Path) -> io::Result<Option<PathBuf>> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -119,10 +136,7 @@ fn private(directory: &Path) -> io::Result<PathBuf> {
     let directory = fs::canonicalize(directory)?;
     let metadata = fs::metadata(&directory)?;
     let owner = metadata.uid();
-    if metadata.mode() & 0o022 != 0 || ![0, rustix::process::geteuid().as_raw()].contains(&owner) {
-        return Err(io::Error::other(
-            "others can write to it; take that permission away, or name another directory",
-        ));
-    }
-    Ok(directory)
+    let is_own =
+        metadata.mode() & 0o022 == 0 && [0, rustix::process::geteuid().as_raw()].contains(&owner);
+    Ok(is_own.then_some(directory))
 }

@@ -164,7 +164,7 @@ fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Do
         if acts && ask {
             job::confirm()?;
         }
-        session.interrupts_end_work()?;
+        session.interrupts_end_work();
         let console = Console::new(session.global.quiet || session.global.json);
         let outcome = approved.run(&repository, &session.context, &console)?;
         drop(console);

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
         damaged,
     } = select::several(&source, &args.snapshots, &args.filter)?;
     let unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let options = CopyOptions {
         dry_run: args.dry_run,
         cancel: session.context.cancel.clone(),

@@ -105,7 +105,7 @@ fn rehearse(
         keep: args.keep,
         opened,
     };
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let console = Console::new(session.global.quiet || session.global.json);
     Ok(drill.run(&engine, &session.context, &console)?)
 }

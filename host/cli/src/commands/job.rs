@@ -173,7 +173,7 @@ pub(super) fn between_hooks<T>(
         return Ok((work()?, None));
     }
     // An interrupt must not keep the last of them from running.
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let say = |hook: &str| {
         if !session.global.quiet && !session.global.json {
             output::complain(&format!("Running the hook {hook}\n"));

@@ -77,7 +77,7 @@ fn perform(
         "`copal plan migrate`",
         session,
     )?;
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let console = match session.global.json {
         true => Console::for_machines(),
         false => Console::new(session.global.quiet),

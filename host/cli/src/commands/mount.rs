@@ -21,7 +21,7 @@ pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
         return Err(Failure::usage("mount", format!("{place} is no directory"))
             .advise("Make it, or name another."));
     }
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let options = MountOptions {
         filter: args.filter.filter(),
         allow_other: args.allow_other,

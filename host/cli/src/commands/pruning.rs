@@ -49,7 +49,7 @@ pub(super) fn run(
         without,
         cancel: session.context.cancel.clone(),
     };
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let silent = session.global.quiet || session.global.json;
     let console = Console::new(silent).counting("packs");
     let mut printed = Ok(());

@@ -67,7 +67,7 @@ fn perform(
     if alters {
         job::agree(&args.job, "the restore", "`copal plan restore`", session)?;
     }
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let console = Console::new(session.global.quiet || session.global.json);
     Ok(approved.run(&session.context, &console)?)
 }

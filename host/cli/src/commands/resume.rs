@@ -6,7 +6,7 @@ use crate::session::Session;
 use crate::{Outcome, output};
 
 pub(crate) fn run(session: &Session) -> Outcome {
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let console = Console::new(session.global.quiet || session.global.json);
     let resumed = copal_job::resume(&session.context, &console)?;
     drop(console);

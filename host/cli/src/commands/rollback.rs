@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RollbackArgs, session: &Session) -> Outcome {
     }
     let approved = planned.approve()?;
     job::agree(&args.job, "the rollback", "--dry-run", session)?;
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let console = Console::new(session.global.quiet || session.global.json);
     let outcome = approved.run(&session.context, &console)?;
     drop(console);

@@ -3,6 +3,7 @@
 mod groups;
 mod repair;
 mod rewrite;
+mod successors;
 mod tags;
 
 pub use groups::{Group, groups};

@@ -11,11 +11,11 @@ use copal_repository::{
 };
 use serde::Serialize;
 
+use super::successors::Successors;
 use super::{consequence, is_own};
 use crate::backup::INCOMPLETE_TAG;
 use crate::error::Error;
 use crate::manifest::{MANIFEST_PATH, Manifest, Missing};
-use crate::safety::Taken;
 
 /// The tag of a snapshot that was made out of a damaged one.
 const REPAIRED_TAG: &str = "repaired";
@@ -112,11 +112,10 @@ pub fn repair_snapshots(
     };
     writer.finish()?;
     lock.check()?;
+    let successors = Successors::read(repository, state)?;
     for (at, snapshot) in new {
-        let id = repository.save_snapshot(&snapshot)?;
         if let Some(repaired) = repaired.get_mut(at) {
-            Taken::carry(state, &repaired.snapshot, &id)?;
-            repaired.replaced_by = Some(id);
+            repaired.replaced_by = Some(successors.save(&repaired.snapshot, &snapshot)?);
         }
     }
     if options.forget {

@@ -11,10 +11,10 @@ use copal_repository::{LockGuard, Repository, SnapshotId, WriterOptions};
 use copal_sandbox::name;
 use serde::Serialize;
 
+use super::successors::Successors;
 use super::{OWN, consequence, is_own};
 use crate::error::Error;
 use crate::manifest::{Manifest, STREAMS};
-use crate::safety::Taken;
 
 /// How snapshots are rewritten.
 #[derive(Clone, Debug, Default)]
@@ -135,12 +135,11 @@ pub fn rewrite_snapshots(
     };
     writer.finish()?;
     lock.check()?;
+    let successors = Successors::read(repository, state)?;
     let mut old = Vec::new();
     for (at, snapshot) in new {
-        let id = repository.save_snapshot(&snapshot)?;
         if let Some(rewritten) = rewritten.get_mut(at) {
-            Taken::carry(state, &rewritten.snapshot, &id)?;
-            rewritten.replaced_by = Some(id);
+            rewritten.replaced_by = Some(successors.save(&rewritten.snapshot, &snapshot)?);
             old.push(rewritten.snapshot);
         }
     }

@@ -6,9 +6,10 @@ use copal_repository::format::snapshot::Snapshot;
 use copal_repository::{LockGuard, Repository, SnapshotId};
 use serde::Serialize;
 
+use super::successors::Successors;
 use crate::backup::INCOMPLETE_TAG;
 use crate::error::Error;
-use crate::safety::{ROLLBACK_TAG, SAFETY_TAG, Taken};
+use crate::safety::{ROLLBACK_TAG, SAFETY_TAG};
 
 /// Whether Copal itself tells snapshots apart by this tag, so that it is neither given nor taken away by hand.
 pub fn is_own_tag(tag: &str) -> bool {
@@ -77,6 +78,7 @@ pub fn retag(
     if !dry_run {
         lock.check_exclusive()?;
     }
+    let successors = Successors::read(repository, state)?;
     let mut changed = Vec::new();
     for (id, snapshot) in snapshots {
         let tags = change.apply(&snapshot.tags);
@@ -90,9 +92,7 @@ pub fn retag(
         };
         let mut replaced_by = None;
         if !dry_run {
-            let new = repository.save_snapshot(&new)?;
-            Taken::carry(state, &id, &new)?;
-            replaced_by = Some(new);
+            replaced_by = Some(successors.save(&id, &new)?);
         }
         changed.push(Retagged {
             snapshot: id,

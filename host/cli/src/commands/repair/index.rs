@@ -19,7 +19,7 @@ pub(super) fn run(args: &RepairIndexArgs, session: &Session) -> Outcome {
         dry_run: args.dry_run,
         cancel: session.context.cancel.clone(),
     };
-    session.interrupts_end_work()?;
+    session.interrupts_end_work();
     let console = Console::new(session.global.quiet || session.global.json).counting("packs");
     let report = repair_index(&repository, &options, &lock, &console)?;
     drop(console);

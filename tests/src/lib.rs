@@ -32,6 +32,7 @@ pub mod registry;
 pub mod restic;
 pub mod run;
 pub mod rust;
+pub mod rustic;
 pub mod s3;
 pub mod sample;
 pub mod server;

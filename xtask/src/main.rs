@@ -34,6 +34,8 @@ Tasks:
   examples
           Builds the examples in Python and JavaScript into target/plugins/examples, and runs their own
           tests. What builds them is fetched from PyPI and npm into target/examples.
+  rustic
+          Builds what of rustic the tests need, over its library, into target/rustic.
   test [ARGUMENT...]
           Installs what tests need, builds plugins, examples and copal, and runs all tests. The arguments
           are cargo test's, such as `--test jpom`.
@@ -77,6 +79,7 @@ fn perform(arguments: &[String]) -> Result<()> {
         "deny" => deny::task(rest),
         "docs" => docs::task(rest),
         "examples" => examples::task(rest),
+        "rustic" => test::rustic(),
         "sbom" => sbom::task(rest),
         "test" => test::task(rest),
         "help" | "--help" | "-h" => {

@@ -18,6 +18,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     command::stage("Finding the programs that tests run", programs)?;
     plugins::build(true, None)?;
     examples::build()?;
+    rustic()?;
     command::stage("Building copal and the tests", || {
         // One selection with the tests, so that cargo compiles every dependency with one set of features.
         let build = ["build", "--workspace", "--all-targets"];
@@ -26,6 +27,21 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     command::stage("Testing", || {
         let test = ["test", "--workspace"];
         command::run(workspace::host_cargo().args(test).args(arguments))
+    })
+}
+
+/// `cargo xtask rustic`: what of rustic the tests need, in a workspace of its own.
+pub(crate) fn rustic() -> Result<()> {
+    command::stage("Building rustic's library", || {
+        let manifest = workspace::root().join("tests/rustic/Cargo.toml");
+        let mut build = workspace::cargo();
+        build
+            .args(["build", "--locked", "--manifest-path"])
+            .arg(manifest);
+        build
+            .arg("--target-dir")
+            .arg(workspace::cargo_target().join("rustic"));
+        command::run(&mut build)
     })
 }
 

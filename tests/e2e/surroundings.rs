@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test fails by panicking"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it skips"
 )]
 
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +26,7 @@ impl Mounted {
         mount.args(["-t", "tmpfs", "-o", options, "none"]);
         let mounted = mount.arg(&path).output().unwrap().status.success();
         if !mounted {
-            println!("skipped: nothing can be mounted here");
+            eprintln!("skipped: nothing can be mounted here");
         }
         mounted.then_some(Self(path))
     }
@@ -229,6 +230,9 @@ fn a_clock_that_jumps_back() {
     }
 }
 
+/// What a file becomes, and how.
+type Meanwhile = (&'static str, fn(&Path));
+
 /// Backs up while the plugin computes at a file, which is changed meanwhile.
 fn meanwhile(stage: &str, at: &str, change: impl Fn(&Path)) -> (TestEnvironment, Outcome) {
     let environment = TestEnvironment::with_repository();
@@ -246,7 +250,7 @@ fn meanwhile(stage: &str, at: &str, change: impl Fn(&Path)) -> (TestEnvironment,
 
 #[test]
 fn what_is_something_else_when_it_is_read_is_named_and_left_out() {
-    let changes: [(&str, fn(&Path)); 4] = [
+    let changes: [Meanwhile; 4] = [
         ("a folder", |path| std::fs::create_dir(path).unwrap()),
         ("a symlink", |path| {
             std::os::unix::fs::symlink("/etc/passwd", path).unwrap();
@@ -273,7 +277,7 @@ fn what_is_something_else_when_it_is_read_is_named_and_left_out() {
 
 #[test]
 fn what_changes_while_it_is_read_is_named_and_its_beginning_kept() {
-    let changes: [(&str, fn(&Path)); 3] = [
+    let changes: [Meanwhile; 3] = [
         ("cut short", |path| {
             let file = std::fs::File::options().write(true).open(path).unwrap();
             file.set_len(3 << 20).unwrap();

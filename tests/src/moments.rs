@@ -40,6 +40,7 @@ pub fn kill_before(number: usize, program: Program, below: &Path) -> (Vec<Moment
     trace(program, below, Some(number))
 }
 
+#[expect(clippy::zombie_processes, reason = "`follow` waits for what is traced")]
 fn trace(program: Program, below: &Path, last: Option<usize>) -> (Vec<Moment>, Outcome) {
     let output = || tempfile::tempfile().unwrap();
     let (stdout, stderr) = (output(), output());

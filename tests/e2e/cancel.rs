@@ -27,6 +27,12 @@ const LINE: Line = Line {
     bytes_per_second: 400 << 10,
 };
 
+/// The same for what needs few bytes, and asks often.
+const LONG_LINE: Line = Line {
+    round_trip: Duration::from_millis(200),
+    ..LINE
+};
+
 /// A repository with two snapshots of an application, far away.
 struct Scene {
     environment: TestEnvironment,
@@ -42,9 +48,13 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::over(LINE)
+    }
+
+    fn over(line: Line) -> Self {
         let far = TestEnvironment::new();
         let server = S3Server::start(&far.path("objects"));
-        let line = SlowLine::to(server.port(), LINE);
+        let line = SlowLine::to(server.port(), line);
         let environment = server.environment_at(line.port());
         let scene = Self {
             applications: Applications::install(&environment),
@@ -94,14 +104,19 @@ impl Scene {
         program.envs(self.server.variables()).run().succeeds()
     }
 
-    /// Interrupts the command once so many bytes went over the line.
+    /// Interrupts the command once so many bytes went over the line, and a lock was taken.
     #[track_caller]
     fn interrupted(&self, bytes: u64, program: Program) -> Outcome {
         let traffic = || self.line.traffic().up + self.line.traffic().down;
         let enough = traffic() + bytes;
         let mut running = program.start();
         running.close_input();
-        while traffic() < enough {
+        let locks = self.far.path("objects/backups/below/a/prefix/locks");
+        let is_locked = || {
+            let mut locks = tree::contents(&locks).into_values();
+            locks.any(|content| content.is_some())
+        };
+        while traffic() < enough || !is_locked() {
             assert!(
                 running.is_running(),
                 "{}",
@@ -118,11 +133,7 @@ impl Scene {
         let outcome = running.wait().exits(INTERRUPTED);
         let took = begun.elapsed();
         assert!(took < LIMIT, "it went on for {took:?}: {}", outcome.stderr);
-        let left = tree::contents(&self.far.path("objects/backups/below/a/prefix/locks"));
-        assert!(
-            left.values().all(Option::is_none),
-            "a lock is left: {left:?}"
-        );
+        assert!(!is_locked(), "a lock is left");
         assert!(self.applications.runs("app"), "it was left stopped");
         for folder in ["state/jobs", "state/scratch", "tmp"] {
             let left = tree::contents(&self.environment.path(folder));
@@ -193,6 +204,7 @@ fn what_reads() {
     let scene = Scene::new();
     scene.interrupted(1 << 20, scene.copal("check --read-data"));
     scene.interrupted(300 << 10, scene.copal("dump latest").arg("data/folder 1"));
+    let scene = Scene::over(LONG_LINE);
     for words in ["stats", "find b.txt", "ls latest", "snapshots"] {
         scene.interrupted(1 << 10, scene.copal(words));
         scene.nearby(scene.copal(words));

@@ -245,7 +245,7 @@ fn a_resume_waits_for_what_the_killed_job_has_started() {
             state = scene.environment.path("applications/app").display(),
         ),
     );
-    let backup = scene.backup().start();
+    let mut backup = scene.backup().start();
     // Between its start and the record of it is a moment in which nobody can know of it.
     let jobs = scene.environment.path("state/jobs");
     let is_recorded = || {
@@ -256,6 +256,7 @@ fn a_resume_waits_for_what_the_killed_job_has_started() {
         })
     };
     while !begun.exists() || !is_recorded() {
+        assert!(backup.is_running(), "it came to its end");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     backup.signal(rustix::process::Signal::KILL);

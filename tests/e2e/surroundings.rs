@@ -8,6 +8,7 @@
 )]
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -216,13 +217,15 @@ fn a_clock_that_jumps_back() {
 
     // One that is killed leaves a lock of the future.
     let check = environment.copal(["check", "--read-data"]);
-    let check = check.days_ahead(DAYS).unwrap().start();
+    let mut check = check.days_ahead(DAYS).unwrap().start();
     let locks = Path::new(environment.repository()).join("locks");
     while std::fs::read_dir(&locks).unwrap().count() == 0 {
+        assert!(check.is_running(), "its lock was missed");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     check.signal(Signal::KILL);
-    check.wait();
+    assert_eq!(check.wait().status.signal(), Some(9));
+    assert_eq!(std::fs::read_dir(&locks).unwrap().count(), 1);
     environment.copal(["prune"]).run().succeeds();
     environment.copal(["check", "--read-data"]).run().succeeds();
     if let Some(restic) = Restic::find(&environment) {

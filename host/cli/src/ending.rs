@@ -1,16 +1,19 @@
 //! What is done where the operator, or the system, ends the program.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use copal_repository::Repository;
+use copal_repository::{Repository, WeakRepository};
 use tokio::signal::unix::Signal;
 
 use crate::failure::INTERRUPTED;
 
 /// How long a storage that does not answer may keep the program from ending.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How soon the program's other threads see that it ends.
+pub(crate) const MOMENT: Duration = Duration::from_millis(20);
 
 /// Ends the work, or the program, whenever one of these signals comes.
 pub(crate) async fn heed(mut signals: Signal, ending: Arc<Ending>) {
@@ -19,56 +22,77 @@ pub(crate) async fn heed(mut signals: Signal, ending: Arc<Ending>) {
     }
 }
 
+/// What an end ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The program, at once.
+    Program,
+    /// The work, which has something to take back.
+    Work,
+    /// The program, as soon as it holds no lock any more: that has begun.
+    Near,
+}
+
 /// How the program ends before it is done.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    /// Whether the work is asked to end, because it has something to take back.
-    ends_work: AtomicBool,
+    way: Mutex<Way>,
     cancel: Arc<AtomicBool>,
-    /// Whether the program ends as soon as it holds no lock any more.
-    is_near: AtomicBool,
-    repositories: Mutex<Vec<Repository>>,
+    repositories: Mutex<Vec<WeakRepository>>,
 }
 
 impl Ending {
     /// `cancel` is what asks the work to end.
     pub(crate) fn new(cancel: Arc<AtomicBool>) -> Self {
         Self {
-            ends_work: AtomicBool::new(false),
+            way: Mutex::new(Way::Program),
             cancel,
-            is_near: AtomicBool::new(false),
             repositories: Mutex::default(),
         }
     }
 
-    /// From now on the work is asked to end.
+    /// From now on the work is asked to end, which has something to take back.
     pub(crate) fn ends_work(&self) {
-        self.ends_work.store(true, Ordering::Relaxed);
+        {
+            let mut way = lock(&self.way);
+            if *way == Way::Program {
+                *way = Way::Work;
+            }
+        }
+        self.give_way();
     }
 
-    /// Returns unless the program is about to end: what the work says once its locks are gone is of no interest.
+    /// Returns unless the program is about to end: then nothing more is begun, and what the work says of locks that are gone is of no interest.
     pub(crate) fn give_way(&self) {
-        while self.is_near.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(10));
+        while *lock(&self.way) == Way::Near {
+            std::thread::sleep(MOMENT);
         }
     }
 
     /// The program may hold locks by it.
-    pub(crate) fn remember(&self, repository: Repository) {
-        let repositories = self.repositories.lock();
-        let mut repositories = repositories.unwrap_or_else(PoisonError::into_inner);
-        repositories.push(repository);
+    pub(crate) fn remember(&self, repository: &Repository) {
+        let mut repositories = lock(&self.repositories);
+        repositories.retain(|other| other.upgrade().is_some());
+        repositories.push(repository.downgrade());
     }
 
     /// Asks the work to end, or where there is none to take back ends the program with this exit code, once it holds no lock any more.
     pub(crate) async fn end(&self, code: i32) {
         self.cancel.store(true, Ordering::Relaxed);
-        if self.ends_work.load(Ordering::Relaxed) {
-            return;
+        {
+            let mut way = lock(&self.way);
+            if *way == Way::Work {
+                return;
+            }
+            *way = Way::Near;
         }
-        self.is_near.store(true, Ordering::Relaxed);
-        let repositories = self.repositories.lock();
-        let repositories = repositories.unwrap_or_else(PoisonError::into_inner).clone();
+        let repositories: Vec<_> = {
+            let repositories = lock(&self.repositories);
+            repositories
+                .iter()
+                .filter_map(WeakRepository::upgrade)
+                .collect()
+        };
         let abandon = async {
             for repository in repositories {
                 repository.abandon_locks().await;
@@ -77,6 +101,12 @@ impl Ending {
         if tokio::time::timeout(PATIENCE, abandon).await.is_err() {
             tracing::warn!("the storage does not answer: locks may stay until they are stale");
         }
+        // Whoever asked for a password puts the terminal in order.
+        tokio::time::sleep(MOMENT).await;
         std::process::exit(code);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -35,6 +35,10 @@ fn main() -> ExitCode {
     let lists = is_listing(&cli.command);
     let done = Session::new(cli.global).and_then(|session| {
         let done = commands::run(cli.command, &session);
+        if done.is_err() {
+            // An interrupt that ended a program of ours may be on its way to us.
+            std::thread::sleep(ending::MOMENT);
+        }
         session.give_way();
         done
     });

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::args::{Global, KeyAddArgs, SourceArgs};
 use crate::config::Reference;
 use crate::failure::Failure;
+use crate::output;
 
 const PROBLEM: &str = "password";
 
@@ -125,16 +126,8 @@ impl<'a> Places<'a> {
             };
             return Err(Failure::usage(PROBLEM, message).advise(advice));
         }
-        let ask = |prompt: &str| -> Result<Zeroizing<String>, Failure> {
-            let mut stderr = std::io::stderr();
-            write!(stderr, "{prompt}: ")?;
-            stderr.flush()?;
-            rpassword::read_password()
-                .map(Zeroizing::new)
-                .map_err(|e| Failure::usage("password", format!("no password was given: {e}")))
-        };
-        let password = ask(self.prompt)?;
-        if self.twice && ask("The same again")? != password {
+        let password = ask(self.prompt, PROBLEM)?;
+        if self.twice && ask("The same again", PROBLEM)? != password {
             return Err(Failure::usage(PROBLEM, "the two passwords differ"));
         }
         Ok(password)
@@ -155,4 +148,21 @@ fn password(mut text: Zeroizing<String>) -> Result<Password, Failure> {
 fn first_line(text: &str) -> Zeroizing<String> {
     let line = text.lines().next().unwrap_or_default();
     Zeroizing::new(line.trim().to_owned())
+}
+
+/// What the operator types, unseen. `problem` is the kind of failure where nothing comes.
+pub(crate) fn ask(prompt: &str, problem: &'static str) -> Result<Zeroizing<String>, Failure> {
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{}: ", output::printable(prompt))?;
+    stderr.flush()?;
+    match rpassword::read_password() {
+        Ok(password) => Ok(Zeroizing::new(password)),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+            Err(copal_repository::Error::Interrupted.into())
+        }
+        Err(error) => {
+            let message = format!("no password was given: {error}");
+            Err(Failure::usage(problem, message))
+        }
+    }
 }

@@ -98,7 +98,7 @@ impl Session {
 
     /// What an interrupt ends from now on may hold locks, which must not outlive it.
     fn opened(&self, repository: Repository) -> Repository {
-        self.ending.remember(repository.clone());
+        self.ending.remember(&repository);
         repository
     }
 

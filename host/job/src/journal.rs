@@ -4,7 +4,6 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use copal_sandbox::types::{Action, Step};
 use jiff::Timestamp;
@@ -72,13 +71,8 @@ impl Journal {
         let path = folder.join(format!("{}.jsonl", begun.job));
         // Nobody sees it before it is locked and says what it is of.
         let new = path.with_extension("new");
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
+        let file = create(&new)?;
         let begin = || {
-            flock(&file, FlockOperation::NonBlockingLockExclusive)?;
             let journal = Self { file, path };
             journal.append(&Record::Begun(begun.clone()))?;
             std::fs::rename(&new, &journal.path)?;
@@ -161,18 +155,29 @@ pub(crate) fn interrupted(state: &Path) -> io::Result<(Vec<Interrupted>, Vec<Str
     Ok((jobs, damaged))
 }
 
-/// A younger file may be of a job that is just beginning.
-const UNBEGUN: Duration = Duration::from_secs(60);
+/// A new file, locked.
+fn create(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        // Before it was locked it may have been taken for what a killed job left.
+        if file.metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
 
-/// Removes what jobs left that were killed before their journals were any. One that is just beginning is left alone.
+/// Removes what jobs left that were killed before their journals were any. One that is just beginning holds its lock.
 pub(crate) fn remove_unbegun(state: &Path) -> io::Result<()> {
     for path in files(state, "new")? {
         let Ok(file) = File::open(&path) else {
             continue;
         };
-        // Between its beginning and its lock there is a moment.
-        let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
-        if age >= UNBEGUN && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             std::fs::remove_file(&path)?;
         }
     }
@@ -325,7 +330,7 @@ mod tests {
         // A process that another test is just starting holds a copy of the lock until it runs its program.
         let job = || {
             let jobs = std::iter::repeat_with(|| {
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(std::time::Duration::from_millis(20));
                 interrupted(state.path()).unwrap().0
             });
             let mut jobs = jobs.take(200).find(|jobs| !jobs.is_empty()).unwrap();

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use copal_storage::object_store::path::Path;
-use copal_storage::object_store::{ObjectStoreExt, PutPayload};
+use copal_storage::object_store::{
+    Error as StoreError, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+};
 use copal_storage::{Store, Unfinished};
 use tokio::runtime::Handle;
 
@@ -126,9 +128,12 @@ impl Backend {
     /// What writes that were cut off left behind, where the store is a local directory.
     pub(crate) fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
         let directories = directories();
-        Ok(self
-            .store
-            .unfinished(directories.iter().map(String::as_str))?)
+        let directories = directories.iter().map(String::as_str);
+        let mut found = self.store.unfinished(directories)?;
+        // Beside the config may lie what is somebody else's.
+        let beside = self.store.unfinished([""])?;
+        found.extend(beside.into_iter().filter(|file| file.is_of(CONFIG)));
+        Ok(found)
     }
 
     pub(crate) fn discard(&self, file: &Unfinished) -> Result<(), Error> {
@@ -176,8 +181,29 @@ impl Backend {
         self.wait_to_read(self.get(CONFIG))
     }
 
-    pub(crate) fn write_config(&self, bytes: Vec<u8>) -> Result<(), Error> {
-        self.wait(self.put(CONFIG, bytes.into()))
+    /// Writes the config where there is none. Not every store can tell at that very moment.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyInitialized`] if there is one.
+    pub(crate) fn create_config(&self, bytes: &[u8]) -> Result<(), Error> {
+        let (objects, path) = (self.store.objects(), Path::from(CONFIG));
+        let payload = PutPayload::from(bytes.to_vec());
+        self.wait(async {
+            let create = PutOptions::from(PutMode::Create);
+            let created = match objects.put_opts(&path, payload.clone(), create).await {
+                Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
+                    objects.put(&path, payload).await
+                }
+                created => created,
+            };
+            match created {
+                Ok(_) => Ok(()),
+                Err(StoreError::AlreadyExists { .. }) => Err(Error::AlreadyInitialized {
+                    location: self.location().to_owned(),
+                }),
+                Err(error) => Err(self.error("write", CONFIG)(error)),
+            }
+        })
     }
 
     /// The whole file, whose bytes are proved to be those that its name says. Where they are not, it is read once more: they may have been damaged

@@ -49,6 +49,6 @@ pub use keys::{KeyChange, KeyInfo, KeyOptions};
 pub use linked::LinkedFile;
 pub use lock::{LockGuard, LockMode};
 pub use password::Password;
-pub use repository::{InitOptions, ReadableSnapshots, Repository};
+pub use repository::{InitOptions, ReadableSnapshots, Repository, WeakRepository};
 pub use unlock::{Lock, Unlocked};
 pub use writer::{BlobWriter, Stored, WriteSummary, WriterOptions};

@@ -132,7 +132,6 @@ impl Holding {
 
     /// Writes a new file in place of the current one, and names the one that is to be removed. A lock that has lapsed stays so.
     async fn renew(&self, repository: &Repository, exclusive: bool) -> Result<LockId, Error> {
-        let _under_way = repository.locks().begin().await?;
         self.check(repository).await?;
         let new = repository.write_lock(exclusive).await?;
         // The writing may have taken long, too.
@@ -339,6 +338,9 @@ async fn refresh(repository: Repository, exclusive: bool, holding: Arc<Holding>)
     loop {
         tokio::time::sleep(pause).await;
         pause = REFRESH;
+        let Ok(_under_way) = repository.locks().begin().await else {
+            return;
+        };
         match holding.renew(&repository, exclusive).await {
             Ok(old) => {
                 if let Err(error) = repository
@@ -365,7 +367,7 @@ impl Drop for LockGuard {
         if let Some(refresher) = self.refresher.take() {
             refresher.abort();
         }
-        let Some(id) = self.holding.give_up(|_| State::Nothing) else {
+        let Some(id) = self.holding.give_up(State::Lapsed) else {
             return;
         };
         let (done, wait) = mpsc::channel();
@@ -387,6 +389,7 @@ impl Drop for LockGuard {
                 "the lock may not be removed, since the store does not answer; if it stays, it keeps off for half an hour what must be alone"
             ),
         }
+        self.holding.give_up(|_| State::Nothing);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use copal_storage::Store;
 use tokio::runtime::Handle;
@@ -85,6 +85,17 @@ impl Default for InitOptions {
     }
 }
 
+/// A repository that is kept by others.
+#[derive(Debug, Clone)]
+pub struct WeakRepository(Weak<Inner>);
+
+impl WeakRepository {
+    /// The repository, if anybody keeps it still.
+    pub fn upgrade(&self) -> Option<Repository> {
+        self.0.upgrade().map(Repository)
+    }
+}
+
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Repository")
@@ -123,10 +134,13 @@ impl Repository {
         }
         backend.prove_removed(FileKind::Key, &left)?;
         let key = Key::new(&Secrets::random()).map_err(Error::damaged("the new key"))?;
-        let Identity {
-            username, hostname, ..
-        } = Identity::of_this_process();
-        let key_id = keys::write(&backend, &key, password, options.scrypt, username, hostname)?;
+        let write_key = || {
+            let Identity {
+                username, hostname, ..
+            } = Identity::of_this_process();
+            keys::write(&backend, &key, password, options.scrypt, username, hostname)
+        };
+        let mut key_id = write_key()?;
         let config = Config {
             version: VERSION,
             id: RepositoryId(rand::random()),
@@ -137,13 +151,25 @@ impl Repository {
             .encode()
             .and_then(|json| key.seal(&json, &mut sealed))
             .map_err(Error::damaged("the new config"))?;
-        // The config goes last: it is what makes the place a repository.
-        refuse_config(&backend)?;
-        backend.write_config(sealed.clone())?;
-        if backend.read_config()? != sealed || !backend.ids(FileKind::Key)?.contains(&key_id.0) {
+        // The config goes last: it is what makes the place a repository. Another that is being made there may be first.
+        match backend.create_config(&sealed) {
+            // It may be ours, where the answer to a first attempt was lost.
+            Err(error @ Error::AlreadyInitialized { .. }) => {
+                if backend.read_config()? != sealed {
+                    backend.remove(FileKind::Key, &key_id.0)?;
+                    return Err(error);
+                }
+            }
+            created => created?,
+        }
+        // Or it may have taken our key for one that was left.
+        if !backend.ids(FileKind::Key)?.contains(&key_id.0) {
+            key_id = write_key()?;
+        }
+        if backend.read_config()? != sealed {
             return Err(Error::corrupt(
                 format!("the new repository at {}", location()),
-                "it is not what was written: another may have been made there at the same time; remove both, and begin again",
+                "its config is not what was written: another may have been made there at the same time; remove both, and begin again",
             ));
         }
         Ok(Self::assemble(backend, key, key_id, config))
@@ -197,6 +223,11 @@ impl Repository {
             loading: Mutex::new(()),
             locks: Locks::default(),
         }))
+    }
+
+    /// The same, without keeping it.
+    pub fn downgrade(&self) -> WeakRepository {
+        WeakRepository(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn backend(&self) -> &Backend {
@@ -522,7 +553,10 @@ fn prove_left(backend: &Backend, keys: &[[u8; 32]], password: &Password) -> Resu
         stored.extend(backend.list(kind)?);
     }
     if keys.len() > 1 || !stored.is_empty() {
-        return Err(without_config(backend.location()));
+        return Err(Error::corrupt(
+            format!("the repository at {}", backend.location()),
+            "it lost its file `config`, without which nothing of it can be read: keep its folder `keys`, and bring `config` back",
+        ));
     }
     match keys::find(backend, password) {
         Err(error) if error.is_loss() || matches!(error, Error::WrongPassword { .. }) => {
@@ -536,6 +570,6 @@ fn prove_left(backend: &Backend, keys: &[[u8; 32]], password: &Password) -> Resu
 fn without_config(location: &str) -> Error {
     Error::corrupt(
         format!("the repository at {location}"),
-        "it has keys and no file `config`; if `copal init` was cut off there, run it again with the same password, or remove its folder `keys` before; else the file was lost",
+        "it has keys and no file `config`; if `copal init` was cut off there, run it again with the same password; else the file was lost, and the keys must be kept",
     )
 }

@@ -16,6 +16,15 @@ pub struct Unfinished {
     pub written: i64,
 }
 
+impl Unfinished {
+    /// Whether it was to become the object of this name.
+    pub fn is_of(&self, object: &str) -> bool {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        let name = name.and_then(|name| name.rsplit_once('#'));
+        name.is_some_and(|(name, _)| name == object)
+    }
+}
+
 /// Whether it is a name that objects have while they are written: `NAME#NUMBER`.
 fn is_temporary(name: &str) -> bool {
     let number = name.rsplit_once('#').map(|(_, number)| number);
@@ -96,6 +105,7 @@ mod tests {
         let found = store.unfinished(["data", "nowhere"]).unwrap();
         assert_eq!(found.iter().map(|file| file.size).sum::<u64>(), 6);
         assert!(found.iter().all(|file| file.written > 1_700_000_000));
+        assert_eq!(found.iter().filter(|file| file.is_of("half")).count(), 1);
         for file in found.iter().chain(&found[..1]) {
             store.discard(file).unwrap();
         }

@@ -230,6 +230,41 @@ async fn a_broken_connection_is_made_again_and_nothing_half_written_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_given_up_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(server) = SshServer::start(&directory.path().join("ssh")) else {
+        return;
+    };
+    let line = SlowLine::to(
+        server.port(),
+        Line {
+            round_trip: Duration::from_millis(10),
+            bytes_per_second: 8 << 20,
+        },
+    );
+    let root = directory.path().join("root");
+    let place = server.address(line.port(), &root);
+    server.know_at(line.port());
+    let objects = open(&place, server.variables()).objects().clone();
+    let noise = sample::noise(1, 12 << 20);
+    let writing = tokio::spawn(async move {
+        let name = Path::from("data/aa/noise");
+        objects.put(&name, noise.into()).await
+    });
+    while line.traffic().up < 1 << 20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let left = || std::fs::read_dir(root.join("data/aa")).unwrap().count();
+    assert_eq!(left(), 1);
+    writing.abort();
+    let begun = std::time::Instant::now();
+    while left() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it stays");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_there_is_told_in_words() {
     let directory = tempfile::tempdir().unwrap();
     let Some(server) = SshServer::start(&directory.path().join("ssh")) else {

@@ -1,6 +1,9 @@
 //! `copal resume`
 
+use std::process::ExitCode;
+
 use super::job;
+use crate::failure::INTERRUPTED;
 use crate::output::Console;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -23,5 +26,9 @@ pub(crate) fn run(session: &Session) -> Outcome {
         )?));
     }
     let not_undone: Vec<_> = resumed.into_iter().flat_map(|job| job.not_undone).collect();
-    job::end(&not_undone, &[], printed, session)
+    let code = job::end(&not_undone, &[], printed, session)?;
+    Ok(match not_undone.is_empty() || !session.interrupted() {
+        true => code,
+        false => ExitCode::from(INTERRUPTED),
+    })
 }

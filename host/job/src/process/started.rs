@@ -3,60 +3,85 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::POLL;
+use super::{GRACE, POLL};
 
 /// A running command, as another process knows it again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Started {
+    /// Since when the system runs that it was started on: another has other processes of the same numbers.
+    boot: String,
     /// The number of the process and of its group.
     process: u32,
     /// When it began, as proc_pid_stat(5) counts: a later one of that number began at another time.
     since: u64,
-    /// When its time is up.
-    until: Timestamp,
+    /// When its time is up: seconds since the system began.
+    until: i64,
 }
 
 impl Started {
     /// A process that this one has just started, and that may take so many seconds; none where it is over already.
     pub(super) fn now(process: u32, timeout: u32) -> Option<Self> {
         Some(Self {
+            boot: boot()?,
             process,
             since: since(process)?,
-            until: Timestamp::now() + SignedDuration::from_secs(timeout.into()),
+            until: uptime().saturating_add(timeout.into()),
         })
     }
 
     /// Whether it has not come to its end.
     pub(crate) fn runs(&self) -> bool {
-        since(self.process) == Some(self.since)
+        boot().as_ref() == Some(&self.boot) && since(self.process) == Some(self.since)
     }
 
     /// Waits for its end, unless the operator interrupts that; gives whether it has come. Its watchdog went with the job, so this ends it when its time
     /// is up.
     pub(crate) fn wait(&self, cancel: &AtomicBool) -> bool {
+        let mut asked = false;
         while self.runs() {
             if cancel.load(Ordering::Relaxed) {
                 return false;
             }
-            let group = i32::try_from(self.process).ok().and_then(Pid::from_raw);
-            if let Some(group) = group.filter(|_| Timestamp::now() >= self.until) {
-                kill_process_group(group, Signal::KILL).ok();
+            let over = uptime().saturating_sub(self.until);
+            if over >= 0 && !asked {
+                asked = true;
+                self.signal(Signal::TERM);
+            }
+            if over >= GRACE.as_secs().cast_signed() {
+                self.signal(Signal::KILL);
             }
             std::thread::sleep(POLL);
         }
         true
     }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = i32::try_from(self.process).ok().and_then(Pid::from_raw) {
+            kill_process_group(group, signal).ok();
+        }
+    }
 }
 
 impl fmt::Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left = self.until.duration_since(Timestamp::now()).as_secs().max(0);
+        let left = self.until.saturating_sub(uptime()).max(0);
         write!(f, "process {}, which has {left} s left", self.process)
     }
+}
+
+/// What the system calls the time since it began.
+fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+/// Seconds since the system began.
+fn uptime() -> i64 {
+    clock_gettime(ClockId::Boottime).tv_sec
 }
 
 /// When a process began that has not ended.
@@ -84,7 +109,7 @@ mod tests {
         let started = Started::now(child.id(), 1).unwrap();
         let another = Started {
             since: started.since + 1,
-            ..started
+            ..started.clone()
         };
         assert!(started.runs() && !another.runs());
         let cancel = AtomicBool::new(true);

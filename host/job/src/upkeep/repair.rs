@@ -112,7 +112,7 @@ pub fn repair_snapshots(
     };
     writer.finish()?;
     lock.check()?;
-    let successors = Successors::read(repository, state)?;
+    let successors = Successors::new(repository, state);
     for (at, snapshot) in new {
         if let Some(repaired) = repaired.get_mut(at) {
             repaired.replaced_by = Some(successors.save(&repaired.snapshot, &snapshot)?);

@@ -135,7 +135,7 @@ pub fn rewrite_snapshots(
     };
     writer.finish()?;
     lock.check()?;
-    let successors = Successors::read(repository, state)?;
+    let successors = Successors::new(repository, state);
     let mut old = Vec::new();
     for (at, snapshot) in new {
         if let Some(rewritten) = rewritten.get_mut(at) {

@@ -1,5 +1,6 @@
 //! Snapshots that are made out of others.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,32 +10,40 @@ use copal_repository::{Repository, SnapshotId};
 use crate::error::Error;
 use crate::safety::Taken;
 
-/// The snapshots of a repository that were made out of others, by those.
+/// The snapshots of a repository that were made out of others, by those. They are read once one more is to be saved.
 pub(super) struct Successors<'a> {
     repository: &'a Repository,
     state: &'a Path,
-    known: HashMap<SnapshotId, Vec<(SnapshotId, Snapshot)>>,
+    known: OnceCell<HashMap<SnapshotId, Vec<(SnapshotId, Snapshot)>>>,
 }
 
 impl<'a> Successors<'a> {
     /// `state` is where this machine keeps what it knows of safety snapshots.
-    pub(super) fn read(repository: &'a Repository, state: &'a Path) -> Result<Self, Error> {
+    pub(super) fn new(repository: &'a Repository, state: &'a Path) -> Self {
+        Self {
+            repository,
+            state,
+            known: OnceCell::new(),
+        }
+    }
+
+    fn known(&self) -> Result<&HashMap<SnapshotId, Vec<(SnapshotId, Snapshot)>>, Error> {
+        if let Some(known) = self.known.get() {
+            return Ok(known);
+        }
         let mut known: HashMap<_, Vec<_>> = HashMap::new();
-        for (id, snapshot) in repository.readable_snapshots()?.snapshots {
+        for (id, snapshot) in self.repository.readable_snapshots()?.snapshots {
             if let Some(original) = snapshot.original {
                 known.entry(original).or_default().push((id, snapshot));
             }
         }
-        Ok(Self {
-            repository,
-            state,
-            known,
-        })
+        Ok(self.known.get_or_init(|| known))
     }
 
     /// Stores what was made out of a snapshot, unless a run that was cut off has done so.
     pub(super) fn save(&self, old: &SnapshotId, new: &Snapshot) -> Result<SnapshotId, Error> {
-        let known = new.original.and_then(|original| self.known.get(&original));
+        let known = self.known()?;
+        let known = new.original.and_then(|original| known.get(&original));
         let mut known = known.into_iter().flatten();
         let id = match known.find(|(id, snapshot)| id != old && snapshot == new) {
             Some((id, _)) => *id,

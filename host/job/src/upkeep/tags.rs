@@ -78,7 +78,7 @@ pub fn retag(
     if !dry_run {
         lock.check_exclusive()?;
     }
-    let successors = Successors::read(repository, state)?;
+    let successors = Successors::new(repository, state);
     let mut changed = Vec::new();
     for (id, snapshot) in snapshots {
         let tags = change.apply(&snapshot.tags);

@@ -27,6 +27,7 @@ use object_store::{
     ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 pub(crate) use self::failure::{Error, Failure};
@@ -102,6 +103,7 @@ impl Sftp {
                     }
                     handle => handle?,
                 };
+                let unplaced = Unplaced::new(&session, temporary);
                 let content = payload.iter().cloned();
                 let filled = session
                     .fill(&handle, content, self.0.upload.as_deref())
@@ -113,12 +115,50 @@ impl Sftp {
                 if placed.is_err() && session.remove(temporary).await.is_err() {
                     tracing::debug!(temporary, "a file that was not finished stays");
                 }
+                unplaced.settle();
                 placed
             }
         });
         written
             .await
             .map_err(|error| error.about(location.as_ref()))
+    }
+}
+
+/// A file that has not got its name yet. It is removed where nobody waits any more for it to get one.
+struct Unplaced {
+    session: Arc<Session>,
+    temporary: Option<String>,
+    runtime: Handle,
+}
+
+impl Unplaced {
+    /// To be called within a runtime.
+    fn new(session: &Arc<Session>, temporary: &str) -> Self {
+        Self {
+            session: session.clone(),
+            temporary: Some(temporary.to_owned()),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// It has its name, or is gone.
+    fn settle(mut self) {
+        self.temporary = None;
+    }
+}
+
+impl Drop for Unplaced {
+    fn drop(&mut self) {
+        let Some(temporary) = self.temporary.take() else {
+            return;
+        };
+        let session = self.session.clone();
+        self.runtime.spawn(async move {
+            if session.remove(&temporary).await.is_err() {
+                tracing::debug!(temporary, "a file that was not finished stays");
+            }
+        });
     }
 }
 

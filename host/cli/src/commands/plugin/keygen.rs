@@ -1,7 +1,7 @@
 //! `copal plugin keygen`, and the reading of secret keys.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::args::{KeyPassword, KeygenArgs};
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::{Outcome, output};
+use crate::{Outcome, output, password};
 
 pub(super) fn run(args: &KeygenArgs, session: &Session) -> Outcome {
     let (public, secret) = (with(&args.file, ".pub"), with(&args.file, ".key"));
@@ -110,10 +110,5 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
         let advice = "Give --key-password-file, or make a key without a password by --no-password.";
         return Err(Failure::usage("key-password", message).advise(advice));
     }
-    let mut stderr = std::io::stderr();
-    write!(stderr, "{}: ", output::printable(prompt))?;
-    stderr.flush()?;
-    rpassword::read_password()
-        .map(Zeroizing::new)
-        .map_err(|e| Failure::usage("key-password", format!("no password was given: {e}")))
+    password::ask(prompt, "key-password")
 }

@@ -155,7 +155,9 @@ impl Scene {
             assert!(!self.repeats || left == after, "{moment}: {left:?}");
             self.is_tidy(&moment);
         }
-        println!("{tried} of {} moments: {moments:?}", moments.len());
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or_default();
+        println!("{test}: {tried} of {} moments", moments.len());
         assert!(tried > 0, "nothing was killed");
         if let Some(restic) = Restic::find(&self.environment).filter(|_| !self.lost) {
             let password = self.other_password.unwrap_or(PASSWORD);

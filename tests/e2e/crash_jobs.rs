@@ -93,7 +93,9 @@ impl Scene {
             self.copal("check --read-data").run().succeeds();
             judge(self);
         }
-        println!("{tried} of {} moments: {moments:?}", moments.len());
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or_default();
+        println!("{test}: {tried} of {} moments", moments.len());
         assert!(tried > 0, "nothing was killed");
     }
 

@@ -18,7 +18,7 @@ pub(crate) struct Started {
     process: u32,
     /// When it began, as proc_pid_stat(5) counts: a later one of that number began at another time.
     since: u64,
-    /// When its time is up: seconds since the system began.
+    /// When its time is up: milliseconds since the system began.
     until: i64,
 }
 
@@ -29,7 +29,7 @@ impl Started {
             boot: boot()?,
             process,
             since: since(process)?,
-            until: uptime().saturating_add(timeout.into()),
+            until: uptime().saturating_add(i64::from(timeout) * 1_000),
         })
     }
 
@@ -51,7 +51,7 @@ impl Started {
                 asked = true;
                 self.signal(Signal::TERM);
             }
-            if over >= GRACE.as_secs().cast_signed() {
+            if over >= 1_000 * GRACE.as_secs().cast_signed() {
                 self.signal(Signal::KILL);
             }
             std::thread::sleep(POLL);
@@ -68,7 +68,7 @@ impl Started {
 
 impl fmt::Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left = self.until.saturating_sub(uptime()).max(0);
+        let left = self.until.saturating_sub(uptime()).max(0) / 1_000;
         write!(f, "process {}, which has {left} s left", self.process)
     }
 }
@@ -79,9 +79,10 @@ fn boot() -> Option<String> {
     Some(id.trim().to_owned())
 }
 
-/// Seconds since the system began.
+/// Milliseconds since the system began.
 fn uptime() -> i64 {
-    clock_gettime(ClockId::Boottime).tv_sec
+    let time = clock_gettime(ClockId::Boottime);
+    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
 /// When a process began that has not ended.

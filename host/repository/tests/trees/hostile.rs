@@ -182,8 +182,9 @@ fn what_is_called_the_same_file_and_is_not_gets_its_own_content() {
     ];
     let tree = store_tree(&place, nodes);
     assert_eq!(place.restore(tree, None).errors, []);
-    let (archive, _) = tarball::archive(&place, tree, "");
-    for made in [place.path("target"), tarball::extract(&place, &archive)] {
+    let (archive, _) = tarball::archive(&place, tree, "home");
+    let extracted = tarball::extract(&place, &archive).join("home");
+    for made in [place.path("target"), extracted] {
         let read = |name: &str| fs::read(made.join(name)).unwrap();
         assert_eq!(
             [read("a"), read("b"), read("c")],

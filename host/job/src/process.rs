@@ -91,12 +91,17 @@ pub(crate) struct Supervisor<'a> {
     pub(crate) cancel: &'a Arc<AtomicBool>,
     /// None where nobody would look for the command later.
     pub(crate) witness: Option<&'a dyn Witness>,
+    /// Whether the command is to come to its own end also where the work has come to its own before.
+    pub(crate) lasts: bool,
 }
 
 impl<'a> From<&'a Arc<AtomicBool>> for Supervisor<'a> {
     fn from(cancel: &'a Arc<AtomicBool>) -> Self {
-        let witness = None;
-        Self { cancel, witness }
+        Self {
+            cancel,
+            witness: None,
+            lasts: false,
+        }
     }
 }
 
@@ -314,7 +319,7 @@ impl Running {
                 source,
             })?;
         if let Some(witness) = supervisor.witness
-            && let Some(started) = Started::now(child.id(), command.timeout)
+            && let Some(started) = Started::now(child.id(), command.timeout, supervisor.lasts)
         {
             witness.started(started);
         }

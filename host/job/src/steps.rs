@@ -108,9 +108,7 @@ impl<'a> Steps<'a> {
     ) -> Result<Self, Error> {
         let roots = exclusive::claim(&context.state, &job.begun.roots)?;
         for command in job.running.iter().filter(|command| command.runs()) {
-            tracing::warn!(
-                "a command of the job that was cut off still runs, and is waited for: {command}"
-            );
+            tracing::warn!("a command of the job that was cut off still runs: {command}");
             if !command.wait(&context.cancel) {
                 return Err(Error::interrupted());
             }
@@ -159,12 +157,8 @@ impl<'a> Steps<'a> {
         }
         self.observer.step(&step.title, StepState::Started);
         // One that is taken back runs to its own end first: half of a stop can't be undone by a start.
-        let cancel = if step.undo.is_some() {
-            Arc::default()
-        } else {
-            self.cancel.clone()
-        };
-        let result = self.with_hands(&cancel, |hands| hands.perform(&step.action));
+        let lasts = step.undo.is_some();
+        let result = self.with_hands(lasts, |hands| hands.perform(&step.action));
         self.outcomes.push(StepOutcome {
             id: step.id.clone(),
             title: step.title.clone(),
@@ -192,11 +186,10 @@ impl<'a> Steps<'a> {
     /// Takes back, in reverse order, every step that was started. One that fails does not keep the others from being taken back;
     /// [`Steps::end`] reports it.
     pub(crate) fn undo(&mut self) {
-        // An interrupt ends the work, never its undoing.
-        let undisturbed = Arc::default();
         while let Some(pending) = self.pending.pop() {
             self.observer.step(&pending.title, StepState::Undoing);
-            let undone = self.with_hands(&undisturbed, |hands| hands.undo(&pending.undo));
+            // An interrupt ends the work, never its undoing.
+            let undone = self.with_hands(true, |hands| hands.undo(&pending.undo));
             let result = undone.map_err(|error| error.to_string());
             let result = result.and_then(|()| match &self.journal {
                 Some(journal) => journal
@@ -263,6 +256,7 @@ impl<'a> Steps<'a> {
         Supervisor {
             cancel: &self.cancel,
             witness: journal.map(|journal| journal as &dyn Witness),
+            lasts: false,
         }
     }
 
@@ -276,13 +270,20 @@ impl<'a> Steps<'a> {
         &self.captures
     }
 
-    fn with_hands<T>(&self, cancel: &Arc<AtomicBool>, work: impl FnOnce(&Hands<'_>) -> T) -> T {
+    /// Where it `lasts`, no interrupt ends the work.
+    fn with_hands<T>(&self, lasts: bool, work: impl FnOnce(&Hands<'_>) -> T) -> T {
+        let undisturbed = Arc::default();
+        let supervisor = self.supervisor();
         work(&Hands {
             places: &self.places,
             runtime: self.runtime,
-            supervisor: Supervisor {
-                cancel,
-                ..self.supervisor()
+            supervisor: match lasts {
+                true => Supervisor {
+                    cancel: &undisturbed,
+                    lasts,
+                    ..supervisor
+                },
+                false => supervisor,
             },
         })
     }

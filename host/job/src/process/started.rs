@@ -18,18 +18,18 @@ pub(crate) struct Started {
     process: u32,
     /// When it began, as proc_pid_stat(5) counts: a later one of that number began at another time.
     since: u64,
-    /// When its time is up: milliseconds since the system began.
-    until: i64,
+    /// When its time is up: milliseconds since the system began. None where that is as soon as nobody waits for it.
+    until: Option<i64>,
 }
 
 impl Started {
-    /// A process that this one has just started, and that may take so many seconds; none where it is over already.
-    pub(super) fn now(process: u32, timeout: u32) -> Option<Self> {
+    /// A process that this one has just started, and that may take so many seconds if it `lasts`; none where it is over already.
+    pub(super) fn now(process: u32, timeout: u32, lasts: bool) -> Option<Self> {
         Some(Self {
             boot: boot()?,
             process,
             since: since(process)?,
-            until: uptime().saturating_add(i64::from(timeout) * 1_000),
+            until: lasts.then(|| uptime().saturating_add(i64::from(timeout) * 1_000)),
         })
     }
 
@@ -41,12 +41,13 @@ impl Started {
     /// Waits for its end, unless the operator interrupts that; gives whether it has come. Its watchdog went with the job, so this ends it when its time
     /// is up.
     pub(crate) fn wait(&self, cancel: &AtomicBool) -> bool {
+        let until = self.until.unwrap_or_else(uptime);
         let mut asked = false;
         while self.runs() {
             if cancel.load(Ordering::Relaxed) {
                 return false;
             }
-            let over = uptime().saturating_sub(self.until);
+            let over = uptime().saturating_sub(until);
             if over >= 0 && !asked {
                 asked = true;
                 self.signal(Signal::TERM);
@@ -68,8 +69,14 @@ impl Started {
 
 impl fmt::Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let left = self.until.saturating_sub(uptime()).max(0) / 1_000;
-        write!(f, "process {}, which has {left} s left", self.process)
+        let process = self.process;
+        match self.until {
+            Some(until) => {
+                let left = until.saturating_sub(uptime()).max(0) / 1_000;
+                write!(f, "process {process} is waited for, {left} s at most")
+            }
+            None => write!(f, "process {process} is ended"),
+        }
     }
 }
 
@@ -107,7 +114,7 @@ mod tests {
         let mut sleep = Command::new("sleep");
         let sleep = std::os::unix::process::CommandExt::process_group(sleep.arg("60"), 0);
         let mut child = sleep.spawn().unwrap();
-        let started = Started::now(child.id(), 1).unwrap();
+        let started = Started::now(child.id(), 1, true).unwrap();
         let another = Started {
             since: started.since + 1,
             ..started.clone()
@@ -122,6 +129,16 @@ mod tests {
         assert!(!started.runs());
         child.wait().unwrap();
         assert!(!started.runs());
-        assert_eq!(Started::now(child.id(), 1), None);
+        assert_eq!(Started::now(child.id(), 1, true), None);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_ended_at_once() {
+        let mut sleep = Command::new("sleep");
+        let sleep = std::os::unix::process::CommandExt::process_group(sleep.arg("60"), 0);
+        let mut child = sleep.spawn().unwrap();
+        let started = Started::now(child.id(), 60, false).unwrap();
+        assert!(started.wait(&AtomicBool::new(false)));
+        assert!(!child.wait().unwrap().success());
     }
 }

@@ -1,22 +1,24 @@
 //! A store whose operations are named in the log, and which gives and takes bytes no faster than allowed.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::{fmt, iter};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 use object_store::{
     CopyMode, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    Result, UploadPart,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, Result, UploadPart,
 };
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
+use crate::diagnosis::causes;
 use crate::limit::Limit;
 use crate::transport::slices;
 
@@ -49,35 +51,46 @@ fn within<T: Send + 'static>(stream: BoxStream<'static, T>, span: Span) -> BoxSt
     steps.fuse().boxed()
 }
 
-/// So often more is asked where an answer breaks off. Until an answer begins the stores themselves ask again, but not after.
+/// So often more is asked where an answer breaks off.
 const AGAIN: u32 = 3;
 
-/// Asks, and asks again where the answer breaks off.
-async fn whole<T, F>(mut ask: impl FnMut() -> F) -> Result<T>
+/// Asks, and asks again where that is `worth` it.
+async fn again<T, F>(
+    worth: fn(&(dyn StdError + 'static)) -> bool,
+    mut ask: impl FnMut() -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
     let mut left = AGAIN;
     loop {
         match ask().await {
-            Err(error) if left > 0 && broke_off(&error) => left -= 1,
+            Err(error) if left > 0 && causes(&error).any(worth) => left -= 1,
             answer => return answer,
         }
     }
 }
 
-/// Whether an answer had begun and did not come to its end.
-fn broke_off(error: &(dyn StdError + 'static)) -> bool {
-    let causes = iter::successors(Some(error), |cause| (*cause).source());
-    let mut causes = causes.filter_map(|cause| cause.downcast_ref::<reqwest::Error>());
-    causes.any(|cause| cause.is_body() || cause.is_decode())
+/// Whether an answer had begun and did not come to its end. Until it begins the stores themselves ask again, but not after.
+fn broke_off(cause: &(dyn StdError + 'static)) -> bool {
+    let cause = cause.downcast_ref::<reqwest::Error>();
+    cause.is_some_and(|cause| cause.is_body() || cause.is_decode())
+}
+
+/// Whether nobody knows what became of a request. The stores do not ask again where they do not know that it may be done twice.
+fn went_astray(cause: &(dyn StdError + 'static)) -> bool {
+    let kind = cause.downcast_ref::<HttpError>().map(HttpError::kind);
+    matches!(
+        kind,
+        Some(HttpErrorKind::Timeout | HttpErrorKind::Interrupted)
+    )
 }
 
 /// All of a listing. Nothing of it is handed out before it is there, so that nothing comes twice where it breaks off.
 fn listed(
     mut ask: impl FnMut() -> BoxStream<'static, Result<ObjectMeta>> + Send + 'static,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
-    let all = whole(move || ask().try_collect::<Vec<_>>());
+    let all = again(broke_off, move || ask().try_collect::<Vec<_>>());
     let all = all.map_ok(|objects| stream::iter(objects.into_iter().map(Ok)));
     all.try_flatten_stream().boxed()
 }
@@ -176,10 +189,17 @@ impl ObjectStore for Watched {
     ) -> BoxStream<'static, Result<Path>> {
         let span = info_span!("storage", action = "remove", object = Empty);
         let named = span.clone();
-        let locations = locations.inspect_ok(move |location| {
+        let store = Arc::clone(&self.store);
+        // One by one: that is how repositories ask for it, and what is removed already may be removed again.
+        let removed = locations.and_then(move |location| {
             named.record("object", location.as_ref());
+            let store = Arc::clone(&store);
+            async move {
+                again(went_astray, || store.delete(&location)).await?;
+                Ok(location)
+            }
         });
-        within(self.store.delete_stream(locations.boxed()), span)
+        within(removed.boxed(), span)
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -202,7 +222,7 @@ impl ObjectStore for Watched {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let span = span("list", prefix.map_or("", |prefix| prefix.as_ref()));
-        let listed = whole(|| self.store.list_with_delimiter(prefix));
+        let listed = again(broke_off, || self.store.list_with_delimiter(prefix));
         listed.instrument(span).await
     }
 
@@ -212,7 +232,7 @@ impl ObjectStore for Watched {
         let ask = || self.store.copy_opts(from, to, options.clone());
         let copied = async {
             match is_repeatable {
-                true => whole(ask).await,
+                true => again(went_astray, ask).await,
                 false => ask().await,
             }
         };

@@ -16,6 +16,11 @@ pub(crate) fn threads() -> usize {
     cores() * 2
 }
 
+/// Threads for work that fetches parts of packs and computes less than it waits: while one computes, the others keep the connections busy.
+pub(crate) fn fetch_threads(backend: &Backend) -> usize {
+    threads().max(backend.connections() + 1)
+}
+
 /// Threads for work on whole packs, which compute most of the time and hold much memory.
 pub(crate) fn pack_threads(backend: &Backend) -> usize {
     cores().max(backend.connections())

@@ -361,7 +361,8 @@ fn spread<'a>(
         }
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..parallel::threads().min(tasks))
+        let threads = parallel::fetch_threads(job.repository.backend());
+        let others: Vec<_> = (1..threads.min(tasks))
             .map(|_| scope.spawn(|| work(&mut Writer::new(job, open))))
             .collect();
         let mut result = work(writer);

@@ -10,11 +10,13 @@ use copal_repository::{Repository, SnapshotId};
 use crate::error::Error;
 use crate::safety::Taken;
 
+type ByOriginal = HashMap<SnapshotId, Vec<(SnapshotId, Snapshot)>>;
+
 /// The snapshots of a repository that were made out of others, by those. They are read once one more is to be saved.
 pub(super) struct Successors<'a> {
     repository: &'a Repository,
     state: &'a Path,
-    known: OnceCell<HashMap<SnapshotId, Vec<(SnapshotId, Snapshot)>>>,
+    known: OnceCell<ByOriginal>,
 }
 
 impl<'a> Successors<'a> {
@@ -27,11 +29,11 @@ impl<'a> Successors<'a> {
         }
     }
 
-    fn known(&self) -> Result<&HashMap<SnapshotId, Vec<(SnapshotId, Snapshot)>>, Error> {
+    fn known(&self) -> Result<&ByOriginal, Error> {
         if let Some(known) = self.known.get() {
             return Ok(known);
         }
-        let mut known: HashMap<_, Vec<_>> = HashMap::new();
+        let mut known = ByOriginal::new();
         for (id, snapshot) in self.repository.readable_snapshots()?.snapshots {
             if let Some(original) = snapshot.original {
                 known.entry(original).or_default().push((id, snapshot));

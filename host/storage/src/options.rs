@@ -16,7 +16,7 @@ pub struct Options {
     pub limit_download: Option<NonZeroU64>,
     /// How long a request waits while nothing moves.
     pub timeout: Duration,
-    /// Set once the work is to end: then a request to a place that is far away is given up, unless it removes something or is quick.
+    /// Set once the work is to end: then a request to a place that is far away is given up, unless it is quick.
     pub interrupt: Option<Arc<AtomicBool>>,
 }
 

@@ -548,11 +548,11 @@ fn refuse_config(backend: &Backend) -> Result<(), Error> {
 
 /// Proves that the keys are all that an initialisation with this password left when it was cut off: one key, with nothing stored beside it.
 fn prove_left(backend: &Backend, keys: &[[u8; 32]], password: &Password) -> Result<(), Error> {
-    let mut stored = Vec::new();
+    let mut alone = keys.len() == 1;
     for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
-        stored.extend(backend.list(kind)?);
+        alone = alone && backend.list(kind)?.is_empty();
     }
-    if keys.len() > 1 || !stored.is_empty() {
+    if !alone {
         return Err(Error::corrupt(
             format!("the repository at {}", backend.location()),
             "it lost its file `config`, without which nothing of it can be read: keep its folder `keys`, and bring `config` back",

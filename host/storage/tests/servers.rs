@@ -177,12 +177,8 @@ async fn many_may_need_the_same_new_folder_at_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broken_connection_is_made_again_and_nothing_half_written_is_seen() {
-    let directory = tempfile::tempdir().unwrap();
-    let Some(mut server) = SshServer::start(&directory.path().join("ssh")) else {
-        return;
-    };
+/// A line on which what is written can be caught half-way.
+fn slow_line(server: &SshServer) -> SlowLine {
     let line = SlowLine::to(
         server.port(),
         Line {
@@ -190,10 +186,20 @@ async fn a_broken_connection_is_made_again_and_nothing_half_written_is_seen() {
             bytes_per_second: 8 << 20,
         },
     );
-    let root = directory.path().join("root");
     // The key of the server is known for its own port.
-    let place = server.address(line.port(), &root);
     server.know_at(line.port());
+    line
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_connection_is_made_again_and_nothing_half_written_is_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(mut server) = SshServer::start(&directory.path().join("ssh")) else {
+        return;
+    };
+    let line = slow_line(&server);
+    let root = directory.path().join("root");
+    let place = server.address(line.port(), &root);
     let store = open(&place, server.variables());
     let name = Path::from("data/aa/noise");
     let noise = sample::noise(1, 12 << 20);
@@ -235,16 +241,9 @@ async fn a_write_that_is_given_up_leaves_nothing() {
     let Some(server) = SshServer::start(&directory.path().join("ssh")) else {
         return;
     };
-    let line = SlowLine::to(
-        server.port(),
-        Line {
-            round_trip: Duration::from_millis(10),
-            bytes_per_second: 8 << 20,
-        },
-    );
+    let line = slow_line(&server);
     let root = directory.path().join("root");
     let place = server.address(line.port(), &root);
-    server.know_at(line.port());
     let objects = open(&place, server.variables()).objects().clone();
     let noise = sample::noise(1, 12 << 20);
     let writing = tokio::spawn(async move {

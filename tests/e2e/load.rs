@@ -57,9 +57,38 @@ impl Count {
     }
 }
 
-/// One client: backs its own folder up again and again, restores it, and forgets all but its latest.
-fn client(environment: &TestEnvironment, number: u64, ended: &AtomicBool, counts: &[Count; 3]) {
-    let [backups, restores, forgets] = counts;
+/// What is done to one repository at once.
+#[derive(Default)]
+struct Counts {
+    backups: Count,
+    restores: Count,
+    forgets: Count,
+    prunes: Count,
+    two_phase_prunes: Count,
+    checks: Count,
+}
+
+impl Counts {
+    fn all(&self) -> [(&'static str, &Count); 6] {
+        [
+            ("backups", &self.backups),
+            ("restores", &self.restores),
+            ("forgets", &self.forgets),
+            ("prunes", &self.prunes),
+            ("prunes in two phases", &self.two_phase_prunes),
+            ("checks", &self.checks),
+        ]
+    }
+}
+
+/// One client: backs its own folder up again and again, restores it, and forgets all but its latest. In between it does nothing for `rest`.
+fn client(
+    environment: &TestEnvironment,
+    number: u64,
+    rest: Duration,
+    ended: &AtomicBool,
+    counts: &Counts,
+) {
     let name = format!("client {number}");
     let source = environment.make_directory(&format!("{name}/source"));
     let target = environment.path(format!("{name}/target"));
@@ -75,69 +104,64 @@ fn client(environment: &TestEnvironment, number: u64, ended: &AtomicBool, counts
         environment.write(&format!("{name}/source/shared"), shared);
         let own = sample::noise(1_000 * (number + 1) + version, 400_000);
         environment.write(&format!("{name}/source/own"), own);
-        if !backups.run(copal("backup files --yes").arg(&source)) {
-            continue;
-        }
+        let backup = copal("backup files --yes --retry-lock 5m").arg(&source);
+        assert!(counts.backups.run(backup), "a backup waits");
         version += 1;
         let path = source.to_str().unwrap();
         let latest = ["--path", path, "--to"];
-        if restores.run(copal("restore latest --yes").args(latest).arg(&target)) {
+        let restore = copal("restore latest --yes").args(latest).arg(&target);
+        if counts.restores.run(restore) {
             tree::assert_same(&source, &target);
         }
-        forgets.run(copal("forget --keep-last 1").args(["--path", path]));
+        let forget = copal("forget --keep-last 1").args(["--path", path]);
+        counts.forgets.run(forget);
+        std::thread::sleep(rest);
     }
 }
 
 #[test]
 fn many_clients_at_once_while_the_repository_is_pruned() {
     let clients = much(4, 16);
+    let rest = Duration::from_secs(much(1, 12));
     let time = Duration::from_secs(much(12, 300));
     let environment = TestEnvironment::with_repository();
     let ended = AtomicBool::new(false);
-    let counts: [Count; 3] = Default::default();
-    let prunes = Count::default();
-    let checks = Count::default();
+    let counts = Counts::default();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for number in 0..clients {
             let (environment, ended, counts) = (&environment, &ended, &counts);
-            scope.spawn(move || client(environment, number, ended, counts));
+            scope.spawn(move || client(environment, number, rest, ended, counts));
         }
-        let mut round = 0;
-        while begun.elapsed() < time {
-            let words = [
-                "prune --max-unused 0 --repack-small",
-                "prune --two-phase",
-                "check --read-data",
-            ];
-            let (count, words) = match round % 3 {
-                2 => (&checks, words[2]),
-                kind => (&prunes, words[kind]),
-            };
+        let kinds = [
+            // It has to be alone, so it waits for a moment in which nobody is at work.
+            ("prune --max-unused 0 --retry-lock 10s", &counts.prunes),
+            ("prune --two-phase", &counts.two_phase_prunes),
+            ("check --read-data", &counts.checks),
+        ];
+        let all_let_in = || kinds.iter().all(|(_, count)| count.done() > 0);
+        for (words, count) in kinds.iter().cycle() {
+            let now = begun.elapsed();
+            if now > 10 * time || now > time && all_let_in() {
+                break;
+            }
             count.run(environment.copal(run::words(words)));
-            round += 1;
         }
         ended.store(true, Ordering::Relaxed);
     });
-    assert!(prunes.done() > 0, "none was let in");
-    for (name, count) in ["backups", "restores", "forgets", "prunes", "checks"]
-        .iter()
-        .zip(counts.iter().chain([&prunes, &checks]))
-    {
+    for (name, count) in counts.all() {
         let kept_out = count.kept_out.load(Ordering::Relaxed);
         println!("{} {name}, {kept_out} kept out", count.done());
+        assert!(count.done() > 0, "no {name} were let in");
     }
     environment.copal(["check", "--read-data"]).run().succeeds();
     for number in 0..clients {
         let source = environment.path(format!("client {number}/source"));
         let target = environment.path(format!("client {number}/last"));
         let latest = environment.copal(["restore", "latest", "--yes", "--path"]);
-        latest
-            .arg(&source)
-            .arg("--to")
-            .arg(&target)
-            .run()
-            .succeeds();
+        let latest = latest.arg(&source).arg("--to").arg(&target);
+        latest.run().succeeds();
+        tree::assert_same(&source, &target);
     }
     let locks = std::fs::read_dir(Path::new(environment.repository()).join("locks"));
     assert_eq!(locks.unwrap().count(), 0);
@@ -257,6 +281,62 @@ fn a_long_file_with_little_in_it() {
     }
 }
 
+/// The one process of Copal's that lives long is `mount`. Meanwhile there are new snapshots.
+#[test]
+fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
+    let Some(time) = programs::soak() else {
+        return;
+    };
+    if !Path::new("/dev/fuse").exists() || !programs::is_root() {
+        programs::missing("there is no /dev/fuse, or it can't be used");
+        return;
+    }
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::awkward(&source);
+    for number in 0..2_000 {
+        let content = sample::noise(number, 9_000);
+        environment.write(&format!("source/many/{number}"), content);
+    }
+    environment.backup("files", &source, "").run().succeeds();
+    let place = environment.make_directory("place");
+    let mounted = environment.copal(["mount"]).arg(&place);
+    let mounted = mounted.within(time + Duration::from_secs(60 * 60)).start();
+    while std::fs::read_dir(&place).unwrap().next().is_none() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (mut first, mut most, mut rounds) = (None, (0, 0), 0);
+    let begun = Instant::now();
+    while begun.elapsed() < time || rounds < 10 {
+        read_all(&place.join("snapshots/latest"));
+        rounds += 1;
+        let now = held(mounted.id());
+        println!(
+            "after {} s, round {rounds}: {} KiB, {} files",
+            begun.elapsed().as_secs(),
+            now.0 >> 10,
+            now.1
+        );
+        if rounds % 5 == 0 {
+            environment.write("source/new", sample::noise(10_000 + rounds, 9_000));
+            environment.backup("files", &source, "").run().succeeds();
+        }
+        // The caches fill in the first rounds.
+        if rounds < 10 {
+            first = Some(now);
+        } else {
+            most = (most.0.max(now.0), most.1.max(now.1));
+        }
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    let first = first.unwrap();
+    assert!(most.0 < first.0 + (16 << 20), "{first:?} became {most:?}");
+    assert!(most.1 <= first.1 + 4, "{first:?} became {most:?}");
+    mounted.signal(Signal::INT);
+    mounted.wait().succeeds();
+    environment.copal(["check", "--read-data"]).run().succeeds();
+}
+
 /// What a process has in memory, in bytes, and how many files it has open.
 fn held(process: u32) -> (u64, usize) {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -266,56 +346,11 @@ fn held(process: u32) -> (u64, usize) {
     (resident.parse::<u64>().unwrap() << 10, open.count())
 }
 
-/// The one process of Copal's that lives long is `mount`.
-#[test]
-fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
-    if !programs::may_take_long() {
-        return;
-    }
-    if !Path::new("/dev/fuse").exists() || !programs::is_root() {
-        programs::missing("there is no /dev/fuse, or it can't be used");
-        return;
-    }
-    let environment = TestEnvironment::with_repository();
-    let source = environment.make_directory("source");
-    sample::awkward(&source);
-    for number in 0..2_000 {
-        environment.write(
-            &format!("source/many/{number}"),
-            sample::noise(number, 9_000),
-        );
-    }
-    environment.backup("files", &source, "").run().succeeds();
-    let place = environment.make_directory("place");
-    let mounted = environment.copal(["mount"]).arg(&place);
-    let mounted = mounted.within(Duration::from_secs(2 * 60 * 60)).start();
-    while std::fs::read_dir(&place).unwrap().next().is_none() {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let (mut first, mut rounds) = (None, 0);
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(20 * 60) {
-        let read = std::process::Command::new("tar");
-        let mut read = read_all(read, &place);
-        assert!(read.status().unwrap().success());
-        rounds += 1;
-        let now = held(mounted.id());
-        println!("round {rounds}: {} MiB, {} files", now.0 >> 20, now.1);
-        // The caches fill in the first rounds.
-        if rounds == 5 {
-            first = Some(now);
-        }
-    }
-    let (last, first) = (held(mounted.id()), first.unwrap());
-    assert!(last.0 < first.0 + (16 << 20), "{first:?} became {last:?}");
-    assert!(last.1 <= first.1 + 4, "{first:?} became {last:?}");
-    mounted.signal(Signal::INT);
-    mounted.wait().succeeds();
-}
-
-fn read_all(mut tar: std::process::Command, place: &Path) -> std::process::Command {
-    tar.args(["-cf", "-", "-C"]).arg(place).arg(".");
-    tar.stdout(std::process::Stdio::null());
-    tar.stderr(std::process::Stdio::null());
-    tar
+/// Reads every file beneath `place`. To where nothing is written, tar alone would not read.
+fn read_all(place: &Path) {
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "tar -cf - . 2>/dev/null | wc -c"]);
+    let read = shell.current_dir(place).output().unwrap().stdout;
+    let read: u64 = String::from_utf8(read).unwrap().trim().parse().unwrap();
+    assert!(read > 2_000 * 9_000, "{read} bytes were read");
 }

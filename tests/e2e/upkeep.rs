@@ -179,6 +179,34 @@ fn nothing_is_kept_only_where_that_is_said() {
 }
 
 #[test]
+fn a_command_waits_for_the_lock_of_another_if_it_is_told_to() {
+    let environment = TestEnvironment::with_repository();
+    let source = history(&environment, 2);
+    let backup = held_backup(&environment, &source);
+    let prune = |patience| environment.copal(["prune", "--retry-lock", patience]);
+    let begun = std::time::Instant::now();
+    let refused = prune("2s").run().exits(11);
+    refused.says("waiting up to 2 s, since the repository at");
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    let waiting = prune("1h").start();
+    std::thread::sleep(Duration::from_millis(500));
+    std::fs::write(environment.path("go"), "").unwrap();
+    backup.wait().succeeds();
+    waiting.wait().succeeds();
+
+    // While it waits, it can be told to end.
+    std::fs::remove_file(environment.path("go")).unwrap();
+    let backup = held_backup(&environment, &source);
+    let waiting = prune("1h").start();
+    std::thread::sleep(Duration::from_millis(500));
+    waiting.signal(rustix::process::Signal::INT);
+    waiting.wait().exits(130);
+    std::fs::write(environment.path("go"), "").unwrap();
+    backup.wait().succeeds();
+    assert_eq!(locks(&environment), 0);
+}
+
+#[test]
 fn a_prune_in_two_phases_lets_a_backup_run_meanwhile() {
     let environment = TestEnvironment::with_repository();
     let source = history(&environment, 3);

@@ -44,3 +44,13 @@ pub fn is_root() -> bool {
 pub fn may_take_long() -> bool {
     std::env::var_os("COPAL_TEST_LONG").is_some()
 }
+
+/// How long a soak takes: as many minutes as the variable `COPAL_TEST_SOAK` says, else twenty where tests may take long, and none elsewhere.
+pub fn soak() -> Option<std::time::Duration> {
+    let minutes = match std::env::var("COPAL_TEST_SOAK") {
+        Ok(minutes) => minutes.parse().expect("COPAL_TEST_SOAK is minutes"),
+        Err(_) if may_take_long() => 20,
+        Err(_) => return None,
+    };
+    Some(std::time::Duration::from_secs(60 * minutes))
+}

@@ -18,10 +18,12 @@ mod trust;
 mod upkeep;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +91,9 @@ pub(crate) struct Global {
     pub(crate) password_command: Option<String>,
     #[command(flatten)]
     pub(crate) storage: StorageArgs,
+    /// Where another program's lock is in the way, wait so long for it to go: seconds, or as 5m or 1h30m
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub(crate) retry_lock: Option<Duration>,
     /// The file of the jobs; without it copal.toml here, in ~/.config/copal or in /etc/copal
     #[arg(long, global = true, env = "COPAL_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -392,6 +397,15 @@ pub(crate) fn root(text: &str) -> Result<(Option<String>, PathBuf), String> {
     }
 }
 
+/// Seconds, or with units.
+fn duration(text: &str) -> Result<Duration, String> {
+    let whole = || text.parse().ok().map(Duration::from_secs);
+    let with_units = || text.parse::<SignedDuration>().ok()?.try_into().ok();
+    whole()
+        .or_else(with_units)
+        .ok_or_else(|| format!("`{text}` is not a duration, such as 90, 5m or 1h30m"))
+}
+
 /// A tag that is not one of those by which Copal tells its own snapshots apart.
 pub(crate) fn tag(text: &str) -> Result<String, String> {
     let own = copal_job::is_own_tag(text.trim());
@@ -432,6 +446,16 @@ mod tests {
         assert_eq!(pair("a=b=c").unwrap(), ("a".into(), "b=c".into()));
         assert_eq!(pair("a=").unwrap(), ("a".into(), String::new()));
         assert!(pair("a").is_err() && pair("=b").is_err());
+    }
+
+    #[test]
+    fn a_duration_is_seconds_or_has_units() {
+        for (text, seconds) in [("0", 0), ("90", 90), ("5m", 300), ("1h30m", 5_400)] {
+            assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds));
+        }
+        for wrong in ["", "-5", "-5m", "5 parsecs", "m"] {
+            assert!(duration(wrong).unwrap_err().contains(wrong));
+        }
     }
 
     #[test]

@@ -96,8 +96,12 @@ impl Session {
         self.ending.ends_work();
     }
 
-    /// What an interrupt ends from now on may hold locks, which must not outlive it.
-    fn opened(&self, repository: Repository) -> Repository {
+    /// What an interrupt ends from now on may hold locks, which must not outlive it. For those of others it waits as the command line says, or `own`.
+    fn opened(&self, repository: Repository, own: Option<&Repo>) -> Repository {
+        let own = || Some(Duration::from_secs(own?.retry_lock?.into()));
+        if let Some(patience) = self.global.retry_lock.or_else(own) {
+            repository.set_lock_patience(patience);
+        }
         self.ending.remember(&repository);
         repository
     }
@@ -133,7 +137,8 @@ impl Session {
         let store = self.store(job)?;
         let password = Places::of_repository(&self.global, false).read(self.own_password(job))?;
         let handle = self.context.runtime.clone();
-        Ok(self.opened(Repository::open(store, handle, &password)?))
+        let repository = Repository::open(store, handle, &password)?;
+        Ok(self.opened(repository, job.map(|job| &job.repository)))
     }
 
     /// Opens the repository that something is taken from.
@@ -154,7 +159,7 @@ impl Session {
         let password = own.and_then(|own| own.password.as_ref());
         let password = Places::of_source(source).read(password)?;
         let handle = self.context.runtime.clone();
-        Ok(self.opened(Repository::open(store, handle, &password)?))
+        Ok(self.opened(Repository::open(store, handle, &password)?, own))
     }
 
     /// Creates the repository.

@@ -152,6 +152,7 @@ impl Repository {
         self.limit_upload = self.limit_upload.or(other.limit_upload);
         self.limit_download = self.limit_download.or(other.limit_download);
         self.timeout = self.timeout.or(other.timeout);
+        self.retry_lock = self.retry_lock.or(other.retry_lock);
     }
 
     fn rebase(&mut self, directory: &Path) {

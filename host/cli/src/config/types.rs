@@ -46,6 +46,9 @@ pub(crate) struct Repository {
     /// Seconds that a request to the storage may stand still before it is given up; 300 without it.
     #[schemars(range(min = 1, max = 86_400))]
     pub(crate) timeout: Option<u32>,
+    /// Seconds to wait for another program's lock to go; without it there is no waiting.
+    #[serde(rename = "retry-lock")]
+    pub(crate) retry_lock: Option<u32>,
 }
 
 /// One application at one place.

@@ -1,5 +1,5 @@
-//! Killed before any change that it makes to a repository, every command that writes leaves one that is whole, with all snapshots that are not to
-//! go, and does its work when it is run again.
+//! Killed before any change that it makes to a repository, in a directory or on a server of S3, every command that writes leaves one that is whole, with
+//! all snapshots that are not to go, and does its work when it is run again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,11 +9,14 @@
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use copal_tests::environment::PASSWORD;
+use copal_tests::environment::{PASSWORD, lay_out_repository};
+use copal_tests::moments::Moment;
+use copal_tests::proxy::Proxy;
 use copal_tests::restic::Restic;
+use copal_tests::s3::{self, S3Server};
 use copal_tests::{Outcome, Program, TestEnvironment, moments, run, sample, tree};
 use serde_json::Value;
 
@@ -21,9 +24,48 @@ const KILLED: i32 = 9;
 const WRONG_PASSWORD: i32 = 12;
 const NEW_PASSWORD: &str = "another password for tests";
 
+/// Where a repository is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Directory,
+    /// On a server of S3.
+    Service,
+}
+
+impl Place {
+    const BOTH: [Self; 2] = [Self::Directory, Self::Service];
+
+    /// A world with an empty repository there, and what leads to it.
+    fn environment(self) -> (TestEnvironment, Option<Service>) {
+        match self {
+            Self::Directory => (TestEnvironment::with_repository(), None),
+            Self::Service => {
+                let environment = TestEnvironment::new();
+                let objects = environment.make_directory("objects");
+                lay_out_repository(&objects.join(s3::REPOSITORY));
+                let server = S3Server::start(&objects);
+                let proxy = Proxy::to(server.port());
+                let environment = server.reach(environment, proxy.port());
+                let service = Service {
+                    _server: server,
+                    proxy,
+                };
+                (environment, Some(service))
+            }
+        }
+    }
+}
+
+/// A server that keeps the objects of its world in the directory `objects`, and the way to it.
+struct Service {
+    _server: S3Server,
+    proxy: Proxy,
+}
+
 /// A repository in which a command is killed.
 struct Scene {
     environment: TestEnvironment,
+    service: Option<Service>,
     /// Whether `check` finds nothing wrong before the command.
     whole: bool,
     /// Whether every run of it makes the same snapshots.
@@ -38,8 +80,8 @@ struct Scene {
 
 impl Scene {
     /// With so many snapshots of a directory `source`.
-    fn new(snapshots: u64) -> Self {
-        let environment = TestEnvironment::with_repository();
+    fn new(place: Place, snapshots: u64) -> Self {
+        let (environment, service) = place.environment();
         let source = environment.make_directory("source");
         sample::simple(&source);
         for version in 0..snapshots {
@@ -47,23 +89,52 @@ impl Scene {
             environment.backup("files", &source, "").run().succeeds();
         }
         change(&environment, snapshots);
-        // What is copied again and again is as little as may be.
-        let data = Path::new(environment.repository()).join("data");
-        for directory in std::fs::read_dir(data).unwrap() {
-            std::fs::remove_dir(directory.unwrap().path()).ok();
-        }
-        Self {
+        let scene = Self {
             environment,
+            service,
             whole: true,
             repeats: true,
             lost: false,
             codes: &[0],
             other_password: None,
+        };
+        // What is copied again and again is as little as may be.
+        for directory in std::fs::read_dir(scene.files().join("data")).unwrap() {
+            std::fs::remove_dir(directory.unwrap().path()).ok();
+        }
+        scene
+    }
+
+    /// What holds all that is stored.
+    fn storage(&self) -> PathBuf {
+        match self.service {
+            None => self.environment.repository().into(),
+            Some(_) => self.environment.path("objects"),
         }
     }
 
-    fn repository(&self) -> &Path {
-        Path::new(self.environment.repository())
+    /// The directory of the repository's files.
+    fn files(&self) -> PathBuf {
+        match self.service {
+            None => self.storage(),
+            Some(_) => self.storage().join(s3::REPOSITORY),
+        }
+    }
+
+    /// Runs the command to its end and gives the changes that it makes.
+    fn moments_of(&self, program: Program) -> (Vec<Moment>, Outcome) {
+        match &self.service {
+            None => moments::of(program, &self.files()),
+            Some(service) => service.proxy.moments_of(program, s3::REPOSITORY),
+        }
+    }
+
+    /// Kills the command at the change of this number.
+    fn kill_at(&self, number: usize, program: Program) -> (Vec<Moment>, Outcome) {
+        match &self.service {
+            None => moments::kill_before(number, program, &self.files()),
+            Some(service) => service.proxy.kill_at(number, program, s3::REPOSITORY),
+        }
     }
 
     /// `copal` with these words.
@@ -84,7 +155,7 @@ impl Scene {
 
     /// What of the snapshots is the same whenever they are made: trees and tags.
     fn snapshots(&self) -> Vec<(String, String)> {
-        if !self.repository().join("config").exists() {
+        if !self.files().join("config").exists() {
             return Vec::new();
         }
         let listed = self.open("snapshots --json").succeeds().json();
@@ -113,18 +184,18 @@ impl Scene {
     /// Kills the command at its moments.
     #[track_caller]
     fn survives(&self, command: impl Fn() -> Program) {
-        let repository = self.repository();
+        let storage = self.storage();
         let saved = self.environment.path("saved");
-        tree::copy(repository, &saved);
+        tree::copy(&storage, &saved);
         let before = self.snapshots();
-        let (moments, outcome) = moments::of(command(), repository);
+        let (moments, outcome) = self.moments_of(command());
         outcome.exits(self.codes[0]);
         let after = self.snapshots();
         let stay: Vec<_> = before.iter().filter(|one| after.contains(one)).collect();
         let mut tried = 0;
         for number in moments::chosen(&moments) {
-            tree::copy(&saved, repository);
-            let (seen, outcome) = moments::kill_before(number, command(), repository);
+            tree::copy(&saved, &storage);
+            let (seen, outcome) = self.kill_at(number, command());
             // Threads take turns as they like, so a run may do with fewer changes.
             if outcome.status.signal() != Some(KILLED) {
                 outcome.exits(self.codes[0]);
@@ -136,7 +207,7 @@ impl Scene {
             for snapshot in &stay {
                 assert!(left.contains(snapshot), "{moment}: {snapshot:?} is gone");
             }
-            if self.whole && repository.join("config").exists() {
+            if self.whole && self.files().join("config").exists() {
                 self.check();
             }
             let again = command().run();
@@ -157,7 +228,11 @@ impl Scene {
         }
         let thread = std::thread::current();
         let test = thread.name().unwrap_or_default();
-        println!("{test}: {tried} of {} moments", moments.len());
+        let place = match self.service {
+            None => "a directory",
+            Some(_) => "S3",
+        };
+        println!("{test}, {place}: {tried} of {} moments", moments.len());
         assert!(tried > 0, "nothing was killed");
         if let Some(restic) = Restic::find(&self.environment).filter(|_| !self.lost) {
             let password = self.other_password.unwrap_or(PASSWORD);
@@ -170,15 +245,16 @@ impl Scene {
     #[track_caller]
     fn is_tidy(&self, moment: &str) {
         let then = SystemTime::now() - Duration::from_secs(48 * 60 * 60);
-        for path in tree::contents(self.repository()).into_keys() {
-            let file = File::open(self.repository().join(path)).unwrap();
+        let files = self.files();
+        for path in tree::contents(&files).into_keys() {
+            let file = File::open(files.join(path)).unwrap();
             file.set_modified(then).unwrap();
         }
         // Where something is lost, nothing is removed.
         if !self.lost {
             self.open("prune").succeeds();
         }
-        for path in tree::contents(self.repository()).into_keys() {
+        for path in tree::contents(&files).into_keys() {
             let name = path.to_string_lossy();
             let fits = match name.contains('#') {
                 true => self.lost,
@@ -197,82 +273,99 @@ fn change(environment: &TestEnvironment, version: u64) {
 
 #[test]
 fn a_killed_init() {
-    let environment = TestEnvironment::new();
-    environment.make_directory("repository");
-    let scene = Scene {
-        environment,
-        // One that was killed at the last moment has made it.
-        codes: &[0, 1],
-        ..Scene::new(0)
-    };
-    scene.survives(|| scene.copal("init"));
+    for place in Place::BOTH {
+        let scene = Scene {
+            // One that was killed at the last moment has made it.
+            codes: &[0, 1],
+            ..Scene::new(place, 0)
+        };
+        std::fs::remove_dir_all(scene.files()).unwrap();
+        std::fs::create_dir(scene.files()).unwrap();
+        scene.survives(|| scene.copal("init"));
+    }
 }
 
 #[test]
 fn a_killed_backup() {
-    let scene = Scene {
-        repeats: false,
-        ..Scene::new(2)
-    };
-    let source = scene.environment.path("source");
-    scene.survives(|| scene.environment.backup("files", &source, ""));
+    for place in Place::BOTH {
+        let scene = Scene {
+            repeats: false,
+            ..Scene::new(place, 2)
+        };
+        let source = scene.environment.path("source");
+        scene.survives(|| scene.environment.backup("files", &source, ""));
+    }
 }
 
 #[test]
 fn a_killed_forget() {
-    let scene = Scene::new(3);
-    scene.survives(|| scene.copal("forget --keep-last 1"));
+    for place in Place::BOTH {
+        let scene = Scene::new(place, 3);
+        scene.survives(|| scene.copal("forget --keep-last 1"));
+    }
 }
 
 #[test]
 fn a_killed_forget_with_prune() {
-    let scene = Scene::new(3);
-    scene.survives(|| scene.copal("forget --keep-last 1 --prune --max-unused 0"));
+    for place in Place::BOTH {
+        let scene = Scene::new(place, 3);
+        scene.survives(|| scene.copal("forget --keep-last 1 --prune --max-unused 0"));
+    }
 }
 
 #[test]
 fn a_killed_prune() {
-    let scene = Scene::new(4);
-    scene.copal("forget --keep-last 2").run().succeeds();
-    scene.survives(|| scene.copal("prune --max-unused 0 --repack-small"));
+    for place in Place::BOTH {
+        let scene = Scene::new(place, 4);
+        scene.copal("forget --keep-last 2").run().succeeds();
+        scene.survives(|| scene.copal("prune --max-unused 0 --repack-small"));
+    }
 }
 
 #[test]
 fn a_killed_prune_in_two_phases() {
-    let scene = Scene::new(4);
-    scene.copal("forget --keep-last 2").run().succeeds();
-    scene.survives(|| scene.copal("prune --two-phase --max-unused 0"));
+    for place in Place::BOTH {
+        let scene = Scene::new(place, 4);
+        scene.copal("forget --keep-last 2").run().succeeds();
+        scene.survives(|| scene.copal("prune --two-phase --max-unused 0"));
+    }
 }
 
 #[test]
 fn a_killed_copy() {
-    let source = Scene::new(2);
-    let scene = Scene::new(1);
-    let from = source.environment.repository();
-    scene.survives(|| {
-        let copy = scene.copal("copy --from-repo").arg(from);
-        copy.env("COPAL_FROM_PASSWORD", PASSWORD)
-    });
+    for place in Place::BOTH {
+        let source = Scene::new(Place::Directory, 2);
+        let scene = Scene::new(place, 1);
+        let from = source.environment.repository();
+        scene.survives(|| {
+            let copy = scene.copal("copy --from-repo").arg(from);
+            copy.env("COPAL_FROM_PASSWORD", PASSWORD)
+        });
+    }
 }
 
 #[test]
 fn a_killed_rewrite() {
-    let scene = Scene::new(2);
-    scene.survives(|| scene.copal("rewrite --exclude /files/cache --forget"));
+    for place in Place::BOTH {
+        let scene = Scene::new(place, 2);
+        scene.survives(|| scene.copal("rewrite --exclude /files/cache --forget"));
+    }
 }
 
 #[test]
 fn a_killed_change_of_tags() {
-    let scene = Scene::new(2);
-    scene.survives(|| scene.copal("tag --add kept --remove other"));
+    for place in Place::BOTH {
+        let scene = Scene::new(place, 2);
+        scene.survives(|| scene.copal("tag --add kept --remove other"));
+    }
 }
 
 #[test]
 fn a_killed_unlock() {
-    let scene = Scene::new(1);
+    let scene = Scene::new(Place::Directory, 1);
     let source = scene.environment.path("source");
     let backup = || scene.environment.backup("files", &source, "");
-    let locks = scene.repository().join("locks");
+    let locks = scene.files().join("locks");
     // It is killed before it removes its lock.
     let last = moments::of(backup(), &locks).0.len() - 1;
     moments::kill_before(last, backup(), &locks);
@@ -282,18 +375,20 @@ fn a_killed_unlock() {
 
 #[test]
 fn a_killed_repair_of_the_index() {
-    let scene = Scene {
-        whole: false,
-        ..Scene::new(3)
-    };
-    let index = std::fs::read_dir(scene.repository().join("index"));
-    std::fs::remove_file(index.unwrap().next().unwrap().unwrap().path()).unwrap();
-    scene.survives(|| scene.copal("repair index"));
+    for place in Place::BOTH {
+        let scene = Scene {
+            whole: false,
+            ..Scene::new(place, 3)
+        };
+        let index = std::fs::read_dir(scene.files().join("index"));
+        std::fs::remove_file(index.unwrap().next().unwrap().unwrap().path()).unwrap();
+        scene.survives(|| scene.copal("repair index"));
+    }
 }
 
 /// The largest pack, with one bit that is another, and its name.
 fn damaged_pack(scene: &Scene) -> (PathBuf, String) {
-    let data = scene.repository().join("data");
+    let data = scene.files().join("data");
     let packs = tree::read(&data)
         .into_iter()
         .map(|(path, item)| (item.size, path));
@@ -308,66 +403,76 @@ fn damaged_pack(scene: &Scene) -> (PathBuf, String) {
 
 #[test]
 fn a_killed_repair_of_packs() {
-    let scene = Scene {
-        whole: false,
-        lost: true,
-        codes: &[3, 1],
-        ..Scene::new(2)
-    };
-    let (_, name) = damaged_pack(&scene);
-    let copies = scene.environment.make_directory("copies");
-    scene.survives(|| {
-        let repair = scene.copal("repair packs --copies").arg(&copies);
-        repair.arg(&name)
-    });
+    for place in Place::BOTH {
+        let scene = Scene {
+            whole: false,
+            lost: true,
+            codes: &[3, 1],
+            ..Scene::new(place, 2)
+        };
+        let (_, name) = damaged_pack(&scene);
+        let copies = scene.environment.make_directory("copies");
+        scene.survives(|| {
+            let repair = scene.copal("repair packs --copies").arg(&copies);
+            repair.arg(&name)
+        });
+    }
 }
 
 #[test]
 fn a_killed_repair_of_snapshots() {
-    let scene = Scene {
-        whole: false,
-        codes: &[3, 0],
-        ..Scene::new(2)
-    };
-    let (path, _) = damaged_pack(&scene);
-    std::fs::remove_file(path).unwrap();
-    scene.copal("repair index").run().exits(3);
-    scene.survives(|| scene.copal("repair snapshots --forget"));
+    for place in Place::BOTH {
+        let scene = Scene {
+            whole: false,
+            codes: &[3, 0],
+            ..Scene::new(place, 2)
+        };
+        let (path, _) = damaged_pack(&scene);
+        std::fs::remove_file(path).unwrap();
+        scene.copal("repair index").run().exits(3);
+        scene.survives(|| scene.copal("repair snapshots --forget"));
+    }
 }
 
 #[test]
 fn a_killed_addition_of_a_key() {
-    let scene = Scene::new(1);
-    let file = scene.environment.write("new-password", NEW_PASSWORD);
-    scene.survives(|| scene.copal("key add --new-password-file").arg(&file));
+    for place in Place::BOTH {
+        let scene = Scene::new(place, 1);
+        let file = scene.environment.write("new-password", NEW_PASSWORD);
+        scene.survives(|| scene.copal("key add --new-password-file").arg(&file));
+    }
 }
 
 #[test]
 fn a_killed_removal_of_a_key() {
-    let scene = Scene {
-        // One that was killed at the last moment has removed it.
-        codes: &[0, 1],
-        ..Scene::new(1)
-    };
-    let file = scene.environment.write("new-password", NEW_PASSWORD);
-    let key = scene.copal("key add --json --new-password-file").arg(&file);
-    let key = key.run().succeeds().json();
-    let id = key["key"]["id"].as_str().unwrap();
-    scene.survives(|| scene.copal("key remove").arg(id));
-    let file = scene.copal("check").env("COPAL_PASSWORD", NEW_PASSWORD);
-    file.run().exits(WRONG_PASSWORD);
+    for place in Place::BOTH {
+        let scene = Scene {
+            // One that was killed at the last moment has removed it.
+            codes: &[0, 1],
+            ..Scene::new(place, 1)
+        };
+        let file = scene.environment.write("new-password", NEW_PASSWORD);
+        let key = scene.copal("key add --json --new-password-file").arg(&file);
+        let key = key.run().succeeds().json();
+        let id = key["key"]["id"].as_str().unwrap();
+        scene.survives(|| scene.copal("key remove").arg(id));
+        let file = scene.copal("check").env("COPAL_PASSWORD", NEW_PASSWORD);
+        file.run().exits(WRONG_PASSWORD);
+    }
 }
 
 /// Whichever moment it is, one of both passwords opens.
 #[test]
 fn a_killed_change_of_the_password() {
-    let scene = Scene {
-        codes: &[0, WRONG_PASSWORD],
-        other_password: Some(NEW_PASSWORD),
-        ..Scene::new(1)
-    };
-    let file = scene.environment.write("new-password", NEW_PASSWORD);
-    scene.survives(|| scene.copal("key passwd --new-password-file").arg(&file));
-    let check = scene.copal("check").run();
-    check.exits(WRONG_PASSWORD);
+    for place in Place::BOTH {
+        let scene = Scene {
+            codes: &[0, WRONG_PASSWORD],
+            other_password: Some(NEW_PASSWORD),
+            ..Scene::new(place, 1)
+        };
+        let file = scene.environment.write("new-password", NEW_PASSWORD);
+        scene.survives(|| scene.copal("key passwd --new-password-file").arg(&file));
+        let check = scene.copal("check").run();
+        check.exits(WRONG_PASSWORD);
+    }
 }

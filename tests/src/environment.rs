@@ -59,19 +59,7 @@ impl TestEnvironment {
 
     /// Puts an empty repository where this world's is to be, as `copal init` would.
     pub fn lay_out_repository(&self) {
-        let repository = Path::new(&self.repository);
-        for name in ["data", "index", "keys", "locks", "snapshots"] {
-            std::fs::create_dir_all(repository.join(name)).unwrap();
-        }
-        for first in 0..=u8::MAX {
-            std::fs::create_dir(repository.join(format!("data/{first:02x}"))).unwrap();
-        }
-        let key: String = Sha256::digest(KEY)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        std::fs::write(repository.join("keys").join(key), KEY).unwrap();
-        std::fs::write(repository.join("config"), CONFIG).unwrap();
+        lay_out_repository(Path::new(&self.repository));
     }
 
     /// Uses another place for the repository, with the variables that reach it.
@@ -241,6 +229,22 @@ impl Refusal {
         );
         self
     }
+}
+
+/// Puts an empty repository into this directory, as `copal init` would.
+pub fn lay_out_repository(repository: &Path) {
+    for name in ["data", "index", "keys", "locks", "snapshots"] {
+        std::fs::create_dir_all(repository.join(name)).unwrap();
+    }
+    for first in 0..=u8::MAX {
+        std::fs::create_dir(repository.join(format!("data/{first:02x}"))).unwrap();
+    }
+    let key: String = Sha256::digest(KEY)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    std::fs::write(repository.join("keys").join(key), KEY).unwrap();
+    std::fs::write(repository.join("config"), CONFIG).unwrap();
 }
 
 /// The binary under test: `COPAL_BIN`, else the one that Cargo built beside this test.

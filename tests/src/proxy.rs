@@ -1,9 +1,16 @@
-//! A proxy for HTTP that does one request wrong.
+//! A proxy for HTTP that does one request wrong, or kills the program that sends it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::moments::Moment;
+use crate::run::{Outcome, Program};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +35,41 @@ struct Plan {
     trouble: Option<Trouble>,
     /// Requests until then.
     after: usize,
+    /// The requests so far that change something.
+    changes: Vec<Moment>,
+    /// The number of the change at which the program is killed.
+    last: Option<usize>,
+    /// The program.
+    victim: Option<Pid>,
     ended: bool,
+}
+
+impl Plan {
+    /// Notes a change, and gives the program if it dies of it.
+    fn note(&mut self, change: Moment) -> Option<Pid> {
+        let victim = self.victim?;
+        self.changes.push(change);
+        let number = self.changes.len() - 1;
+        (self.last == Some(number)).then(|| {
+            // What it had sent before is of no interest.
+            self.victim = None;
+            victim
+        })
+    }
+}
+
+/// What a request changes, from its first line, if it changes anything.
+fn change(line: &str) -> Option<Moment> {
+    let mut words = line.split(' ');
+    let call = match words.next()? {
+        "PUT" => "put",
+        "POST" => "post",
+        "DELETE" => "delete",
+        _ => return None,
+    };
+    let path = words.next()?.split('?').next()?;
+    let path = PathBuf::from(path.trim_start_matches('/'));
+    Some(Moment { call, path })
 }
 
 /// A proxy. It ends when dropped.
@@ -70,6 +111,36 @@ impl Proxy {
         plan.after = after;
     }
 
+    /// Runs the program to its end and gives its requests that change something, with paths relative to `below`. No other may use the proxy meanwhile.
+    pub fn moments_of(&self, program: Program, below: &str) -> (Vec<Moment>, Outcome) {
+        self.trace(program, below, None)
+    }
+
+    /// Kills the program when it sends its request of this number, counted from 0, of those that change something; it is the last that is given.
+    /// The server does every other one still.
+    pub fn kill_at(&self, number: usize, program: Program, below: &str) -> (Vec<Moment>, Outcome) {
+        self.trace(program, below, Some(number))
+    }
+
+    fn trace(&self, program: Program, below: &str, last: Option<usize>) -> (Vec<Moment>, Outcome) {
+        let running = {
+            let mut plan = self.plan.lock().unwrap();
+            let running = program.start();
+            plan.victim = Some(Pid::from_raw(running.id().cast_signed()));
+            plan.last = last;
+            running
+        };
+        let outcome = running.wait();
+        let mut plan = self.plan.lock().unwrap();
+        plan.victim = None;
+        let mut changes = std::mem::take(&mut plan.changes);
+        for Moment { path, .. } in &mut changes {
+            // What concerns more than one names none.
+            *path = path.strip_prefix(below).unwrap_or(Path::new("")).to_owned();
+        }
+        (changes, outcome)
+    }
+
     /// Whether the request that was to go wrong did.
     pub fn hit(&self) -> bool {
         self.plan.lock().unwrap().trouble.is_none()
@@ -89,10 +160,14 @@ fn pass(client: TcpStream, target: u16, plan: &Mutex<Plan>) -> std::io::Result<(
     let mut reader = BufReader::new(&client);
     let mut head = Vec::new();
     let mut length = 0;
+    let mut change = None;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
+        }
+        if head.is_empty() {
+            change = self::change(&line);
         }
         let lower = line.to_ascii_lowercase();
         if let Some(value) = lower.strip_prefix("content-length:") {
@@ -110,6 +185,12 @@ fn pass(client: TcpStream, target: u16, plan: &Mutex<Plan>) -> std::io::Result<(
     reader.read_exact(&mut body)?;
     let trouble = {
         let mut plan = plan.lock().unwrap();
+        if let Some(victim) = change.and_then(|change| plan.note(change)) {
+            kill(victim, Signal::SIGKILL)?;
+            if !plan.changes.len().is_multiple_of(2) {
+                return Ok(());
+            }
+        }
         match plan.after.checked_sub(1) {
             Some(rest) => {
                 plan.after = rest;

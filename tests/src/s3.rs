@@ -16,6 +16,9 @@ use tokio::runtime::Runtime;
 
 use crate::environment::TestEnvironment;
 
+/// Where the repository of an environment lies on a server.
+pub const REPOSITORY: &str = "backups/below/a/prefix";
+
 const BUCKET: &str = "backups";
 const ACCESS_KEY: &str = "copal-tests";
 const SECRET_KEY: &str = "known to everyone";
@@ -106,10 +109,12 @@ impl S3Server {
 
     /// An environment whose repository is on this server, reached by another port.
     pub fn environment_at(&self, port: u16) -> TestEnvironment {
-        TestEnvironment::new().at(
-            &format!("s3://{BUCKET}/below/a/prefix"),
-            self.variables_at(port),
-        )
+        self.reach(TestEnvironment::new(), port)
+    }
+
+    /// The environment, with the repository on this server, reached by another port.
+    pub fn reach(&self, environment: TestEnvironment, port: u16) -> TestEnvironment {
+        environment.at(&format!("s3://{REPOSITORY}"), self.variables_at(port))
     }
 }
 

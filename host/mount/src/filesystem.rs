@@ -28,7 +28,7 @@ const PASSING: Duration = Duration::from_secs(1);
 pub(crate) struct Snapshots {
     contents: Contents,
     folders: Folders,
-    inodes: Inodes,
+    inodes: Arc<Inodes>,
     handles: Handles,
 }
 
@@ -39,9 +39,14 @@ impl Snapshots {
         Ok(Self {
             folders: Folders::new(&repository, filter)?,
             contents: Contents::new(repository),
-            inodes: Inodes::new(),
+            inodes: Arc::new(Inodes::new()),
             handles: Handles::default(),
         })
+    }
+
+    /// What the system knows of.
+    pub(crate) fn inodes(&self) -> &Arc<Inodes> {
+        &self.inodes
     }
 
     fn item(&self, number: INodeNo) -> Answer<(Item, u64)> {

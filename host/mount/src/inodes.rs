@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex};
 
 use copal_repository::LinkedFile;
-use copal_repository::format::tree::Node;
+use copal_repository::format::tree::{Node, NodeKind};
 
 use crate::cache::lock;
 use crate::folders::Folder;
@@ -91,8 +91,27 @@ impl Inodes {
             above,
             lookups: 0,
         });
+        // A file may have other names in other directories.
         known.item = item;
+        known.above = above;
         known.lookups += 1;
+    }
+
+    /// How many numbers stand for something.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.known).len()
+    }
+
+    /// What the system knows and is no directory, by the number of the directory and the name there.
+    pub(crate) fn files(&self) -> Vec<(u64, Vec<u8>)> {
+        let known = lock(&self.known);
+        let files = known.values().filter_map(|known| match &known.item {
+            Item::Node { node, .. } if node.kind != NodeKind::Directory => {
+                Some((known.above, node.name.clone()))
+            }
+            _ => None,
+        });
+        files.collect()
     }
 
     /// The system forgets that it was told of it so many times.
@@ -112,8 +131,6 @@ impl Inodes {
 
 #[cfg(test)]
 mod tests {
-    use copal_repository::format::tree::NodeKind;
-
     use super::*;
 
     fn file(inode: u64, links: u64, snapshot: u64) -> Item {
@@ -157,11 +174,13 @@ mod tests {
     fn what_the_system_forgets_is_forgotten_and_the_top_never() {
         let inodes = Inodes::new();
         inodes.remember(7, TOP, file(1, 1, 1));
-        inodes.remember(7, TOP, file(1, 1, 1));
+        inodes.remember(7, 5, file(1, 1, 1));
         inodes.forget(7, 1);
         assert!(inodes.get(7).is_some());
+        assert_eq!(inodes.files(), [(5, b"f".to_vec())]);
         inodes.forget(7, 1);
         assert!(inodes.get(7).is_none());
+        assert_eq!((inodes.files(), inodes.count()), (Vec::new(), 1));
         inodes.forget(TOP, 100);
         assert!(inodes.get(TOP).is_some());
     }

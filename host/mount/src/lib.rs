@@ -8,12 +8,14 @@ mod contents;
 mod error;
 mod filesystem;
 mod folders;
+mod forgetting;
 mod handles;
 mod inodes;
 
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 
 pub use error::Error;
 use filesystem::Snapshots;
+use forgetting::Forgetting;
 
 /// Requests that are answered at the same time: most of them wait for the store.
 const THREADS: usize = 8;
@@ -45,6 +48,7 @@ pub struct Mounted {
     /// None once it has ended.
     session: Option<BackgroundSession>,
     mountpoint: PathBuf,
+    _forgetting: Forgetting,
     _lock: LockGuard,
 }
 
@@ -139,10 +143,13 @@ pub fn mount(
     }
     config.n_threads = Some(THREADS);
     let snapshots = Snapshots::new(repository.clone(), options.filter)?;
+    let inodes = Arc::clone(snapshots.inodes());
     let session = Session::new(snapshots, mountpoint, &config).map_err(failed)?;
+    let forgetting = Forgetting::begin(inodes, session.notifier());
     Ok(Mounted {
         session: Some(session.spawn().map_err(failed)?),
         mountpoint: absolute,
+        _forgetting: forgetting,
         _lock: lock,
     })
 }

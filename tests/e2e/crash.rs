@@ -181,7 +181,7 @@ impl Scene {
         assert_eq!(unlike, [""; 0], "{said}");
     }
 
-    /// Kills the command at its moments.
+    /// Kills the command at its moments, and has it run out of quota from them on.
     #[track_caller]
     fn survives(&self, command: impl Fn() -> Program) {
         let storage = self.storage();
@@ -191,8 +191,7 @@ impl Scene {
         let (moments, outcome) = self.moments_of(command());
         outcome.exits(self.codes[0]);
         let after = self.snapshots();
-        let stay: Vec<_> = before.iter().filter(|one| after.contains(one)).collect();
-        let mut tried = 0;
+        let (mut killed, mut refused, mut failed) = (0, 0, 0);
         for number in moments::chosen(&moments) {
             tree::copy(&saved, &storage);
             let (seen, outcome) = self.kill_at(number, command());
@@ -201,30 +200,27 @@ impl Scene {
                 outcome.exits(self.codes[0]);
                 continue;
             }
-            tried += 1;
+            killed += 1;
             let moment = format!("killed before {:?}", seen.last().unwrap());
-            let left = self.snapshots();
-            for snapshot in &stay {
-                assert!(left.contains(snapshot), "{moment}: {snapshot:?} is gone");
+            self.goes_on(&moment, &command, &before, &after);
+        }
+        if self.service.is_none() {
+            for number in moments::chosen(&moments) {
+                tree::copy(&saved, &storage);
+                let (seen, outcome) = moments::out_of_quota(number, command(), &self.files());
+                let Some(first) = seen.get(number) else {
+                    continue;
+                };
+                refused += 1;
+                let moment = format!("out of quota from {first:?} on");
+                let code = outcome.status.code();
+                let code = code.unwrap_or_else(|| panic!("{moment}: {outcome:?}"));
+                if code != self.codes[0] {
+                    failed += 1;
+                    assert!(outcome.stderr.contains("quota"), "{moment}: {outcome:?}");
+                }
+                self.goes_on(&moment, &command, &before, &after);
             }
-            if self.whole && self.files().join("config").exists() {
-                self.check();
-            }
-            let again = command().run();
-            let code = again.status.code().unwrap();
-            assert!(self.codes.contains(&code), "{moment}: {again:?}");
-            self.check();
-            let left = self.snapshots();
-            for snapshot in &before {
-                assert_eq!(
-                    left.contains(snapshot),
-                    after.contains(snapshot),
-                    "{moment}"
-                );
-            }
-            assert!(left.len() >= after.len(), "{moment}: {left:?}");
-            assert!(!self.repeats || left == after, "{moment}: {left:?}");
-            self.is_tidy(&moment);
         }
         let thread = std::thread::current();
         let test = thread.name().unwrap_or_default();
@@ -232,13 +228,46 @@ impl Scene {
             None => "a directory",
             Some(_) => "S3",
         };
-        println!("{test}, {place}: {tried} of {} moments", moments.len());
-        assert!(tried > 0, "nothing was killed");
+        println!(
+            "{test}, {place}: {} moments, killed at {killed}, out of quota from {refused}, {failed} failed by that",
+            moments.len()
+        );
+        assert!(killed > 0, "nothing was killed");
         if let Some(restic) = Restic::find(&self.environment).filter(|_| !self.lost) {
             let password = self.other_password.unwrap_or(PASSWORD);
             let check = restic.command(["check", "--read-data"]);
             check.env("RESTIC_PASSWORD", password).run().succeeds();
         }
+    }
+
+    /// Sees that the repository is whole, that no snapshot is gone which is not to go, and that the command does its work now.
+    #[track_caller]
+    fn goes_on(
+        &self,
+        moment: &str,
+        command: impl Fn() -> Program,
+        before: &[(String, String)],
+        after: &[(String, String)],
+    ) {
+        let left = self.snapshots();
+        for snapshot in before.iter().filter(|one| after.contains(one)) {
+            assert!(left.contains(snapshot), "{moment}: {snapshot:?} is gone");
+        }
+        if self.whole && self.files().join("config").exists() {
+            self.check();
+        }
+        let again = command().run();
+        let code = again.status.code().unwrap();
+        assert!(self.codes.contains(&code), "{moment}: {again:?}");
+        self.check();
+        let left = self.snapshots();
+        for snapshot in before {
+            let stays = after.contains(snapshot);
+            assert_eq!(left.contains(snapshot), stays, "{moment}");
+        }
+        assert!(left.len() >= after.len(), "{moment}: {left:?}");
+        assert!(!self.repeats || left == after, "{moment}: {left:?}");
+        self.is_tidy(moment);
     }
 
     /// Sees that no lock is left, and that a prune removes what is half-written once it is old.

@@ -1,5 +1,5 @@
 //! Killed before any change that it makes or any program that it starts, a job leaves an application that `copal resume` brings back, and every file
-//! old or new; run again, it does its work.
+//! old or new; run again, it does its work. The same holds where its quota is used up from then on, only that the job itself brings the application back.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -58,9 +58,15 @@ impl Scene {
         granted(backup)
     }
 
-    /// Kills the command at its moments, each time from the same beginning, and lets `judge` look at what is left after `copal resume`.
+    /// Kills the command at its moments, and has it run out of quota from them on, each time from the same beginning. After `copal resume`, `again` does
+    /// its work, and `judge` looks at what is left.
     #[track_caller]
-    fn kills(&self, command: impl Fn() -> Program, judge: impl Fn(&Self)) {
+    fn survives(
+        &self,
+        command: impl Fn() -> Program,
+        again: impl Fn() -> Program,
+        judge: impl Fn(),
+    ) {
         const FOLDERS: [&str; 4] = ["repository", "state", "target", "evidence"];
         let world = self.environment.path("");
         let saved = self.environment.path("saved");
@@ -68,35 +74,66 @@ impl Scene {
             let folder = self.environment.make_directory(folder);
             tree::copy(&folder, &saved.join(folder.file_name().unwrap()));
         }
-        let (moments, outcome) = moments::of(command(), &world);
-        outcome.succeeds();
-        let mut tried = 0;
-        for number in moments::chosen(&moments) {
+        let begin = || {
             for folder in FOLDERS {
                 tree::copy(&saved.join(folder), &world.join(folder));
             }
+        };
+        let (moments, outcome) = moments::of(command(), &world);
+        outcome.succeeds();
+        let (mut killed, mut refused, mut failed) = (0, 0, 0);
+        for number in moments::chosen(&moments) {
+            begin();
             let (seen, outcome) = moments::kill_before(number, command(), &world);
             // Threads take turns as they like, so a run may do with fewer changes.
             if outcome.status.signal() != Some(KILLED) {
                 outcome.succeeds();
                 continue;
             }
-            tried += 1;
+            killed += 1;
             println!("killed before {:?}", seen.last().unwrap());
-            self.is_old_or_new();
-            self.copal("resume").run().succeeds();
+            self.comes_back();
+            again().run().succeeds();
+            judge();
+        }
+        for number in moments::chosen(&moments) {
+            begin();
+            let (seen, outcome) = moments::out_of_quota(number, command(), &world);
+            let Some(first) = seen.get(number) else {
+                continue;
+            };
+            refused += 1;
+            println!("out of quota from {first:?} on");
+            let code = outcome.status.code().expect("it comes to its end");
             assert!(self.applications.runs("app"), "it was left stopped");
-            for folder in ["state/jobs", "state/scratch"] {
-                let left = tree::contents(&world.join(folder));
-                assert!(left.len() <= 1, "{left:?}");
+            self.comes_back();
+            if code != 0 {
+                failed += 1;
+                assert!(outcome.stderr.contains("quota"), "{outcome:?}");
+                again().run().succeeds();
             }
-            self.copal("check --read-data").run().succeeds();
-            judge(self);
+            judge();
         }
         let thread = std::thread::current();
         let test = thread.name().unwrap_or_default();
-        println!("{test}: {tried} of {} moments", moments.len());
-        assert!(tried > 0, "nothing was killed");
+        println!(
+            "{test}: {} moments, killed at {killed}, out of quota from {refused}, {failed} failed by that",
+            moments.len()
+        );
+        assert!(killed > 0 && failed > 0, "nothing was tried");
+    }
+
+    /// Sees that every file is old or new, that the application is brought back, and that the repository is whole.
+    #[track_caller]
+    fn comes_back(&self) {
+        self.is_old_or_new();
+        self.copal("resume").run().succeeds();
+        assert!(self.applications.runs("app"), "it was left stopped");
+        for folder in ["state/jobs", "state/scratch"] {
+            let left = tree::contents(&self.environment.path(folder));
+            assert!(left.len() <= 1, "{left:?}");
+        }
+        self.copal("check --read-data").run().succeeds();
     }
 
     /// Sees that every file of the target is what it was or what the source has, and that the source is as it was.
@@ -141,16 +178,13 @@ fn granted(program: Program) -> Program {
 #[test]
 fn a_killed_backup_of_an_application() {
     let scene = Scene::new();
-    scene.kills(
-        || scene.backup(),
-        |scene| {
-            scene.backup().run().succeeds();
-            assert!(scene.applications.runs("app"));
-            let copy = scene.environment.path("copy");
-            scene.environment.restore(&copy, "").run().succeeds();
-            tree::assert_same(&scene.source, &copy);
-        },
-    );
+    let backup = || scene.backup();
+    scene.survives(backup, backup, || {
+        assert!(scene.applications.runs("app"));
+        let copy = scene.environment.path("copy");
+        scene.environment.restore(&copy, "").run().succeeds();
+        tree::assert_same(&scene.source, &copy);
+    });
 }
 
 #[test]
@@ -158,10 +192,7 @@ fn a_killed_restore_in_place() {
     let scene = Scene::new();
     scene.backup().run().succeeds();
     let restore = || scene.environment.restore(&scene.target, "");
-    scene.kills(restore, |scene| {
-        restore().run().succeeds();
-        scene.is_restored();
-    });
+    scene.survives(restore, restore, || scene.is_restored());
 }
 
 #[test]
@@ -180,8 +211,7 @@ fn a_killed_rollback() {
         ..scene
     };
     let rollback = || scene.copal("rollback --yes").arg(id);
-    scene.kills(rollback, |scene| {
-        rollback().run().succeeds();
+    scene.survives(rollback, rollback, || {
         tree::assert_same(&scene.source, &scene.target);
     });
 }
@@ -197,20 +227,23 @@ fn a_killed_migration() {
     };
     let before = scene.environment.path("before");
     tree::copy(&scene.target, &before);
-    scene.kills(
+    let again = || {
+        let records = scene.environment.path("state/migrations");
+        migrate(if is_recorded(&records) {
+            "--resume"
+        } else {
+            ""
+        })
+    };
+    scene.survives(
         || migrate(""),
-        |scene| {
-            let again = match is_recorded(&scene.environment.path("state/migrations")) {
-                true => "--resume",
-                false => "",
-            };
-            migrate(again).run().succeeds();
+        again,
+        || {
             scene.is_restored();
             assert!(scene.applications.runs("app"));
             // What is put back is what was there before the first attempt.
             scene.copal("rollback --yes").run().succeeds();
-            let target = &scene.target;
-            tree::assert_same(&before, target);
+            tree::assert_same(&before, &scene.target);
         },
     );
 }
@@ -229,9 +262,7 @@ fn a_killed_drill() {
         let drill = scene.copal("drill --snapshot latest --evidence");
         drill.arg(scene.environment.path("evidence"))
     };
-    scene.kills(drill, |_| {
-        drill().run().succeeds();
-    });
+    scene.survives(drill, drill, || {});
 }
 
 /// What a killed job has started goes on without it. Only when that has come to its end is the step taken back, or it would be undone again.

@@ -1,8 +1,9 @@
 //! The moments of a program: each change that it is about to make beneath a directory, and each program that it is about to start. They are
-//! counted, so that it can be killed right before any one of them.
+//! counted, so that it can be killed right before any one of them, or be out of quota from then on.
 //!
 //! The kernel stops a traced program at every system call (ptrace(2)). Its threads are followed, the programs that it starts are not.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -30,18 +31,44 @@ pub struct Moment {
     pub path: PathBuf,
 }
 
+impl Moment {
+    /// Whether it can fail for want of space.
+    fn takes_space(&self) -> bool {
+        let takes = [
+            "write", "create", "mkdir", "mknod", "symlink", "link", "allocate",
+        ];
+        takes.contains(&self.call)
+    }
+}
+
+/// What becomes of the program at the moment of a number, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Nothing,
+    /// It is killed before it.
+    Killed(usize),
+    /// From then on its quota is used up: what takes space fails.
+    OutOfQuota(usize),
+}
+
 /// Runs the program to its end and gives its moments.
 pub fn of(program: Program, below: &Path) -> (Vec<Moment>, Outcome) {
-    trace(program, below, None)
+    trace(program, below, Fate::Nothing)
 }
 
 /// Kills the program right before its moment of this number, counted from 0. The last of the moments that are given is the one.
 pub fn kill_before(number: usize, program: Program, below: &Path) -> (Vec<Moment>, Outcome) {
-    trace(program, below, Some(number))
+    trace(program, below, Fate::Killed(number))
+}
+
+/// From its moment of this number on, counted from 0, whatever of the program's takes space beneath the directory fails as it does where a quota is
+/// used up.
+pub fn out_of_quota(number: usize, program: Program, below: &Path) -> (Vec<Moment>, Outcome) {
+    trace(program, below, Fate::OutOfQuota(number))
 }
 
 #[expect(clippy::zombie_processes, reason = "`follow` waits for what is traced")]
-fn trace(program: Program, below: &Path, last: Option<usize>) -> (Vec<Moment>, Outcome) {
+fn trace(program: Program, below: &Path, fate: Fate) -> (Vec<Moment>, Outcome) {
     let output = || tempfile::tempfile().unwrap();
     let (stdout, stderr) = (output(), output());
     // It waits at a gate until it is traced.
@@ -60,7 +87,7 @@ fn trace(program: Program, below: &Path, last: Option<usize>) -> (Vec<Moment>, O
         ptrace::seize(pid, options).expect("tests may trace what they start");
         ptrace::interrupt(pid).unwrap();
         let gate = child.stdin.take().unwrap();
-        follow(pid, below, last, move || {
+        follow(pid, below, fate, move || {
             std::io::Write::write_all(&mut &gate, b"\n").unwrap();
         })
     };
@@ -86,22 +113,33 @@ fn content(file: &File) -> Vec<u8> {
 fn follow(
     process: Pid,
     below: &Path,
-    last: Option<usize>,
+    fate: Fate,
     begin: impl FnOnce(),
 ) -> (Vec<Moment>, ExitStatus) {
     let mut begin = Some(begin);
     let mut moments = Vec::new();
     let mut killed = false;
+    // Threads in a system call that was taken from them.
+    let mut refused = HashSet::new();
     loop {
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         let (thread, signal) = match waitpid(None, Some(flags)).unwrap() {
+            WaitStatus::PtraceSyscall(thread) if refused.remove(&thread) => {
+                answer(thread, Errno::EDQUOT);
+                (thread, None)
+            }
             WaitStatus::PtraceSyscall(thread) => {
                 if let Some(moment) = moment(thread, below).filter(|_| !killed) {
-                    killed = last == Some(moments.len());
-                    moments.push(moment);
+                    killed = fate == Fate::Killed(moments.len());
                     if killed {
                         kill(process, Signal::SIGKILL).unwrap();
                     }
+                    let is_out = matches!(fate, Fate::OutOfQuota(first) if first <= moments.len());
+                    if is_out && moment.takes_space() {
+                        skip(thread);
+                        refused.insert(thread);
+                    }
+                    moments.push(moment);
                 }
                 (thread, None)
             }
@@ -125,6 +163,30 @@ fn follow(
         }
     }
 }
+
+/// Has the kernel pass over the system call that a thread is about to make.
+#[cfg(target_arch = "x86_64")]
+fn skip(thread: Pid) {
+    let mut registers = ptrace::getregs(thread).unwrap();
+    registers.orig_rax = u64::MAX;
+    ptrace::setregs(thread, registers).unwrap();
+}
+
+/// Has a system call that was passed over fail so.
+#[cfg(target_arch = "x86_64")]
+fn answer(thread: Pid, error: Errno) {
+    let mut registers = ptrace::getregs(thread).unwrap();
+    registers.rax = i64::from(-(error as i32)).cast_unsigned();
+    ptrace::setregs(thread, registers).unwrap();
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn skip(_: Pid) {
+    unimplemented!("taking a system call away is known of x86-64 alone");
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn answer(_: Pid, _: Errno) {}
 
 /// What a system call changes.
 enum Object {

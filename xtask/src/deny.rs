@@ -13,6 +13,9 @@ use crate::{
     workspace,
 };
 
+/// Where the workspaces are: Copal's, that of the fuzz targets, and that of rustic's library.
+const WORKSPACES: [&str; 3] = [".", "fuzz", "tests/rustic"];
+
 /// What is asked of `deny.toml` alone.
 const CHECKS: [&str; 3] = ["licenses", "bans", "sources"];
 
@@ -33,20 +36,27 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     }
     let program = command::stage("Finding cargo-deny", find)?;
     command::stage("Checking licences, bans and sources", || {
-        command::run(check(&program).args(CHECKS))
+        for workspace in WORKSPACES {
+            command::run(check(&program, workspace).args(CHECKS))?;
+        }
+        Ok(())
     })?;
     command::stage("Checking advisories", || {
-        let reachable = advisories(&program)?;
-        if !reachable && advisories_needed {
-            bail!("the database of advisories could not be reached");
+        for workspace in WORKSPACES {
+            if !advisories(&program, workspace)? {
+                if advisories_needed {
+                    bail!("the database of advisories could not be reached");
+                }
+                break;
+            }
         }
         Ok(())
     })
 }
 
-/// Compares the versions in `Cargo.lock` with the advisories; false where these can't be had.
-fn advisories(program: &PathBuf) -> Result<bool> {
-    let output = check(program)
+/// Compares the versions in a workspace's `Cargo.lock` with the advisories; false where these can't be had.
+fn advisories(program: &PathBuf, workspace: &str) -> Result<bool> {
+    let output = check(program, workspace)
         .arg("advisories")
         .stdin(Stdio::null())
         .output()
@@ -65,10 +75,13 @@ fn advisories(program: &PathBuf) -> Result<bool> {
     Ok(true)
 }
 
-fn check(program: &PathBuf) -> Command {
+fn check(program: &PathBuf, workspace: &str) -> Command {
+    let manifest = PathBuf::from(workspace).join("Cargo.toml");
     let mut command = Command::new(program);
     command
-        .args(["--locked", "check", "--hide-inclusion-graph"])
+        .args(["--locked", "--config", "deny.toml", "--manifest-path"])
+        .arg(manifest)
+        .args(["check", "--hide-inclusion-graph"])
         .current_dir(workspace::root());
     command
 }

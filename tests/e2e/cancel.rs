@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use copal_tests::applications::Applications;
 use copal_tests::s3::S3Server;
 use copal_tests::slow::{Line, SlowLine};
-use copal_tests::{Outcome, Program, TestEnvironment, plugins, run, sample, tree};
+use copal_tests::{Outcome, Program, TestEnvironment, mount, plugins, run, sample, tree};
 use rustix::process::Signal;
 
 const INTERRUPTED: i32 = 130;
@@ -216,6 +216,36 @@ fn what_reads() {
     }
     // It takes no lock.
     scene.interrupted_when(1 << 10, false, scene.copal("snapshots"));
+}
+
+/// An interrupt is how a mount comes to its end, so that is none of a failure.
+#[test]
+fn a_mount_in_use() {
+    if !mount::is_possible() {
+        return;
+    }
+    let scene = Scene::new();
+    for signal in [Signal::INT, Signal::TERM] {
+        let (place, mounted) = mount::mounted(&scene.environment, Duration::from_secs(60));
+        let file = place.join("snapshots/latest/data/folder 1/noise");
+        // Somebody works in it, and a file is being read.
+        let mut idle = std::process::Command::new("sleep");
+        let mut idle = idle.arg("60").current_dir(&place).spawn().unwrap();
+        let before = scene.line.traffic().down;
+        let reader = std::thread::spawn(|| std::fs::read(file).map(drop));
+        while scene.line.traffic().down < before + (100 << 10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        mounted.signal(signal);
+        let begun = Instant::now();
+        mounted.wait().exits(1).says("still in use");
+        assert!(begun.elapsed() < LIMIT, "it went on");
+        reader.join().unwrap().unwrap_err();
+        idle.kill().unwrap();
+        idle.wait().unwrap();
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+    }
+    scene.is_whole();
 }
 
 #[test]

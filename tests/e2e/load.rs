@@ -16,8 +16,7 @@ use copal_repository::format::Timestamp;
 use copal_repository::{Password, Repository};
 use copal_tests::environment::PASSWORD;
 use copal_tests::restic::Restic;
-use copal_tests::run::Running;
-use copal_tests::{Outcome, Program, TestEnvironment, programs, run, sample, tree};
+use copal_tests::{Outcome, Program, TestEnvironment, mount, programs, run, sample, tree};
 use rustix::process::Signal;
 
 const LOCKED: i32 = 11;
@@ -246,15 +245,14 @@ fn many_files_in_one_folder() {
     assert_eq!(std::fs::read_dir(target).unwrap().count(), count);
     let begun = Instant::now();
     told("check", begun, environment.copal(["check"]).run());
-    if can_mount() {
+    if mount::is_possible() {
         looks_at_all(&environment, count);
     }
 }
 
 /// Mounts the repository, and asks for the attributes of so many files of one folder.
 fn looks_at_all(environment: &TestEnvironment, count: usize) {
-    let place = environment.make_directory("place");
-    let mounted = mount(environment, &place, Duration::from_secs(60 * 60));
+    let (place, mounted) = mount::mounted(environment, Duration::from_secs(60 * 60));
     let folder = place.join("snapshots/latest/files");
     let begun = Instant::now();
     let mut looked = 0;
@@ -265,23 +263,6 @@ fn looks_at_all(environment: &TestEnvironment, count: usize) {
     assert_eq!(looked, count);
     mounted.signal(Signal::INT);
     told("mount, each file looked at", begun, mounted.wait());
-}
-
-fn can_mount() -> bool {
-    let can = Path::new("/dev/fuse").exists() && programs::is_root();
-    if !can {
-        programs::missing("there is no /dev/fuse, or it can't be used");
-    }
-    can
-}
-
-fn mount(environment: &TestEnvironment, place: &Path, time: Duration) -> Running {
-    let mounted = environment.copal(["mount"]).arg(place);
-    let mounted = mounted.within(time).start();
-    while std::fs::read_dir(place).unwrap().next().is_none() {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    mounted
 }
 
 /// What is not on the disk is neither stored nor written.
@@ -324,7 +305,7 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
     let Some(time) = programs::soak() else {
         return;
     };
-    if !can_mount() {
+    if !mount::is_possible() {
         return;
     }
     let environment = TestEnvironment::with_repository();
@@ -335,8 +316,8 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
         environment.write(&format!("source/many/{number}"), content);
     }
     environment.backup("files", &source, "").run().succeeds();
-    let place = environment.make_directory("place");
-    let mounted = mount(&environment, &place, time + Duration::from_secs(60 * 60));
+    let longest = time + Duration::from_secs(60 * 60);
+    let (place, mounted) = mount::mounted(&environment, longest);
     let (mut first, mut most, mut rounds) = (None, (0, 0), 0);
     let begun = Instant::now();
     while begun.elapsed() < time || rounds < 10 {

@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use copal_tests::environment::copal_binary;
 use copal_tests::restic::Restic;
-use copal_tests::{Running, TestEnvironment, plugins, programs, sample, tree};
+use copal_tests::{TestEnvironment, mount, plugins, programs, sample, tree};
 use rustix::process::Signal;
 use serde_json::Value;
+
+/// How long something may be mounted.
+const TIME: Duration = Duration::from_secs(180);
 
 /// A repository with one snapshot of a simple tree, and that tree's path.
 fn backed_up() -> (TestEnvironment, PathBuf) {
@@ -404,46 +407,10 @@ fn files_that_are_there_are_overwritten_as_asked() {
     assert_eq!(content(), "first\n");
 }
 
-/// Why nothing can be mounted here; none where it can.
-fn no_fuse() -> Option<&'static str> {
-    if !Path::new("/dev/fuse").exists() {
-        return Some("there is no /dev/fuse");
-    }
-    if programs::is_root() {
-        return None;
-    }
-    let found = ["fusermount3", "fusermount"]
-        .iter()
-        .any(|name| programs::find(name).is_some());
-    (!found).then_some("neither fusermount3 nor fusermount is installed (Debian package fuse3)")
-}
-
-fn is_mounted(place: &Path) -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    mounts.contains(&format!(" {} ", place.display()))
-}
-
-/// Mounts the repository, and gives the place and the program that answers there.
-fn mounted(environment: &TestEnvironment) -> (PathBuf, Running) {
-    let place = environment.make_directory("place");
-    let mounted = environment.copal(["mount"]).arg(&place).start();
-    let waits = (0..1_000).find(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        is_mounted(&place)
-    });
-    if waits.is_none() {
-        mounted.signal(Signal::INT);
-        let outcome = mounted.wait();
-        panic!("it was never mounted: {}", outcome.stderr);
-    }
-    (place, mounted)
-}
-
-/// Whoever unmounts it may have something else at its place by then.
 #[test]
 fn what_somebody_else_has_unmounted_is_not_unmounted_again() {
-    if let Some(reason) = no_fuse() {
-        return programs::missing(reason);
+    if !mount::is_possible() {
+        return;
     }
     let (environment, _) = backed_up();
     let place = environment.make_directory("place");
@@ -461,7 +428,7 @@ fn what_somebody_else_has_unmounted_is_not_unmounted_again() {
     assert!(answers, "it was never mounted");
     let unmounted = shell(if root { "umount" } else { "fusermount3 -u" });
     let ended = mounted.wait();
-    let stays = is_mounted(&place);
+    let stays = mount::is_mounted(&place);
     if beneath {
         shell("umount");
     }
@@ -472,22 +439,22 @@ fn what_somebody_else_has_unmounted_is_not_unmounted_again() {
 
 #[test]
 fn a_mount_that_is_in_use_ends_and_says_so() {
-    if let Some(reason) = no_fuse() {
-        return programs::missing(reason);
+    if !mount::is_possible() {
+        return;
     }
     let (environment, _) = backed_up();
-    let (place, mounted) = mounted(&environment);
+    let (place, mounted) = mount::mounted(&environment, TIME);
     let used = std::fs::File::open(place.join("snapshots/latest/files/a.txt")).unwrap();
     mounted.signal(Signal::INT);
     mounted.wait().exits(1).says("still in use");
     drop(used);
-    assert!(!is_mounted(&place));
+    assert!(!mount::is_mounted(&place));
 }
 
 #[test]
 fn a_damaged_snapshot_does_not_keep_the_others_from_being_mounted() {
-    if let Some(reason) = no_fuse() {
-        return programs::missing(reason);
+    if !mount::is_possible() {
+        return;
     }
     let (environment, source) = backed_up();
     environment.backup("files", &source, "").run().succeeds();
@@ -498,7 +465,7 @@ fn a_damaged_snapshot_does_not_keep_the_others_from_being_mounted() {
         .join(id);
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::write(&file, "no snapshot at all").unwrap();
-    let (place, mounted) = mounted(&environment);
+    let (place, mounted) = mount::mounted(&environment, TIME);
     assert_eq!(std::fs::read_dir(place.join("ids")).unwrap().count(), 1);
     mounted.signal(Signal::INT);
     mounted.wait().succeeds().says(&id[..8]);
@@ -506,8 +473,8 @@ fn a_damaged_snapshot_does_not_keep_the_others_from_being_mounted() {
 
 #[test]
 fn snapshots_are_mounted_until_an_interrupt() {
-    if let Some(reason) = no_fuse() {
-        return programs::missing(reason);
+    if !mount::is_possible() {
+        return;
     }
     let environment = TestEnvironment::with_repository();
     let source = environment.make_directory("source");
@@ -517,7 +484,7 @@ fn snapshots_are_mounted_until_an_interrupt() {
         .run()
         .succeeds();
     let id = environment.snapshots()[0]["id"].as_str().unwrap()[..8].to_owned();
-    let (place, mounted) = mounted(&environment);
+    let (place, mounted) = mount::mounted(&environment, TIME);
     let list = |folder: &str| {
         let entries = std::fs::read_dir(place.join(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -553,7 +520,7 @@ fn snapshots_are_mounted_until_an_interrupt() {
     }
     mounted.signal(Signal::INT);
     mounted.wait().succeeds();
-    assert!(!is_mounted(&place));
+    assert!(!mount::is_mounted(&place));
     let locks = Path::new(environment.repository()).join("locks");
     assert_eq!(std::fs::read_dir(locks).unwrap().count(), 0);
 }

@@ -24,6 +24,7 @@ pub mod jpom;
 pub mod liquibase;
 pub mod metabase;
 pub mod moments;
+pub mod mount;
 pub mod plugins;
 pub mod postgres;
 pub mod programs;

@@ -31,7 +31,7 @@ use forgetting::Forgetting;
 const THREADS: usize = 8;
 
 /// How long it is waited for those who still use what is unmounted, and how often it is looked.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
 
 /// How a repository is mounted.

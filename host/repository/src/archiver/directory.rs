@@ -19,7 +19,7 @@ pub(super) struct Entry {
     /// What to alter of it.
     pub(super) change: Change,
     /// The entry of the parent snapshot that has the name it will have.
-    pub(super) previous: Option<Node>,
+    pub(super) previous: Option<Box<Node>>,
     /// What stands there where the members of a file that goes through a filter are listed.
     pub(super) previous_view: Option<Box<Node>>,
 }
@@ -84,20 +84,18 @@ pub(super) struct Root {
 
 impl Directory {
     /// Lets the workers loose on `entries`, which are sorted by the names that they will have.
+    #[expect(clippy::vec_box, reason = "of a million entries none is moved")]
     pub(super) fn begin(
         job: &Job<'_>,
         fd: OwnedFd,
         path: Vec<u8>,
         node: Node,
-        entries: Vec<Entry>,
+        entries: Vec<Box<Entry>>,
         previous: Option<TreeId>,
         place: Place,
     ) -> Result<(), Error> {
         let count = entries.len();
-        let slots = entries
-            .into_iter()
-            .map(|entry| Slot::Waiting(Box::new(entry)))
-            .collect();
+        let slots = entries.into_iter().map(Slot::Waiting).collect();
         let renamed = match &place {
             Place::In(parent, _) => parent.renamed || path != parent.path_of(&node.name),
             Place::Root(_) => false,
@@ -122,10 +120,10 @@ impl Directory {
     }
 
     /// The entry, the first time that it is asked for.
-    pub(super) fn take(&self, index: usize) -> Option<Entry> {
+    pub(super) fn take(&self, index: usize) -> Option<Box<Entry>> {
         let mut slots = lock(&self.slots);
         match std::mem::replace(slots.get_mut(index)?, Slot::UnderWay) {
-            Slot::Waiting(entry) => Some(*entry),
+            Slot::Waiting(entry) => Some(entry),
             _ => None,
         }
     }
@@ -150,7 +148,7 @@ impl Directory {
         let mut nodes = slots
             .into_iter()
             .filter_map(|slot| match slot {
-                Slot::Done(node) => Some(Ok(*node)),
+                Slot::Done(node) => Some(Ok(node)),
                 Slot::LeftOut => None,
                 Slot::Waiting(_) | Slot::UnderWay => Some(Err(Error::corrupt(
                     format!("the listing of `{}`", display(&self.path)),
@@ -169,10 +167,13 @@ impl Directory {
             free
         });
         if !views.is_empty() {
-            nodes.append(&mut views);
+            nodes.extend(views.into_iter().map(Box::new));
             nodes.sort_by(|a, b| a.name.cmp(&b.name));
         }
-        let id = job.store_tree(Tree { nodes })?;
+        // Of a million nodes both forms are large, so they are not held for longer than they must be.
+        let json = Tree::encode_nodes(nodes.iter().map(|node| &**node));
+        drop(nodes);
+        let id = job.store_listing(&json)?;
         job.summary(|summary| match self.previous {
             None => summary.directories_new += 1,
             Some(previous) if previous == id => summary.directories_unmodified += 1,

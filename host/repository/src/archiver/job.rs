@@ -106,7 +106,12 @@ impl<'a> Job<'a> {
 
     /// As [`Self::store`], for a directory's listing.
     pub(super) fn store_tree(&self, tree: Tree) -> Result<TreeId, Error> {
-        Ok(TreeId::from(self.store(BlobKind::Tree, &tree.encode())?))
+        self.store_listing(&tree.encode())
+    }
+
+    /// The same for its JSON.
+    pub(super) fn store_listing(&self, json: &[u8]) -> Result<TreeId, Error> {
+        Ok(TreeId::from(self.store(BlobKind::Tree, json)?))
     }
 
     /// Whether the repository has all of a file's content.

@@ -48,12 +48,13 @@ impl Worker<'_> {
     }
 
     /// What becomes of `nodes`, all of the directory at `path`: those that stay, sorted by the names they will have.
+    #[expect(clippy::vec_box, reason = "of a million entries none is moved")]
     pub(super) fn decide(
         &mut self,
         path: &[u8],
         nodes: Vec<Node>,
         previous: Option<&TreeId>,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<Vec<Box<Entry>>, Error> {
         let verdicts = self.pass.classify(path, &nodes)?;
         let mut entries = Vec::with_capacity(nodes.len());
         for (node, verdict) in nodes.into_iter().zip(verdicts) {
@@ -80,7 +81,7 @@ impl Worker<'_> {
                 self.job.item_error(&path, message);
                 continue;
             }
-            entries.push(entry);
+            entries.push(Box::new(entry));
         }
         entries.sort_by(|a, b| a.name().cmp(b.name()));
         entries.dedup_by(|later, earlier| {
@@ -111,7 +112,7 @@ impl Worker<'_> {
     }
 
     /// Gives each entry the one of the same name in the parent snapshot's tree, and the listing of its members.
-    fn match_previous(&self, entries: &mut [Entry], tree: Option<&TreeId>) {
+    fn match_previous(&self, entries: &mut [Box<Entry>], tree: Option<&TreeId>) {
         let Some(id) = tree else { return };
         let tree = self.job.repository.load_tree(id).unwrap_or_else(|error| {
             tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
@@ -129,7 +130,9 @@ impl Worker<'_> {
                 .next_if(|node| node.name.as_slice().cmp(entry.name()) == Ordering::Less)
                 .is_some()
             {}
-            entry.previous = nodes.next_if(|node| node.name == entry.name());
+            entry.previous = nodes
+                .next_if(|node| node.name == entry.name())
+                .map(Box::new);
         }
     }
 }

@@ -147,7 +147,7 @@ impl<'a> Archiver<'a> {
             let place = Place::Root(outcome);
             let own_name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
             let mut entry = Entry::new(Reader::new().node(own_name, &stat), Change::default());
-            entry.previous = self.previous(name);
+            entry.previous = self.previous(name).map(Box::new);
             match kind_of(&stat) {
                 NodeKind::Directory => {
                     worker.directory(entry, OwnedFd::from(file), Vec::new(), place)
@@ -159,7 +159,7 @@ impl<'a> Archiver<'a> {
                     };
                     entry = Entry {
                         previous: entry.previous,
-                        ..decided
+                        ..*decided
                     };
                     worker.file(entry, file, own_name, place)
                 }

@@ -76,13 +76,13 @@ impl<'a> Worker<'a> {
                 },
             },
             NodeKind::Directory => match open_directory(&directory.fd, &entry.node.name) {
-                Ok(fd) => self.directory(entry, fd, path, place),
+                Ok(fd) => self.directory(*entry, fd, path, place),
                 Err(error) => self.leave_out(&path, &format!("can't open it: {error}"), place),
             },
             _ => {
                 let Entry {
                     mut node, change, ..
-                } = entry;
+                } = *entry;
                 // Like restic, which reads none of symlinks.
                 if node.kind != NodeKind::Symlink {
                     let item = Item::At(directory.fd.as_fd(), &node.name);
@@ -113,11 +113,11 @@ impl<'a> Worker<'a> {
     /// those changes the ctime too); else the entry back.
     fn unchanged(
         &self,
-        mut entry: Entry,
+        mut entry: Box<Entry>,
         place: &Place,
     ) -> Result<Result<Node, Box<Entry>>, Error> {
         let Some(previous) = entry.previous.take() else {
-            return Ok(Err(Box::new(entry)));
+            return Ok(Err(entry));
         };
         let unchanged = match entry.change.filter {
             false => is_unchanged(&entry.node, &previous),
@@ -129,8 +129,9 @@ impl<'a> Worker<'a> {
             && view.map_or(Ok(true), |view| members::is_whole(view, self.job))?;
         if !whole {
             entry.previous = Some(previous);
-            return Ok(Err(Box::new(entry)));
+            return Ok(Err(entry));
         }
+        let (entry, previous) = (*entry, *previous);
         let size = entry.node.size;
         let mut node = Node {
             content: previous.content,

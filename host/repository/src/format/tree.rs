@@ -294,9 +294,13 @@ impl Object<'_> {
     }
 }
 
-fn write_list<T>(out: &mut Vec<u8>, values: &[T], write: &mut impl FnMut(&mut Vec<u8>, &T)) {
+fn write_list<T>(
+    out: &mut Vec<u8>,
+    values: impl IntoIterator<Item = T>,
+    write: &mut impl FnMut(&mut Vec<u8>, T),
+) {
     out.push(b'[');
-    for (position, value) in values.iter().enumerate() {
+    for (position, value) in values.into_iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }
@@ -308,11 +312,14 @@ fn write_list<T>(out: &mut Vec<u8>, values: &[T], write: &mut impl FnMut(&mut Ve
 impl Tree {
     /// The JSON, which is the tree blob's plaintext. Names must be sorted and unique, or restic refuses the tree.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.nodes.len() * 400 + 16);
+        Self::encode_nodes(self.nodes.iter())
+    }
+
+    /// The JSON of the tree that has these nodes.
+    pub(crate) fn encode_nodes<'a>(nodes: impl ExactSizeIterator<Item = &'a Node>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(nodes.len() * 400 + 16);
         out.extend_from_slice(b"{\"nodes\":");
-        write_list(&mut out, &self.nodes, &mut |out, node: &Node| {
-            node.write(out)
-        });
+        write_list(&mut out, nodes, &mut |out, node: &Node| node.write(out));
         out.extend_from_slice(b"}\n");
         out
     }

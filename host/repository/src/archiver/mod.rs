@@ -195,12 +195,17 @@ impl<'a> Archiver<'a> {
         self.put(path, root)
     }
 
-    /// Archives `bytes` as the file `path` of the snapshot, such as `.copal/manifest.json`.
+    /// Archives `bytes` as the file `path` of the snapshot, such as `.copal/manifest.json`. It comes from no source, so it is not counted among the files.
     ///
     /// # Errors
     /// As [`Archiver::add_tree`].
     pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.add_stream(path, bytes, None)
+        let before = self.summary();
+        self.add_stream(path, bytes, None)?;
+        let mut summary = lock(&self.summary);
+        summary.files_new = before.files_new;
+        summary.total_bytes_processed = before.total_bytes_processed;
+        Ok(())
     }
 
     /// Writes the top tree, all packs that are still open, and the index of all of them.

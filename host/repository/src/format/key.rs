@@ -1,10 +1,12 @@
 //! Key files: the repository's secrets, sealed with a key that scrypt derives from a password.
 
+use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::crypto::{Key, Secrets};
 use super::{Base64, Malformed, Timestamp, is_default};
+use crate::parallel::cores;
 
 /// What scrypt may cost: `N` is `2^log_n`, memory is `128 · N · r` bytes, time goes with `N · r · p`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +33,25 @@ impl ScryptCost {
         let Some(n) = 1_u64.checked_shl(self.log_n.into()) else {
             return false;
         };
-        let memory = n.checked_mul(128 * u64::from(self.r));
+        let memory = self.memory();
         let time = n
             .checked_mul(u64::from(self.r))
             .and_then(|work| work.checked_mul(self.p.into()));
         memory.is_some_and(|memory| memory <= 512 << 20) && time.is_some_and(|time| time <= 1 << 26)
+    }
+
+    /// Bytes that one repetition takes, if they can be counted.
+    fn memory(self) -> Option<u64> {
+        let n = 1_u64.checked_shl(self.log_n.into())?;
+        n.checked_mul(128 * u64::from(self.r))
+    }
+
+    /// How many repetitions are done at a time: two where each takes as little as in restic's keys, which are 64 MiB then.
+    fn lanes(self) -> usize {
+        match self.memory() {
+            Some(memory) if memory <= 32 << 20 => cores().min(2),
+            _ => 1,
+        }
     }
 }
 
@@ -144,7 +160,10 @@ fn derive(password: &[u8], salt: &[u8], cost: ScryptCost) -> Result<Key, Malform
     }
     let params = scrypt::Params::new(cost.log_n, cost.r, cost.p).map_err(|_| refused())?;
     let mut bytes = Zeroizing::new([0; Secrets::LENGTH]);
-    scrypt::scrypt(password, salt, &params, bytes.as_mut_slice()).map_err(|_| refused())?;
+    let pool = ThreadPoolBuilder::new().num_threads(cost.lanes()).build();
+    let pool = pool.map_err(|error| Malformed(format!("no thread can be started: {error}")))?;
+    pool.install(|| scrypt::scrypt(password, salt, &params, bytes.as_mut_slice()))
+        .map_err(|_| refused())?;
     Key::new(&Secrets::from_bytes(&bytes))
 }
 

@@ -218,7 +218,7 @@ fn what_reads() {
     scene.interrupted_when(1 << 10, false, scene.copal("snapshots"));
 }
 
-/// An interrupt is how a mount comes to its end, so that is none of a failure.
+/// Whoever is in it finds it gone, and it says so; left alone, it would end with 0, since an interrupt is its way to end.
 #[test]
 fn a_mount_in_use() {
     if !mount::is_possible() {
@@ -234,6 +234,7 @@ fn a_mount_in_use() {
         let before = scene.line.traffic().down;
         let reader = std::thread::spawn(|| std::fs::read(file).map(drop));
         while scene.line.traffic().down < before + (100 << 10) {
+            assert!(!reader.is_finished(), "{:?}", reader.join());
             std::thread::sleep(Duration::from_millis(1));
         }
         mounted.signal(signal);

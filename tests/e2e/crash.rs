@@ -204,7 +204,7 @@ impl Scene {
             let moment = format!("killed before {:?}", seen.last().unwrap());
             self.goes_on(&moment, &command, &before, &after);
         }
-        if self.service.is_none() {
+        if self.service.is_none() && moments::have_quotas() {
             for number in moments::chosen(&moments) {
                 tree::copy(&saved, &storage);
                 let (seen, outcome) = moments::out_of_quota(number, command(), &self.files());
@@ -218,6 +218,14 @@ impl Scene {
                 if code != self.codes[0] {
                     failed += 1;
                     assert!(outcome.stderr.contains("quota"), "{moment}: {outcome:?}");
+                } else {
+                    // Whoever says that it is done must have done it.
+                    let left = self.snapshots();
+                    let done = match self.repeats {
+                        true => left == after,
+                        false => left.len() == after.len(),
+                    };
+                    assert!(done, "{moment}: {left:?}");
                 }
                 self.goes_on(&moment, &command, &before, &after);
             }
@@ -233,6 +241,11 @@ impl Scene {
             moments.len()
         );
         assert!(killed > 0, "nothing was killed");
+        let takes_space = moments.iter().any(Moment::takes_space);
+        assert!(
+            failed > 0 || refused == 0 || !takes_space,
+            "no quota was used up"
+        );
         if let Some(restic) = Restic::find(&self.environment).filter(|_| !self.lost) {
             let password = self.other_password.unwrap_or(PASSWORD);
             let check = restic.command(["check", "--read-data"]);

@@ -116,7 +116,7 @@ fn client(
         if counts.restores.run(restore) {
             tree::assert_same(&source, &target);
         }
-        let forget = copal("forget --keep-last 1").args(["--path", path]);
+        let forget = copal("forget --keep-last 1 --retry-lock 5s").args(["--path", path]);
         counts.forgets.run(forget);
         std::thread::sleep(rest);
     }
@@ -142,7 +142,7 @@ fn many_clients_at_once_while_the_repository_is_pruned() {
             ("prune --two-phase", &counts.two_phase_prunes),
             ("check --read-data", &counts.checks),
         ];
-        let all_let_in = || kinds.iter().all(|(_, count)| count.done() > 0);
+        let all_let_in = || counts.all().iter().all(|(_, count)| count.done() > 0);
         for (words, count) in kinds.iter().cycle() {
             let now = begun.elapsed();
             if now > 10 * time || now > time && all_let_in() {

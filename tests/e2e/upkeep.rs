@@ -8,8 +8,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use copal_repository::{LockMode, Password, Repository};
+use copal_tests::environment::PASSWORD;
 use copal_tests::restic::Restic;
 use copal_tests::{Running, TestEnvironment, plugins, sample, tree};
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// A repository with so many snapshots of a directory of which one file differs, and the directory.
@@ -186,10 +189,10 @@ fn a_command_waits_for_the_lock_of_another_if_it_is_told_to() {
     let prune = |patience| environment.copal(["prune", "--retry-lock", patience]);
     let begun = std::time::Instant::now();
     let refused = prune("2s").run().exits(11);
-    refused.says("waiting up to 2 s, since the repository at");
+    refused.says("waiting, 2 s at most");
     assert!(begun.elapsed() >= Duration::from_secs(2));
     let waiting = prune("1h").start();
-    std::thread::sleep(Duration::from_millis(500));
+    waiting.wait_for_error_line("waiting, 3600 s at most");
     std::fs::write(environment.path("go"), "").unwrap();
     backup.wait().succeeds();
     waiting.wait().succeeds();
@@ -198,12 +201,65 @@ fn a_command_waits_for_the_lock_of_another_if_it_is_told_to() {
     std::fs::remove_file(environment.path("go")).unwrap();
     let backup = held_backup(&environment, &source);
     let waiting = prune("1h").start();
-    std::thread::sleep(Duration::from_millis(500));
-    waiting.signal(rustix::process::Signal::INT);
+    waiting.wait_for_error_line("waiting");
+    waiting.signal(Signal::INT);
     waiting.wait().exits(130);
     std::fs::write(environment.path("go"), "").unwrap();
     backup.wait().succeeds();
     assert_eq!(locks(&environment), 0);
+}
+
+/// Nothing of a job has begun while it waits for another's lock, which one that works alone has.
+#[test]
+fn a_job_waits_before_it_stops_anything() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::simple(&source);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = copal_storage::open(environment.repository()).unwrap();
+    let password = Password::new(PASSWORD);
+    let repository = Repository::open(store, runtime.handle().clone(), &password).unwrap();
+    let lock = repository.lock(LockMode::Exclusive).unwrap();
+
+    let [before, finally] = ["before", "finally"].map(|name| environment.path(name));
+    let config = format!(
+        "[repository]\nretry-lock = 3600\n[jobs.one]\nplugin = \"files\"\nroots = {{ files = {source:?} }}\n\
+         [jobs.one.hooks]\nbefore = [[\"touch\", {before:?}]]\nfinally = [[\"touch\", {finally:?}]]\n"
+    );
+    let config = environment.write("copal.toml", config);
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&config, permissions).unwrap();
+    let backup = |further: &str| {
+        let backup = environment.copal(["backup", "--yes", "--job", "one", "--config"]);
+        backup.arg(&config).args(copal_tests::run::words(further))
+    };
+    for signal in [Signal::INT, Signal::TERM] {
+        let waiting = backup("").start();
+        waiting.wait_for_error_line("waiting, 3600 s at most");
+        assert!(!before.exists(), "it stopped something");
+        waiting.signal(signal);
+        waiting.wait().exits(130);
+    }
+    environment
+        .refused(backup("--retry-lock 0"), 11)
+        .is("locked");
+    assert!(finally.exists(), "without a wait the hooks are run");
+    std::fs::remove_file(&before).unwrap();
+
+    let place = environment.make_directory("place");
+    let mounting = environment
+        .copal(["mount", "--retry-lock", "1h"])
+        .arg(place);
+    let mounting = mounting.start();
+    mounting.wait_for_error_line("waiting");
+    mounting.signal(Signal::INT);
+    mounting.wait().exits(130);
+
+    let waiting = backup("").start();
+    waiting.wait_for_error_line("waiting");
+    drop(lock);
+    waiting.wait().succeeds();
+    assert!(before.exists());
 }
 
 #[test]

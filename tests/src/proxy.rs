@@ -41,6 +41,8 @@ struct Plan {
     last: Option<usize>,
     /// The program.
     victim: Option<Pid>,
+    /// Requests that are under way.
+    under_way: usize,
     ended: bool,
 }
 
@@ -91,9 +93,13 @@ impl Proxy {
                 if shared.lock().unwrap().ended {
                     return;
                 }
+                shared.lock().unwrap().under_way += 1;
                 let shared = Arc::clone(&shared);
-                // Whoever hangs up knows why.
-                std::thread::spawn(move || pass(client, target, &shared).ok());
+                std::thread::spawn(move || {
+                    // Whoever hangs up knows why.
+                    let _ = pass(client, target, &shared);
+                    shared.lock().unwrap().under_way -= 1;
+                });
             }
         });
         Self { port, plan }
@@ -131,6 +137,10 @@ impl Proxy {
             running
         };
         let outcome = running.wait();
+        // What it had sent before it died is done still.
+        while self.plan.lock().unwrap().under_way > 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let mut plan = self.plan.lock().unwrap();
         plan.victim = None;
         let mut changes = std::mem::take(&mut plan.changes);

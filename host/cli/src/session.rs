@@ -1,12 +1,14 @@
 //! What commands share: the runtime, the engine of the plugins, the repository, the interrupt.
 
+use std::cell::Cell;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use copal_job::Context;
-use copal_repository::{Identity, InitOptions, Repository};
+use copal_repository::{Error, Identity, InitOptions, LockGuard, LockMode, Repository};
 use copal_sandbox::{Engine, EngineOptions, Plugin};
 use copal_storage::{Options, Store};
 use tokio::runtime::Runtime;
@@ -15,10 +17,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Global, SourceArgs};
 use crate::authority::Keeper;
 use crate::config::{Config, Job, Reference, Repository as Repo, Text};
-use crate::ending::{self, Ending};
+use crate::ending::{self, Ending, MOMENT};
 use crate::failure::Failure;
 use crate::password::Places;
-use crate::{hangup, plugins};
+use crate::{hangup, output, plugins};
+
+/// The pauses before another try where another program's lock is in the way: at least this, then longer and longer.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -27,6 +33,10 @@ pub(crate) struct Session {
     pub(crate) trust: copal_trust::Store,
     pub(crate) context: Context,
     ending: Arc<Ending>,
+    /// How long a lock of another program is waited for.
+    patience: Cell<Duration>,
+    /// Whether something is stopped meanwhile, so that nothing is waited for.
+    hurries: Cell<bool>,
     // Last, so that it outlives whatever still uses it.
     _runtime: Runtime,
 }
@@ -65,6 +75,8 @@ impl Session {
             trust,
             context,
             ending,
+            patience: Cell::default(),
+            hurries: Cell::default(),
             _runtime: runtime,
         })
     }
@@ -96,12 +108,8 @@ impl Session {
         self.ending.ends_work();
     }
 
-    /// What an interrupt ends from now on may hold locks, which must not outlive it. For those of others it waits as the command line says, or `own`.
-    fn opened(&self, repository: Repository, own: Option<&Repo>) -> Repository {
-        let own = || Some(Duration::from_secs(own?.retry_lock?.into()));
-        if let Some(patience) = self.global.retry_lock.or_else(own) {
-            repository.set_lock_patience(patience);
-        }
+    /// What an interrupt ends from now on may hold locks, which must not outlive it.
+    fn opened(&self, repository: Repository) -> Repository {
         self.ending.remember(&repository);
         repository
     }
@@ -134,11 +142,80 @@ impl Session {
 
     /// Opens the repository of a job, where there is one.
     pub(crate) fn repository_of(&self, job: Option<&Job>) -> Result<Repository, Failure> {
+        self.patience.set(self.patience(job));
         let store = self.store(job)?;
         let password = Places::of_repository(&self.global, false).read(self.own_password(job))?;
         let handle = self.context.runtime.clone();
-        let repository = Repository::open(store, handle, &password)?;
-        Ok(self.opened(repository, job.map(|job| &job.repository)))
+        Ok(self.opened(Repository::open(store, handle, &password)?))
+    }
+
+    fn patience(&self, job: Option<&Job>) -> Duration {
+        let own = job.and_then(|job| job.repository.retry_lock);
+        let own = own.map(|seconds| Duration::from_secs(seconds.into()));
+        self.global.retry_lock.or(own).unwrap_or_default()
+    }
+
+    /// Locks a repository, as [`Repository::lock`] does. Where another program's lock is in the way, it tries again for as long as the operator said.
+    pub(crate) fn lock(&self, repository: &Repository, mode: LockMode) -> Result<LockGuard, Error> {
+        let patience = match self.hurries.get() {
+            true => Duration::ZERO,
+            false => self.patience.get(),
+        };
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match repository.lock(mode) {
+                Err(error @ Error::Locked { .. }) => error,
+                done => return done,
+            };
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(error);
+            }
+            if let (FIRST_PAUSE, Error::Locked { holder, .. }) = (pause, &error)
+                && !self.global.quiet
+                && !self.global.json
+            {
+                let seconds = patience.as_secs();
+                let text =
+                    format!("The repository is locked {holder}: waiting, {seconds} s at most");
+                output::complain(&format!("{}\n", output::printable(&text)));
+            }
+            // Two that wait for each other must not do so in step.
+            let share = RandomState::new().hash_one(begun) % 1_000;
+            let until = Instant::now() + pause.mul_f64(1.0 + share as f64 / 1_000.0).min(left);
+            while Instant::now() < until {
+                if self.interrupted() {
+                    return Err(Error::Interrupted);
+                }
+                std::thread::sleep(MOMENT);
+            }
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits until nobody keeps this program from reading and adding, as [`Self::lock`] does.
+    pub(crate) fn wait(&self, repository: &Repository) -> Result<(), Error> {
+        match self.patience.get().is_zero() {
+            true => Ok(()),
+            false => self.lock(repository, LockMode::Read).map(drop),
+        }
+    }
+
+    /// Does the work of a job that stops something before and starts it afterwards. So the locks of others are waited for before.
+    pub(crate) fn hurrying<T>(
+        &self,
+        job: &Job,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if !self.patience(Some(job)).is_zero() {
+            let repository = self.repository_of(Some(job))?;
+            self.wait(&repository)?;
+        }
+        let before = self.hurries.replace(true);
+        let done = work();
+        self.hurries.set(before);
+        done
     }
 
     /// Opens the repository that something is taken from.
@@ -159,7 +236,7 @@ impl Session {
         let password = own.and_then(|own| own.password.as_ref());
         let password = Places::of_source(source).read(password)?;
         let handle = self.context.runtime.clone();
-        Ok(self.opened(Repository::open(store, handle, &password)?, own))
+        Ok(self.opened(Repository::open(store, handle, &password)?))
     }
 
     /// Creates the repository.

@@ -34,6 +34,16 @@ struct Known {
     lookups: u64,
 }
 
+impl Known {
+    /// The number of the directory and the node, if it is a file.
+    fn file(&self) -> Option<(u64, &Node)> {
+        match &self.item {
+            Item::Node { node, .. } if node.kind != NodeKind::Directory => Some((self.above, node)),
+            _ => None,
+        }
+    }
+}
+
 /// Numbers and what they stand for.
 pub(crate) struct Inodes {
     known: Mutex<HashMap<u64, Known>>,
@@ -97,21 +107,19 @@ impl Inodes {
         known.lookups += 1;
     }
 
-    /// How many numbers stand for something.
-    pub(crate) fn count(&self) -> usize {
-        lock(&self.known).len()
+    /// How many files the system knows: all of a snapshot that is no directory.
+    pub(crate) fn files(&self) -> usize {
+        let known = lock(&self.known);
+        known.values().filter_map(Known::file).count()
     }
 
-    /// What the system knows and is no directory, by the number of the directory and the name there.
-    pub(crate) fn files(&self) -> Vec<(u64, Vec<u8>)> {
+    /// These, by the number of the directory and the name there; one name of each.
+    pub(crate) fn names_of_files(&self) -> Vec<(u64, Vec<u8>)> {
         let known = lock(&self.known);
-        let files = known.values().filter_map(|known| match &known.item {
-            Item::Node { node, .. } if node.kind != NodeKind::Directory => {
-                Some((known.above, node.name.clone()))
-            }
-            _ => None,
-        });
-        files.collect()
+        let files = known.values().filter_map(Known::file);
+        files
+            .map(|(above, node)| (above, node.name.clone()))
+            .collect()
     }
 
     /// The system forgets that it was told of it so many times.
@@ -177,10 +185,10 @@ mod tests {
         inodes.remember(7, 5, file(1, 1, 1));
         inodes.forget(7, 1);
         assert!(inodes.get(7).is_some());
-        assert_eq!(inodes.files(), [(5, b"f".to_vec())]);
+        assert_eq!(inodes.names_of_files(), [(5, b"f".to_vec())]);
         inodes.forget(7, 1);
         assert!(inodes.get(7).is_none());
-        assert_eq!((inodes.files(), inodes.count()), (Vec::new(), 1));
+        assert_eq!(inodes.files(), 0);
         inodes.forget(TOP, 100);
         assert!(inodes.get(TOP).is_some());
     }

@@ -26,6 +26,7 @@ use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 pub use error::Error;
 use filesystem::Snapshots;
 use forgetting::Forgetting;
+use inodes::Inodes;
 
 /// Requests that are answered at the same time: most of them wait for the store.
 const THREADS: usize = 8;
@@ -35,12 +36,25 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
 
 /// How a repository is mounted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct MountOptions {
     /// Which snapshots there are.
     pub filter: SnapshotFilter,
+    /// How many files the system may know before it is asked to forget them. A system with much memory would remember millions, and each keeps a
+    /// node here.
+    pub most_files: usize,
     /// Whether other users may look too. Then each sees what the permissions of the files let them; the user who mounts sees all.
     pub allow_other: bool,
+}
+
+impl Default for MountOptions {
+    fn default() -> Self {
+        Self {
+            filter: SnapshotFilter::default(),
+            most_files: 1 << 16,
+            allow_other: false,
+        }
+    }
 }
 
 /// A mounted repository. Dropping it unmounts it.
@@ -48,7 +62,9 @@ pub struct Mounted {
     /// None once it has ended.
     session: Option<BackgroundSession>,
     mountpoint: PathBuf,
-    _forgetting: Forgetting,
+    inodes: Arc<Inodes>,
+    /// None once it has ended.
+    forgetting: Option<Forgetting>,
     _lock: LockGuard,
 }
 
@@ -57,6 +73,11 @@ impl Mounted {
     pub fn is_over(&self) -> bool {
         let session = self.session.as_ref();
         session.is_none_or(|session| session.guard.is_finished())
+    }
+
+    /// How many files the system knows.
+    pub fn known_files(&self) -> usize {
+        self.inodes.files()
     }
 
     /// Unmounts it, unless somebody has. What still uses it has a moment to let go.
@@ -71,6 +92,10 @@ impl Mounted {
         let Some(session) = self.session.take() else {
             return Ok(());
         };
+        // While the system is still answered: it holds what asks it to forget until then, and that could not be ended in any way.
+        if let Some(forgetting) = self.forgetting.take() {
+            wait(&forgetting.end());
+        }
         let over = match session.guard.is_finished() || detach(&self.mountpoint) {
             // Dropped, it would unmount the place again, and whatever is mounted there by now.
             true => wait(&ManuallyDrop::new(session).guard),
@@ -145,11 +170,12 @@ pub fn mount(
     let snapshots = Snapshots::new(repository.clone(), options.filter)?;
     let inodes = Arc::clone(snapshots.inodes());
     let session = Session::new(snapshots, mountpoint, &config).map_err(failed)?;
-    let forgetting = Forgetting::begin(inodes, session.notifier());
+    let forgetting = Forgetting::begin(Arc::clone(&inodes), session.notifier(), options.most_files);
     Ok(Mounted {
         session: Some(session.spawn().map_err(failed)?),
         mountpoint: absolute,
-        _forgetting: forgetting,
+        inodes,
+        forgetting: Some(forgetting),
         _lock: lock,
     })
 }

@@ -133,6 +133,9 @@ impl Repository {
     pub fn remove_key(&self, id: &KeyId, lock: &LockGuard) -> Result<(), Error> {
         self.check_removable(id)?;
         lock.check_exclusive()?;
+        // Somebody may have removed that one while this waited for the lock, and one must stay.
+        let own = *crate::repository::lock(self.key_id());
+        read(self.backend(), &own)?;
         self.remove_key_file(id)
     }
 

@@ -1,7 +1,7 @@
 //! Locks as restic keeps them: files that say who works on the repository, refreshed while it does.
 
 use std::sync::{Arc, Mutex, Weak, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio::task::JoinHandle;
@@ -37,9 +37,6 @@ const REFRESH: Duration = Duration::from_secs(5 * 60);
 /// The same where no lock file can be removed, so that fewer of them pile up.
 const REFRESH_KEPT: Duration = Duration::from_secs(15 * 60);
 
-/// The pause before another try, where one waits for others to finish.
-const RETRY: Duration = Duration::from_secs(1);
-
 /// How long leaving the repository may take.
 const RELEASE: Duration = Duration::from_secs(10);
 
@@ -70,8 +67,6 @@ enum State {
 /// The locks that this process holds by one repository.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
-    /// How long to wait for others to finish.
-    patience: Mutex<Duration>,
     held: Mutex<Vec<Weak<Holding>>>,
     /// Whether they were given up for good. Held for reading while a file is written that stands for a lock.
     abandoned: RwLock<bool>,
@@ -206,33 +201,11 @@ impl LockGuard {
 }
 
 impl Repository {
-    /// From now on [`Self::lock`] waits so long for others to finish. At first it does not wait at all.
-    pub fn set_lock_patience(&self, patience: Duration) {
-        *lock(&self.locks().patience) = patience;
-    }
-
-    /// Locks the repository. While others exclude this process it tries again, for as long as [`Self::set_lock_patience`] said.
+    /// Locks the repository.
     ///
     /// # Errors
-    /// Another process excludes this one to the end, or the store fails.
+    /// Another process excludes this one, or the store fails.
     pub fn lock(&self, mode: LockMode) -> Result<LockGuard, Error> {
-        let patience = *lock(&self.locks().patience);
-        let begun = Instant::now();
-        let mut told = false;
-        loop {
-            let error = match self.try_lock(mode) {
-                Err(error @ Error::Locked { .. }) if begun.elapsed() < patience => error,
-                done => return done,
-            };
-            if !told {
-                tracing::warn!("waiting up to {} s, since {error}", patience.as_secs());
-                told = true;
-            }
-            std::thread::sleep(RETRY.min(patience.saturating_sub(begun.elapsed())));
-        }
-    }
-
-    fn try_lock(&self, mode: LockMode) -> Result<LockGuard, Error> {
         let exclusive = mode == LockMode::Exclusive;
         self.check_locks(exclusive, None)?;
         let held = self.runtime().block_on(async {

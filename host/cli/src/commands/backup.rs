@@ -157,6 +157,7 @@ fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Do
     let work = || -> Result<Done, Failure> {
         let asked = request(args, job, session)?;
         let repository = session.repository_of(job)?;
+        session.wait(&repository)?;
         let ask = job::can_ask(&args.job, session);
         let planned = make(&asked, ask, session)?;
         let acts = !planned.plan.quiesce.is_empty();
@@ -169,9 +170,7 @@ fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Do
         let outcome = approved.run(&repository, &session.context, &console)?;
         drop(console);
         let kept = match job {
-            Some(job) if outcome.complete => {
-                retention::apply(job, &repository, &session.context.identity.hostname)
-            }
+            Some(job) if outcome.complete => retention::apply(job, &repository, session),
             _ => Ok(Vec::new()),
         };
         let (forgotten, afterwards) = match kept {
@@ -193,8 +192,7 @@ fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Do
             && done.afterwards.is_none(),
         snapshot: Some(done.outcome.snapshot.to_string()),
     };
-    let (mut done, hooks) =
-        job::between_hooks(&job.hooks, &job.name, "backup", session, work, ended)?;
+    let (mut done, hooks) = job::between_hooks(&job.hooks, job, "backup", session, work, ended)?;
     done.afterwards = done.afterwards.or(hooks);
     Ok(done)
 }

@@ -13,7 +13,7 @@ use crate::{Outcome, output};
 
 pub(crate) fn run(args: &CheckArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let _lock = repository.lock(LockMode::Read)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     let console = Console::new(session.global.quiet || session.global.json);
     let options = CheckOptions {
         read_data: args.read_data,

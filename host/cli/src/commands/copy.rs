@@ -23,8 +23,8 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
         true => LockMode::Read,
         false => LockMode::Write,
     };
-    let _source_lock = source.lock(LockMode::Read)?;
-    let lock = target.lock(mode)?;
+    let _source_lock = session.lock(&source, LockMode::Read)?;
+    let lock = session.lock(&target, mode)?;
     let ReadableSnapshots {
         snapshots: chosen,
         damaged,

@@ -17,7 +17,7 @@ use crate::{Outcome, output};
 
 pub(crate) fn run(args: &DiffArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let _lock = repository.lock(LockMode::Read)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     let (first, before) = select::one(&repository, &args.first, &args.filter)?;
     let (second, after) = select::one(&repository, &args.second, &args.filter)?;
     let found = diff(&repository, before.tree, after.tree, args.metadata)?;

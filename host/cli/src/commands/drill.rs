@@ -43,9 +43,7 @@ pub(crate) fn run(args: &DrillArgs, session: &Session) -> Outcome {
         snapshot: Some(evidence.snapshot.id.to_string()),
     };
     let (evidence, failed) = match &job {
-        Some(job) => {
-            job::between_hooks(&drill.place.hooks, &job.name, "drill", session, work, ended)?
-        }
+        Some(job) => job::between_hooks(&drill.place.hooks, job, "drill", session, work, ended)?,
         None => (work()?, None),
     };
     match (failed, evidence.verdict) {
@@ -64,6 +62,9 @@ fn rehearse(
     let begun = Instant::now();
     let engine = session.engine()?;
     let repository = session.repository_of(job)?;
+    let waiting = Instant::now();
+    session.wait(&repository)?;
+    let begun = begun + waiting.elapsed();
     repository.load_index()?;
     let opened = begun.elapsed();
     let place = &drill.place;

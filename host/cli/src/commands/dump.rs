@@ -22,7 +22,7 @@ const BUFFER: usize = 1 << 20;
 
 pub(crate) fn run(args: &DumpArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let _lock = repository.lock(LockMode::Read)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     let (id, snapshot) = select::one(&repository, &args.snapshot, &args.filter)?;
     let node = find(&repository, &id, &snapshot.tree, &args.entry)?;
     let errors = match args.target.as_os_str() == "-" {

@@ -22,7 +22,7 @@ use crate::{Outcome, output};
 
 pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let _lock = repository.lock(LockMode::Read)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshot, &args.filter)?;
     let mut code = select::complain(&damaged);

@@ -105,10 +105,13 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
     let policy = args.keep.policy();
     check(args, &policy)?;
     let repository = session.repository()?;
-    let lock = repository.lock(match args.dry_run {
-        true => LockMode::Read,
-        false => LockMode::Exclusive,
-    })?;
+    let lock = session.lock(
+        &repository,
+        match args.dry_run {
+            true => LockMode::Read,
+            false => LockMode::Exclusive,
+        },
+    )?;
     let named = named(args, &repository)?;
     let Decisions {
         groups: decided,

@@ -162,7 +162,7 @@ pub(super) fn ask(question: &str) -> Result<bool, Failure> {
 /// logged.
 pub(super) fn between_hooks<T>(
     hooks: &Hooks,
-    job: &str,
+    job: &Job,
     operation: &str,
     session: &Session,
     work: impl FnOnce() -> Result<T, Failure>,
@@ -179,7 +179,9 @@ pub(super) fn between_hooks<T>(
             output::complain(&format!("Running the hook {hook}\n"));
         }
     };
-    let around = hooks.around(job, operation, &session.context, &say, work, ended);
+    let around = session.hurrying(job, || {
+        Ok(hooks.around(&job.name, operation, &session.context, &say, work, ended))
+    })?;
     let mut failed = around.hooks.into_iter();
     let first = match &around.work {
         Ok(_) => failed.next(),

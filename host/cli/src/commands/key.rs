@@ -51,7 +51,7 @@ fn list(repository: &Repository, session: &Session) -> Outcome {
 
 fn add(args: &KeyAddArgs, repository: &Repository, session: &Session) -> Outcome {
     let password = Places::of_key(args).read(None)?;
-    let _lock = repository.lock(LockMode::Write)?;
+    let _lock = session.lock(repository, LockMode::Write)?;
     if args.dry_run {
         return said(session, None, "A key would be added.");
     }
@@ -73,7 +73,7 @@ fn remove(args: &KeyRemoveArgs, repository: &Repository, session: &Session) -> O
             &format!("Key {id} would be removed: {owner}."),
         );
     }
-    let lock = repository.lock(LockMode::Exclusive)?;
+    let lock = session.lock(repository, LockMode::Exclusive)?;
     repository.remove_key(&key.id, &lock)?;
     said(
         session,
@@ -84,7 +84,7 @@ fn remove(args: &KeyRemoveArgs, repository: &Repository, session: &Session) -> O
 
 fn passwd(args: &KeyAddArgs, repository: &Repository, session: &Session) -> Outcome {
     let password = Places::of_key(args).read(None)?;
-    let lock = repository.lock(LockMode::Exclusive)?;
+    let lock = session.lock(repository, LockMode::Exclusive)?;
     if args.dry_run {
         return said(session, None, "The password would be changed.");
     }

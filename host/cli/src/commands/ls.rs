@@ -17,7 +17,7 @@ use crate::session::Session;
 
 pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let _lock = repository.lock(LockMode::Read)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     let (id, snapshot) = select::one(&repository, &args.snapshot, &args.filter)?;
     let mut printer = Printer::new(session.global.json, args.long);
     let deeper = match args.recursive {

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &MigrateArgs, session: &Session) -> Outcome {
     let done = match &job {
         Some(job) => {
             let hooks = &place(job)?.hooks;
-            job::between_hooks(hooks, &job.name, "migrate", session, work, ended)
+            job::between_hooks(hooks, job, "migrate", session, work, ended)
         }
         None => work().map(|outcome| (outcome, None)),
     };
@@ -159,9 +159,11 @@ fn request(
         set_file: args.to_set_file.clone(),
         ..args.from.job.clone()
     };
+    let repository = session.repository_of(job)?;
+    session.wait(&repository)?;
     Ok(MigrationJob {
         name: job.map_or_else(|| unnamed(&targets), |job| job.name.clone()),
-        repository: session.repository_of(job)?,
+        repository,
         targets,
         intent: args.intent.or(place.intent).map(Into::into),
         settings: place.settings()?.and_words(job::settings(&words)?),

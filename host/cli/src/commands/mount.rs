@@ -21,10 +21,12 @@ pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
         return Err(Failure::usage("mount", format!("{place} is no directory"))
             .advise("Make it, or name another."));
     }
+    session.wait(&repository)?;
     session.interrupts_end_work();
     let options = MountOptions {
         filter: args.filter.filter(),
         allow_other: args.allow_other,
+        ..MountOptions::default()
     };
     let mounted = copal_mount::mount(&repository, &args.mountpoint, options)?;
     if session.global.json {

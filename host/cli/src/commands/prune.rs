@@ -10,7 +10,7 @@ use crate::{Outcome, output};
 pub(crate) fn run(args: &PruneArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let pruning = &args.pruning;
-    let (lock, two_phase) = pruning::lock(pruning, args.dry_run, &repository)?;
+    let (lock, two_phase) = pruning::lock(pruning, args.dry_run, &repository, session)?;
     let how = (&lock, two_phase);
     let stats = pruning::run(pruning, how, args.dry_run, Vec::new(), &repository, session)?;
     if session.global.json {

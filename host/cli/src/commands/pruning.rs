@@ -14,16 +14,17 @@ pub(super) fn lock(
     args: &PruningArgs,
     dry_run: bool,
     repository: &Repository,
+    session: &Session,
 ) -> Result<(LockGuard, bool), Failure> {
     if dry_run || args.two_phase {
-        return Ok((repository.lock(LockMode::Read)?, args.two_phase));
+        return Ok((session.lock(repository, LockMode::Read)?, args.two_phase));
     }
-    match repository.lock(LockMode::Exclusive) {
+    match session.lock(repository, LockMode::Exclusive) {
         Err(Error::Storage(error)) if error.is_denied() => {
             tracing::warn!(
                 "the repository can't be locked, so what nothing needs is only marked now, and removed by a later prune ({error})"
             );
-            Ok((repository.lock(LockMode::Read)?, true))
+            Ok((session.lock(repository, LockMode::Read)?, true))
         }
         lock => Ok((lock?, false)),
     }

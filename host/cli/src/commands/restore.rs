@@ -39,7 +39,7 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
     let (outcome, failed) = match &job {
         Some(job) => {
             let place = job.restore.clone().unwrap_or_default().place;
-            job::between_hooks(&place.hooks, &job.name, "restore", session, work, ended)?
+            job::between_hooks(&place.hooks, job, "restore", session, work, ended)?
         }
         None => (work()?, None),
     };
@@ -84,6 +84,7 @@ fn make(
     }
     let engine = session.engine()?;
     let repository = session.repository_of(job)?;
+    session.wait(&repository)?;
     let asked = request(args, job, repository, &engine, session)?;
     job::plan(
         &asked.grants.iter().cloned().collect::<Vec<_>>(),

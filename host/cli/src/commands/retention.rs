@@ -6,6 +6,7 @@ use copal_repository::{LockMode, Repository, SnapshotId};
 use super::job;
 use crate::config::Job;
 use crate::failure::Failure;
+use crate::session::Session;
 
 /// Removes the job's snapshots of this machine that its retention does not keep, and names them. Another machine may have a job of that name too.
 ///
@@ -13,14 +14,15 @@ use crate::failure::Failure;
 pub(super) fn apply(
     job: &Job,
     repository: &Repository,
-    hostname: &str,
+    session: &Session,
 ) -> Result<Vec<SnapshotId>, Failure> {
     let Some(policy) = &job.retention else {
         return Ok(Vec::new());
     };
-    let lock = repository.lock(LockMode::Exclusive)?;
+    let lock = session.lock(repository, LockMode::Exclusive)?;
     let mut snapshots = job::snapshots(repository, job)?;
-    snapshots.retain(|(_, snapshot)| snapshot.hostname == hostname);
+    let hostname = &session.context.identity.hostname;
+    snapshots.retain(|(_, snapshot)| snapshot.hostname == *hostname);
     let now = Timestamp::now();
     let groups = copal_job::groups(snapshots, &[]).into_values();
     let decisions = groups.flat_map(|group| policy.apply(&group, now));

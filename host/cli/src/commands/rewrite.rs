@@ -23,11 +23,14 @@ pub(crate) fn run(args: &RewriteArgs, session: &Session) -> Outcome {
             false => LINES,
         },
     };
-    let lock = repository.lock(match (args.dry_run, args.forget) {
-        (true, _) => LockMode::Read,
-        (false, true) => LockMode::Exclusive,
-        (false, false) => LockMode::Write,
-    })?;
+    let lock = session.lock(
+        &repository,
+        match (args.dry_run, args.forget) {
+            (true, _) => LockMode::Read,
+            (false, true) => LockMode::Exclusive,
+            (false, false) => LockMode::Write,
+        },
+    )?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let looked = snapshots.len();

@@ -39,6 +39,7 @@ fn make(args: &RollbackArgs, ask: bool, session: &Session) -> Result<PlannedRoll
     let engine = session.engine()?;
     let of_job = session.job()?;
     let repository = session.repository_of(of_job.as_ref())?;
+    session.wait(&repository)?;
     // What was replaced was replaced by a migration or by a restore of the job.
     let place = of_job.as_ref().and_then(|job| {
         let restore = job.restore.as_ref().map(|restore| &restore.place);

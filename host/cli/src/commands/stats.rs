@@ -23,7 +23,7 @@ struct Row<'a> {
 
 pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let _lock = repository.lock(LockMode::Read)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let code = select::complain(&damaged);

@@ -22,10 +22,13 @@ pub(crate) fn run(args: &TagArgs, session: &Session) -> Outcome {
         },
     };
     let repository = session.repository()?;
-    let lock = repository.lock(match args.dry_run {
-        true => LockMode::Read,
-        false => LockMode::Exclusive,
-    })?;
+    let lock = session.lock(
+        &repository,
+        match args.dry_run {
+            true => LockMode::Read,
+            false => LockMode::Exclusive,
+        },
+    )?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let state = &session.context.state;

@@ -46,7 +46,7 @@ impl ScryptCost {
         n.checked_mul(128 * u64::from(self.r))
     }
 
-    /// How many repetitions are done at a time: two where each takes as little as in restic's keys, which are 64 MiB then.
+    /// How many repetitions are done at a time: two, which take 64 MiB together, where each takes no more than the 32 MiB of restic's keys; else one.
     fn lanes(self) -> usize {
         match self.memory() {
             Some(memory) if memory <= 32 << 20 => cores().min(2),
@@ -160,8 +160,16 @@ fn derive(password: &[u8], salt: &[u8], cost: ScryptCost) -> Result<Key, Malform
     }
     let params = scrypt::Params::new(cost.log_n, cost.r, cost.p).map_err(|_| refused())?;
     let mut bytes = Zeroizing::new([0; Secrets::LENGTH]);
-    let pool = ThreadPoolBuilder::new().num_threads(cost.lanes()).build();
-    let pool = pool.map_err(|error| Malformed(format!("no thread can be started: {error}")))?;
+    let several = ThreadPoolBuilder::new().num_threads(cost.lanes()).build();
+    // Where no thread can be had, this one does it alone.
+    let alone = |_| {
+        ThreadPoolBuilder::new()
+            .num_threads(1)
+            .use_current_thread()
+            .build()
+    };
+    let pool = several.or_else(alone);
+    let pool = pool.map_err(|error| Malformed(format!("the password can't be tried: {error}")))?;
     pool.install(|| scrypt::scrypt(password, salt, &params, bytes.as_mut_slice()))
         .map_err(|_| refused())?;
     Key::new(&Secrets::from_bytes(&bytes))

@@ -13,7 +13,7 @@ use crate::{Outcome, output};
 
 pub(super) fn run(args: &RepairIndexArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let lock = exclusive(args.dry_run, &repository)?;
+    let lock = exclusive(args.dry_run, &repository, session)?;
     let options = IndexRepairOptions {
         read_all_packs: args.read_all_packs,
         dry_run: args.dry_run,

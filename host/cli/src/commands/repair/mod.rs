@@ -20,9 +20,16 @@ pub(super) fn run(command: &RepairCommand, session: &Session) -> Outcome {
 }
 
 /// The lock for work that removes something, unless nothing is changed.
-fn exclusive(dry_run: bool, repository: &Repository) -> Result<LockGuard, Failure> {
-    Ok(repository.lock(match dry_run {
-        true => LockMode::Read,
-        false => LockMode::Exclusive,
-    })?)
+fn exclusive(
+    dry_run: bool,
+    repository: &Repository,
+    session: &Session,
+) -> Result<LockGuard, Failure> {
+    Ok(session.lock(
+        repository,
+        match dry_run {
+            true => LockMode::Read,
+            false => LockMode::Exclusive,
+        },
+    )?)
 }

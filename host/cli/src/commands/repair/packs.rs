@@ -13,7 +13,7 @@ use crate::{Outcome, output};
 
 pub(super) fn run(args: &RepairPacksArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let lock = exclusive(args.dry_run, &repository)?;
+    let lock = exclusive(args.dry_run, &repository, session)?;
     let options = PackRepairOptions {
         copies: args.copies.clone(),
         dry_run: args.dry_run,

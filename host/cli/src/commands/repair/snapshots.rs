@@ -18,11 +18,14 @@ const LINES: usize = 100;
 
 pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let lock = repository.lock(match (args.dry_run, args.forget) {
-        (true, _) => LockMode::Read,
-        (false, true) => LockMode::Exclusive,
-        (false, false) => LockMode::Write,
-    })?;
+    let lock = session.lock(
+        &repository,
+        match (args.dry_run, args.forget) {
+            (true, _) => LockMode::Read,
+            (false, true) => LockMode::Exclusive,
+            (false, false) => LockMode::Write,
+        },
+    )?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();

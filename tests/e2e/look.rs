@@ -550,4 +550,10 @@ fn a_place_that_can_not_be_mounted_at_is_refused() {
         .refused(absent, 1)
         .is("mount")
         .says("/nowhere/at all");
+    let full = environment.path("source");
+    let covering = environment.copal(["mount"]).arg(full);
+    environment
+        .refused(covering, 1)
+        .is("mount")
+        .says("not empty");
 }

@@ -182,6 +182,29 @@ fn nothing_is_kept_only_where_that_is_said() {
 }
 
 #[test]
+fn a_check_may_read_a_part_of_the_data() {
+    let environment = TestEnvironment::with_repository();
+    history(&environment, 3);
+    let packs = packs(&environment);
+    let path = &packs[0];
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    let check = |part: &str| environment.copal(["check", "--json", "--read-data-subset", part]);
+    let (mut read, mut found) = (0, 0);
+    for part in ["1/3", "2/3", "3/3"] {
+        let outcome = check(part).run();
+        found += u8::from(outcome.status.code() == Some(1));
+        read += outcome.json()["packs_read"].as_u64().unwrap();
+    }
+    assert_eq!((read, found), (packs.len() as u64, 1));
+    check("100%").run().exits(1);
+    let one = check("1").run().json();
+    assert_eq!(one["packs_read"], 1);
+    check("5/3").run().exits(2).says("5/3");
+}
+
+#[test]
 fn a_command_waits_for_the_lock_of_another_if_it_is_told_to() {
     let environment = TestEnvironment::with_repository();
     let source = history(&environment, 2);

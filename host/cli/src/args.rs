@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use copal_repository::checker::ReadData;
 use copal_sandbox::Grant;
 use copal_sandbox::types::Intent;
 use jiff::SignedDuration;
@@ -344,6 +345,9 @@ pub(crate) struct CheckArgs {
     /// Read every byte of every pack as well
     #[arg(long)]
     pub(crate) read_data: bool,
+    /// Read a part of the packs: the second of five as 2/5, some of them at random as 10% or 500M
+    #[arg(long, value_name = "PART", conflicts_with = "read_data")]
+    pub(crate) read_data_subset: Option<ReadData>,
 }
 
 #[derive(Debug, Args)]

@@ -2,9 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::str::FromStr;
+
+use rand::seq::SliceRandom as _;
 
 use crate::backend::FileKind;
 use crate::error::Error;
+use crate::format::Malformed;
 use crate::format::index::BlobEntry;
 use crate::format::pack::{self, BlobKind, HeaderEntry};
 use crate::format::tree::NodeKind;
@@ -12,6 +16,7 @@ use crate::id::{BlobId, PackId, TreeId};
 use crate::index::{Index, Location};
 use crate::parallel;
 use crate::progress::Progress;
+use crate::prune::parse_size;
 use crate::repository::Repository;
 
 /// What is wrong with a blob that a snapshot needs and a prune in two phases did not know to be needed.
@@ -24,8 +29,92 @@ const FILES: usize = 64;
 /// What is checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckOptions {
-    /// Read every pack and prove every blob, not only that all parts are there.
-    pub read_data: bool,
+    /// The packs that are read, every blob of which is proved; of the others only that all parts are there.
+    pub read_data: ReadData,
+}
+
+impl CheckOptions {
+    /// Everything, to the last byte.
+    pub const ALL: Self = Self {
+        read_data: ReadData::All,
+    };
+}
+
+/// Which packs are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum ReadData {
+    /// None.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// One of so many parts of about the same size, counted from 1: the packs whose ids' first byte, divided by the number of parts, leaves one less.
+    /// Whoever checks one after the other has read all in the end.
+    Part(u8, u8),
+    /// So many percent of the packs, taken at random.
+    Percent(f64),
+    /// Packs taken at random, up to so many bytes, but one at least.
+    Bytes(u64),
+}
+
+impl ReadData {
+    /// Leaves in `packs` what is read of them.
+    fn choose<T>(self, packs: &mut Vec<(PackId, T, u64)>) {
+        match self {
+            Self::None => packs.clear(),
+            Self::All => {}
+            Self::Part(number, parts) => {
+                packs.retain(|(id, ..)| id.0[0] % parts.max(1) == number.saturating_sub(1));
+            }
+            Self::Percent(percent) => {
+                packs.shuffle(&mut rand::rng());
+                let share = (packs.len() as f64 * percent / 100.0).ceil();
+                packs.truncate(share as usize);
+            }
+            Self::Bytes(most) => {
+                packs.shuffle(&mut rand::rng());
+                let mut bytes = 0;
+                let count = packs.iter().take_while(|(.., size)| {
+                    bytes += size;
+                    bytes <= most
+                });
+                let count = count.count().max(1);
+                packs.truncate(count);
+            }
+        }
+    }
+}
+
+/// As restic reads it: `2/5`, `10%`, or a size such as `500M`.
+impl FromStr for ReadData {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let wrong = || {
+            Malformed(format!(
+                "`{text}` is no part of the data, such as 2/5, 10% or 500M"
+            ))
+        };
+        if let Some((number, parts)) = text.split_once('/') {
+            let number: u8 = number.parse().map_err(|_| wrong())?;
+            let parts: u8 = parts.parse().map_err(|_| wrong())?;
+            return match (1..=parts).contains(&number) {
+                true => Ok(Self::Part(number, parts)),
+                false => Err(wrong()),
+            };
+        }
+        if let Some(percent) = text.strip_suffix('%') {
+            let percent: f64 = percent.parse().map_err(|_| wrong())?;
+            return match percent > 0.0 && percent <= 100.0 {
+                true => Ok(Self::Percent(percent)),
+                false => Err(wrong()),
+            };
+        }
+        match parse_size(text) {
+            Ok(bytes) if bytes > 0 => Ok(Self::Bytes(bytes)),
+            _ => Err(wrong()),
+        }
+    }
 }
 
 /// What a check found.
@@ -41,7 +130,9 @@ pub struct CheckReport {
     pub trees: usize,
     /// Packs that the index names.
     pub packs: usize,
-    /// Bytes read from packs.
+    /// Packs that were read.
+    pub packs_read: usize,
+    /// Bytes read from them.
     pub bytes_read: u64,
 }
 
@@ -62,10 +153,21 @@ pub fn check(
     // Snapshots before indexes: a backup that ends meanwhile has written its index before its snapshot.
     let roots = check_snapshots(repository, &mut report)?;
     let packs = check_indexes(repository, &mut report)?;
-    let sizes = check_packs(repository, &packs, &mut report)?;
+    let (sizes, unindexed) = check_packs(repository, &packs, &mut report)?;
     check_trees(repository, roots, &mut report)?;
-    if options.read_data {
-        read_packs(repository, &packs, &sizes, progress, &mut report);
+    read_packs(
+        repository,
+        options.read_data,
+        &packs,
+        &sizes,
+        progress,
+        &mut report,
+    );
+    // Where something is wrong, what is in no index may be all that is left.
+    if unindexed > 0 && report.errors.is_empty() {
+        report.hints.push(format!(
+            "{unindexed} packs are in no index: an interrupted backup left them, and `copal prune` removes them"
+        ));
     }
     Ok(report)
 }
@@ -124,12 +226,12 @@ fn check_indexes(
     Ok(packs)
 }
 
-/// Compares the packs that are there with those in the index, and gives the sizes of the former.
+/// Compares the packs that are there with those in the index, and gives the sizes of the former, and how many are in no index.
 fn check_packs(
     repository: &Repository,
     packs: &HashMap<PackId, Vec<BlobEntry>>,
     report: &mut CheckReport,
-) -> Result<HashMap<PackId, u64>, Error> {
+) -> Result<(HashMap<PackId, u64>, usize), Error> {
     let named: Vec<_> = packs.keys().copied().collect();
     let sizes: HashMap<_, _> = repository
         .backend()
@@ -158,19 +260,13 @@ fn check_packs(
     let (marked, unused) = repository.with_index(|index| {
         others.partition::<Vec<_>, _>(|id| index.marked().number_of(id).is_some())
     })?;
-    if !unused.is_empty() {
-        report.hints.push(format!(
-            "{} packs are in no index: an interrupted backup left them, and `copal prune` removes them",
-            unused.len()
-        ));
-    }
     if !marked.is_empty() {
         report.hints.push(format!(
             "{} packs are marked to be removed: a later `copal prune` does so",
             marked.len()
         ));
     }
-    Ok(sizes)
+    Ok((sizes, unused.len()))
 }
 
 /// Walks all directories, each once, and proves that all they refer to is in the index.
@@ -236,6 +332,7 @@ fn check_tree(repository: &Repository, id: &TreeId) -> (Vec<String>, Vec<TreeId>
 
 fn read_packs(
     repository: &Repository,
+    read_data: ReadData,
     packs: &HashMap<PackId, Vec<BlobEntry>>,
     sizes: &HashMap<PackId, u64>,
     progress: &dyn Progress,
@@ -245,7 +342,9 @@ fn read_packs(
         .iter()
         .filter_map(|(id, blobs)| sizes.get(id).map(|&size| (*id, blobs, size)))
         .collect();
+    read_data.choose(&mut present);
     present.sort_unstable_by_key(|(id, ..)| *id);
+    report.packs_read = present.len();
     progress.total(
         present.len() as u64,
         present.iter().map(|(.., size)| size).sum(),
@@ -320,4 +419,55 @@ fn read_pack(
         ));
     }
     Ok(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_data_is_said_as_restic_says_it() {
+        for (text, part) in [
+            ("1/1", ReadData::Part(1, 1)),
+            ("2/5", ReadData::Part(2, 5)),
+            ("2.5%", ReadData::Percent(2.5)),
+            ("100%", ReadData::Percent(100.0)),
+            ("500M", ReadData::Bytes(500 << 20)),
+        ] {
+            assert_eq!(text.parse(), Ok(part), "{text}");
+        }
+        for wrong in [
+            "", "0/5", "6/5", "1/0", "1/300", "-1/5", "0%", "101%", "NaN%", "%", "0", "much",
+        ] {
+            assert!(wrong.parse::<ReadData>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_parts_are_all_and_what_is_random_is_as_much_as_was_said() {
+        let packs = || (0..=u8::MAX).map(|first| (PackId([first; 32]), (), 10));
+        let chosen = |read_data: ReadData| {
+            let mut chosen = packs().collect();
+            read_data.choose(&mut chosen);
+            chosen
+        };
+        let mut parts: Vec<_> = (1..=7)
+            .flat_map(|number| chosen(ReadData::Part(number, 7)))
+            .collect();
+        parts.sort_unstable();
+        assert!(parts.into_iter().eq(packs()));
+        for (read_data, count) in [
+            (ReadData::None, 0),
+            (ReadData::All, 256),
+            (ReadData::Percent(0.1), 1),
+            (ReadData::Percent(50.0), 128),
+            (ReadData::Bytes(1), 1),
+            (ReadData::Bytes(55), 5),
+            (ReadData::Bytes(u64::MAX), 256),
+        ] {
+            assert_eq!(chosen(read_data).len(), count, "{read_data:?}");
+        }
+        let [one, other] = [(); 2].map(|()| chosen(ReadData::Percent(50.0)));
+        assert_ne!(one, other);
+    }
 }

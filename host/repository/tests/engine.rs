@@ -63,12 +63,7 @@ fn save(repository: &Repository, blobs: &[Vec<u8>]) {
 }
 
 fn checked(directory: &Path, runtime: &Runtime) -> CheckReport {
-    check(
-        &open(directory, runtime),
-        CheckOptions { read_data: true },
-        &Silent,
-    )
-    .unwrap()
+    check(&open(directory, runtime), CheckOptions::ALL, &Silent).unwrap()
 }
 
 fn files(directory: PathBuf) -> Vec<PathBuf> {

@@ -144,12 +144,7 @@ fn restic_proves_and_restores_what_we_write_and_may_go_on_with_it() {
     assert_eq!(summary["data_blobs"], 0, "the same chunks: {json}");
     restic(&path, &["forget", "--prune", "--keep-last", "1"]);
     restic(&path, &["check", "--read-data"]);
-    let report = check(
-        &open(&path, &runtime),
-        CheckOptions { read_data: true },
-        &Silent,
-    )
-    .unwrap();
+    let report = check(&open(&path, &runtime), CheckOptions::ALL, &Silent).unwrap();
     assert_eq!(report.errors, [""; 0]);
 }
 
@@ -220,12 +215,7 @@ fn trees_and_chunks_that_restic_wrote_are_ours_byte_for_byte() {
 
         back_up(&repository, &contents);
         restic(&path, &["check", "--read-data"]);
-        let report = check(
-            &open(&path, &runtime),
-            CheckOptions { read_data: true },
-            &Silent,
-        )
-        .unwrap();
+        let report = check(&open(&path, &runtime), CheckOptions::ALL, &Silent).unwrap();
         assert_eq!(report.errors, [""; 0]);
         assert_eq!(report.snapshots, 2);
     }

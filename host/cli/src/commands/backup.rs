@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use copal_job::{BackupJob, BackupOutcome, Ended, PlannedBackup};
-use copal_repository::SnapshotId;
+use copal_repository::{Repository, SnapshotId};
 use copal_sandbox::Plugin;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ fn text(done: &Done) -> String {
 
 /// Backs up between the job's hooks, then lets go what its retention does not keep.
 fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Done, Failure> {
-    let work = || -> Result<Done, Failure> {
+    let work = || -> Result<(BackupOutcome, Repository), Failure> {
         let asked = request(args, job, session)?;
         let repository = session.repository_of(job)?;
         session.wait(&repository)?;
@@ -169,32 +169,32 @@ fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Do
         let console = Console::new(session.global.quiet || session.global.json);
         let outcome = approved.run(&repository, &session.context, &console)?;
         drop(console);
-        let kept = match job {
-            Some(job) if outcome.complete => retention::apply(job, &repository, session),
-            _ => Ok(Vec::new()),
-        };
-        let (forgotten, afterwards) = match kept {
-            Ok(forgotten) => (forgotten, None),
-            Err(failure) => (Vec::new(), Some(failure)),
-        };
-        Ok(Done {
-            outcome,
-            forgotten,
-            afterwards,
-        })
+        Ok((outcome, repository))
     };
-    let Some(job) = job else {
-        return work();
+    let ((outcome, repository), hooks) = match job {
+        None => (work()?, None),
+        Some(job) => {
+            let ended = |(outcome, _): &(BackupOutcome, Repository)| Ended {
+                complete: outcome.complete && outcome.not_undone.is_empty(),
+                snapshot: Some(outcome.snapshot.to_string()),
+            };
+            job::between_hooks(&job.hooks, job, "backup", session, work, ended)?
+        }
     };
-    let ended = |done: &Done| Ended {
-        complete: done.outcome.complete
-            && done.outcome.not_undone.is_empty()
-            && done.afterwards.is_none(),
-        snapshot: Some(done.outcome.snapshot.to_string()),
+    // It may have to wait, so it comes when nothing is stopped any more.
+    let kept = match job {
+        Some(job) if outcome.complete => retention::apply(job, &repository, session),
+        _ => Ok(Vec::new()),
     };
-    let (mut done, hooks) = job::between_hooks(&job.hooks, job, "backup", session, work, ended)?;
-    done.afterwards = done.afterwards.or(hooks);
-    Ok(done)
+    let (forgotten, failed) = match kept {
+        Ok(forgotten) => (forgotten, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    Ok(Done {
+        outcome,
+        forgotten,
+        afterwards: hooks.or(failed),
+    })
 }
 
 fn make(asked: &BackupJob, ask: bool, session: &Session) -> Result<PlannedBackup, Failure> {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use copal_repository::LockMode;
-use copal_repository::checker::{CheckOptions, check};
+use copal_repository::checker::{CheckOptions, ReadData, check};
 
 use crate::args::CheckArgs;
 use crate::failure::FAILED;
@@ -16,7 +16,10 @@ pub(crate) fn run(args: &CheckArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let console = Console::new(session.global.quiet || session.global.json);
     let options = CheckOptions {
-        read_data: args.read_data,
+        read_data: match (args.read_data, args.read_data_subset) {
+            (true, _) => ReadData::All,
+            (false, part) => part.unwrap_or_default(),
+        },
     };
     let report = check(&repository, options, &console)?;
     drop(console);
@@ -36,12 +39,13 @@ pub(crate) fn run(args: &CheckArgs, session: &Session) -> Outcome {
         let state = match report.errors.len() {
             0 => "no errors were found".to_owned(),
             count => format!(
-                "{count} errors were found; `copal repair packs`, `index` and `snapshots`, in this order, make the best of it"
+                "{count} errors were found\n`copal repair packs`, `index` and `snapshots`, in this order, make the best of packs, index files and directories; a damaged \
+                 snapshot goes by `copal forget ID`, a key by `copal key remove ID`, a lock by `copal unlock --remove-all`"
             ),
         };
         let looked = format!(
-            "{} snapshots, {} directories, {} packs",
-            report.snapshots, report.trees, report.packs
+            "{} snapshots, {} directories, {} packs of which {} were read",
+            report.snapshots, report.trees, report.packs, report.packs_read
         );
         output::print(&format!("{errors}{hints}{looked}: {state}"))?;
     }

@@ -185,7 +185,10 @@ fn unnamed(targets: &[(Option<String>, PathBuf)]) -> String {
         .iter()
         .map(|(name, path)| {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            format!("{}={}", name.as_deref().unwrap_or_default(), path.display())
+            match name {
+                Some(name) => format!("{name}={}", path.display()),
+                None => path.display().to_string(),
+            }
         })
         .collect();
     words.sort();

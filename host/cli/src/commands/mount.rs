@@ -11,15 +11,29 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::{Outcome, output};
 
+/// What the system says of a mount that nobody answers for.
+const ENOTCONN: i32 = rustix::io::Errno::NOTCONN.raw_os_error();
+
 /// How often it is looked whether it is time to end.
 const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let place = args.mountpoint.display();
-    if !args.mountpoint.is_dir() {
-        return Err(Failure::usage("mount", format!("{place} is no directory"))
-            .advise("Make it, or name another."));
+    match std::fs::read_dir(&args.mountpoint).map(|mut entries| entries.next()) {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            let message = format!("{place} is not empty, and a mount would cover what is there");
+            return Err(Failure::usage("mount", message).advise("Name an empty directory."));
+        }
+        Err(error) if error.raw_os_error() == Some(ENOTCONN) => {
+            let message = format!("{place} is a mount of which the program is gone");
+            return Err(Failure::usage("mount", message).advise(format!("Run `umount {place}`.")));
+        }
+        Err(error) => {
+            let message = format!("{place} can't be used: {error}");
+            return Err(Failure::usage("mount", message).advise("Make it, or name another."));
+        }
     }
     session.wait(&repository)?;
     session.interrupts_end_work();

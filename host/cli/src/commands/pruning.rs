@@ -61,13 +61,16 @@ pub(super) fn run(
     });
     drop(console);
     let stats = pruned?;
+    if !silent && !dry_run {
+        printed = printed.and_then(|()| output::print("Pruned."));
+    }
     match printed {
         Err(failure) if !failure.is_broken_pipe() => Err(failure),
         _ => Ok(stats),
     }
 }
 
-/// What is found and done, as a table.
+/// What is found and about to be done, as a table.
 fn text(stats: &PruneStats) -> String {
     let mut table = output::table(&["", "Packs", "Blobs", "Size"]);
     for column in table.column_iter_mut().skip(1) {
@@ -81,7 +84,7 @@ fn text(stats: &PruneStats) -> String {
             output::bytes(packs.bytes),
         ]
     };
-    let would = if stats.dry_run { "would be " } else { "" };
+    let would = if stats.dry_run { "would" } else { "will" };
     let rows = [
         (
             format!("needed by {} snapshots", stats.snapshots),
@@ -97,7 +100,7 @@ fn text(stats: &PruneStats) -> String {
         ),
         ("kept as they are".to_owned(), packs(stats.kept)),
         ("  of these, too young".to_owned(), packs(stats.young)),
-        (format!("{would}written anew"), packs(stats.repacked)),
+        (format!("{would} be written anew"), packs(stats.repacked)),
         ("needed for nothing".to_owned(), packs(stats.unneeded)),
         ("in no index".to_owned(), packs(stats.unindexed)),
         (
@@ -116,8 +119,11 @@ fn text(stats: &PruneStats) -> String {
             "marked before, still to wait".to_owned(),
             packs(stats.waiting),
         ),
-        (format!("{would}marked to be removed"), packs(stats.marked)),
-        (format!("{would}removed"), packs(stats.removed)),
+        (
+            format!("{would} be marked to be removed"),
+            packs(stats.marked),
+        ),
+        (format!("{would} be removed"), packs(stats.removed)),
     ];
     // The first two and the last always say something; of the others those that there are any of.
     let last = rows.len() - 1;
@@ -128,7 +134,7 @@ fn text(stats: &PruneStats) -> String {
         }
     }
     let left = format!(
-        "{} of {} {would}left; of that, nothing needs {}",
+        "{} of {} {would} be left; of that, nothing needs {}",
         output::bytes(stats.bytes_after),
         output::bytes(stats.bytes_before),
         output::bytes(stats.unused_after),

@@ -98,7 +98,7 @@ impl World {
             let said = self.restic(name, &["check", "--read-data"]);
             assert!(said.contains("no errors were found"), "{said}");
         }
-        let options = CheckOptions { read_data: true };
+        let options = CheckOptions::ALL;
         let report = check(&self.open(name), options, &Silent).unwrap();
         assert_eq!(report.errors, [""; 0]);
     }

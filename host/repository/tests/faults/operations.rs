@@ -266,7 +266,7 @@ fn a_check() {
     let command = Command::new("check", room, before, |room, store, _| {
         let repository = room.open(store)?;
         let _lock = repository.lock(LockMode::Read)?;
-        let options = CheckOptions { read_data: true };
+        let options = CheckOptions::ALL;
         told(check(&repository, options, &Silent)?.errors)
     });
     command.whatever_goes_wrong();
@@ -485,7 +485,7 @@ fn hit(room: &Room) -> Arc<InMemory> {
 fn repair_damaged_packs(room: &Room, store: Arc<dyn ObjectStore>) -> Result<(), Error> {
     let repository = room.open(store)?;
     let lock = repository.lock(LockMode::Exclusive)?;
-    let report = check(&repository, CheckOptions { read_data: true }, &Silent)?;
+    let report = check(&repository, CheckOptions::ALL, &Silent)?;
     let named = report.errors.iter().filter_map(|error| {
         let (_, rest) = error.split_once("pack ")?;
         rest.get(..64)?.parse::<PackId>().ok()

@@ -196,7 +196,7 @@ impl Room {
 
     /// What is wrong, every byte read.
     pub(crate) fn report(&self, store: Arc<dyn ObjectStore>) -> CheckReport {
-        let options = CheckOptions { read_data: true };
+        let options = CheckOptions::ALL;
         check(&self.open(store).unwrap(), options, &Silent).unwrap()
     }
 

@@ -306,7 +306,7 @@ fn only_these_are_lost(place: &mut Place, pack: &str, files: &[(BlobId, u64)], l
         assert!(!place.path("target").join(name).exists());
     }
     place.save(tree);
-    let options = CheckOptions { read_data: true };
+    let options = CheckOptions::ALL;
     let errors = check(&place.again(), options, &Silent).unwrap().errors;
     assert!(
         errors.iter().any(|error| error.contains(pack)),

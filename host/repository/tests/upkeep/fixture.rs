@@ -191,7 +191,7 @@ impl World {
 
     /// What is wrong, every byte read.
     pub(crate) fn report(&self) -> CheckReport {
-        let options = CheckOptions { read_data: true };
+        let options = CheckOptions::ALL;
         check(&self.open(), options, &Silent).unwrap()
     }
 

@@ -185,7 +185,8 @@ fn the_plans_to_begin_with_are_sound() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    // More of them with the variable `PROPTEST_CASES`.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2_000)))]
 
     #[test]
     fn what_passes_is_fit_to_be_carried_out(

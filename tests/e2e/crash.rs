@@ -1,5 +1,5 @@
 //! Killed before any change that it makes to a repository, in a directory or on a server of S3, every command that writes leaves one that is whole, with
-//! all snapshots that are not to go, and does its work when it is run again.
+//! all snapshots that are not to go, and does its work when it is run again. The same holds where its quota is used up from then on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

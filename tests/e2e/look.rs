@@ -407,6 +407,7 @@ fn files_that_are_there_are_overwritten_as_asked() {
     assert_eq!(content(), "first\n");
 }
 
+/// Whoever unmounts it may have something else at its place by then.
 #[test]
 fn what_somebody_else_has_unmounted_is_not_unmounted_again() {
     if !mount::is_possible() {

@@ -453,6 +453,22 @@ fn a_mount_that_is_in_use_ends_and_says_so() {
 }
 
 #[test]
+fn a_place_whose_mount_was_killed_is_named_as_such() {
+    if !mount::is_possible() || !programs::is_root() {
+        return;
+    }
+    let (environment, _) = backed_up();
+    let (place, mounted) = mount::mounted(&environment, TIME);
+    mounted.signal(Signal::KILL);
+    drop(mounted);
+    let again = environment.copal(["mount"]).arg(&place);
+    let refused = environment.refused(again, 1);
+    let unmounted = std::process::Command::new("umount").arg(&place).status();
+    assert!(unmounted.unwrap().success());
+    refused.is("mount").says("the program is gone");
+}
+
+#[test]
 fn a_damaged_snapshot_does_not_keep_the_others_from_being_mounted() {
     if !mount::is_possible() {
         return;

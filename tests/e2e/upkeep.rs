@@ -186,7 +186,9 @@ fn a_check_may_read_a_part_of_the_data() {
     let environment = TestEnvironment::with_repository();
     history(&environment, 3);
     let packs = packs(&environment);
-    let path = &packs[0];
+    // One with data: listings are read by every check.
+    let size = |path: &&PathBuf| path.metadata().unwrap().len();
+    let path = packs.iter().max_by_key(size).unwrap();
     let mut bytes = std::fs::read(path).unwrap();
     bytes[20] ^= 1;
     std::fs::write(path, bytes).unwrap();
@@ -283,6 +285,42 @@ fn a_job_waits_before_it_stops_anything() {
     drop(lock);
     waiting.wait().succeeds();
     assert!(before.exists());
+}
+
+/// The backup is complete, whatever keeps the retention out after it.
+#[test]
+fn hooks_are_told_of_the_backup_and_not_of_the_retention() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::simple(&source);
+    environment.backup("files", &source, "").run().succeeds();
+    let status = environment.path("status");
+    let line = format!("echo $COPAL_STATUS > '{}'", status.display());
+    let config = format!(
+        "[jobs.one]\nplugin = \"files\"\nroots = {{ files = {source:?} }}\nretention = {{ keep-last = 1 }}\n\
+         [jobs.one.hooks]\nfinally = [[\"sh\", \"-c\", {line:?}]]\n"
+    );
+    let config = environment.write("copal.toml", config);
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&config, permissions).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = copal_storage::open(environment.repository()).unwrap();
+    let password = Password::new(PASSWORD);
+    let repository = Repository::open(store, runtime.handle().clone(), &password).unwrap();
+    let reading = repository.lock(LockMode::Read).unwrap();
+    let backup = || {
+        let backup = environment.copal(["backup", "--yes", "--job", "one", "--config"]);
+        backup.arg(&config)
+    };
+    backup().run().exits(11);
+    assert_eq!(
+        std::fs::read_to_string(&status).unwrap().trim(),
+        "succeeded"
+    );
+    drop(reading);
+    backup().run().succeeds();
+    // That of no job, and the latest of this one.
+    assert_eq!(environment.snapshots().len(), 2);
 }
 
 #[test]

@@ -194,6 +194,21 @@ impl Session {
         }
     }
 
+    /// As [`Self::lock`], for work that adds to the repository or, if it `removes`, must be alone; a dry run only reads.
+    pub(crate) fn lock_to_change(
+        &self,
+        repository: &Repository,
+        dry_run: bool,
+        removes: bool,
+    ) -> Result<LockGuard, Error> {
+        let mode = match (dry_run, removes) {
+            (true, _) => LockMode::Read,
+            (false, true) => LockMode::Exclusive,
+            (false, false) => LockMode::Write,
+        };
+        self.lock(repository, mode)
+    }
+
     /// Waits until nobody keeps this program from reading and adding, as [`Self::lock`] does.
     pub(crate) fn wait(&self, repository: &Repository) -> Result<(), Error> {
         match self.patience.get().is_zero() {

@@ -19,12 +19,8 @@ type Chosen = (SnapshotId, Snapshot);
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
     let source = session.source(&args.source)?;
     let target = session.repository()?;
-    let mode = match args.dry_run {
-        true => LockMode::Read,
-        false => LockMode::Write,
-    };
     let _source_lock = session.lock(&source, LockMode::Read)?;
-    let lock = session.lock(&target, mode)?;
+    let lock = session.lock_to_change(&target, args.dry_run, false)?;
     let ReadableSnapshots {
         snapshots: chosen,
         damaged,

@@ -6,7 +6,7 @@ use copal_repository::format::Timestamp;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::prune::PruneStats;
 use copal_repository::select::{GroupBy, GroupKey};
-use copal_repository::{Error, ErrorKind, LockMode, ReadableSnapshots, Repository, SnapshotId};
+use copal_repository::{Error, ErrorKind, ReadableSnapshots, Repository, SnapshotId};
 use serde::Serialize;
 
 use super::{pruning, select};
@@ -105,13 +105,7 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
     let policy = args.keep.policy();
     check(args, &policy)?;
     let repository = session.repository()?;
-    let lock = session.lock(
-        &repository,
-        match args.dry_run {
-            true => LockMode::Read,
-            false => LockMode::Exclusive,
-        },
-    )?;
+    let lock = session.lock_to_change(&repository, args.dry_run, true)?;
     let named = named(args, &repository)?;
     let Decisions {
         groups: decided,

@@ -1,5 +1,6 @@
 //! `copal mount`
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,9 +11,6 @@ use crate::args::MountArgs;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{Outcome, output};
-
-/// What the system says of a mount that nobody answers for.
-const ENOTCONN: i32 = rustix::io::Errno::NOTCONN.raw_os_error();
 
 /// How often it is looked whether it is time to end.
 const TICK: Duration = Duration::from_millis(100);
@@ -26,7 +24,7 @@ pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
             let message = format!("{place} is not empty, and a mount would cover what is there");
             return Err(Failure::usage("mount", message).advise("Name an empty directory."));
         }
-        Err(error) if error.raw_os_error() == Some(ENOTCONN) => {
+        Err(error) if error.kind() == ErrorKind::NotConnected => {
             let message = format!("{place} is a mount of which the program is gone");
             return Err(Failure::usage("mount", message).advise(format!("Run `umount {place}`.")));
         }

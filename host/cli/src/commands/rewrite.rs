@@ -1,7 +1,7 @@
 //! `copal rewrite`
 
 use copal_job::{RewriteOptions, RewrittenSnapshot, rewrite_snapshots};
-use copal_repository::{LockMode, ReadableSnapshots};
+use copal_repository::ReadableSnapshots;
 
 use super::{choice, select};
 use crate::args::RewriteArgs;
@@ -23,14 +23,7 @@ pub(crate) fn run(args: &RewriteArgs, session: &Session) -> Outcome {
             false => LINES,
         },
     };
-    let lock = session.lock(
-        &repository,
-        match (args.dry_run, args.forget) {
-            (true, _) => LockMode::Read,
-            (false, true) => LockMode::Exclusive,
-            (false, false) => LockMode::Write,
-        },
-    )?;
+    let lock = session.lock_to_change(&repository, args.dry_run, args.forget)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let looked = snapshots.len();

@@ -1,7 +1,7 @@
 //! `copal tag`
 
 use copal_job::{Retagged, TagChange, retag};
-use copal_repository::{LockMode, ReadableSnapshots};
+use copal_repository::ReadableSnapshots;
 
 use super::select;
 use crate::args::{TagArgs, tag};
@@ -22,13 +22,7 @@ pub(crate) fn run(args: &TagArgs, session: &Session) -> Outcome {
         },
     };
     let repository = session.repository()?;
-    let lock = session.lock(
-        &repository,
-        match args.dry_run {
-            true => LockMode::Read,
-            false => LockMode::Exclusive,
-        },
-    )?;
+    let lock = session.lock_to_change(&repository, args.dry_run, true)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let state = &session.context.state;

@@ -60,6 +60,11 @@ fn keys_are_added_listed_and_removed_but_for_the_one_in_use() {
     drop(guard);
     let refused = world.try_open("first", "first").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::WrongPassword);
+    // Whoever was opened by the key that is gone removes no other: one must stay.
+    let guard = repository.lock(LockMode::Exclusive).unwrap();
+    repository.remove_key(&second, &guard).unwrap_err();
+    drop(guard);
+    world.try_open("first", "second").unwrap();
     let guard = other.lock(LockMode::Write).unwrap();
     assert!(other.remove_key(&first.id, &guard).is_err(), "not alone");
 }

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use copal_repository::repair::{PackRepair, PackRepairOptions, repair_packs};
 
-use super::exclusive;
 use crate::args::RepairPacksArgs;
 use crate::failure::INCOMPLETE;
 use crate::output::Console;
@@ -13,7 +12,7 @@ use crate::{Outcome, output};
 
 pub(super) fn run(args: &RepairPacksArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let lock = exclusive(args.dry_run, &repository, session)?;
+    let lock = session.lock_to_change(&repository, args.dry_run, true)?;
     let options = PackRepairOptions {
         copies: args.copies.clone(),
         dry_run: args.dry_run,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use copal_job::{RepairedSnapshot, SnapshotRepairOptions, repair_snapshots};
-use copal_repository::{LockMode, ReadableSnapshots};
+use copal_repository::ReadableSnapshots;
 use serde_json::json;
 
 use super::super::select;
@@ -18,14 +18,7 @@ const LINES: usize = 100;
 
 pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
-    let lock = session.lock(
-        &repository,
-        match (args.dry_run, args.forget) {
-            (true, _) => LockMode::Read,
-            (false, true) => LockMode::Exclusive,
-            (false, false) => LockMode::Write,
-        },
-    )?;
+    let lock = session.lock_to_change(&repository, args.dry_run, args.forget)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();

@@ -310,6 +310,24 @@ fn a_part_is_restored_and_the_rest_is_named() {
 }
 
 #[test]
+fn what_is_named_to_be_restored_and_is_not_there_is_said() {
+    let (environment, _) = backed_up();
+    let target = environment.path("target");
+    let restore = |further: &str| environment.restore(&target, further);
+    restore("--include /a.txt --include *.none")
+        .run()
+        .exits(3)
+        .says("/a.txt, *.none: nothing in the snapshot matches");
+    let planned = restore("--include *.none --dry-run --json").run();
+    let findings = planned.succeeds().json()["plan"]["findings"].to_string();
+    assert!(findings.contains("copal.part.unmatched"), "{findings}");
+    let some = restore("--include *.none --include a.txt --json").run();
+    assert_eq!(some.succeeds().json()["files"], 1);
+    let empty = restore("--include folder/empty --json").run();
+    assert_eq!(empty.succeeds().json()["complete"], true);
+}
+
+#[test]
 fn a_plugin_does_not_verify_a_part() {
     let environment = TestEnvironment::with_repository();
     let source = environment.make_directory("source");

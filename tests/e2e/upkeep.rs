@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use copal_repository::{LockMode, Password, Repository};
-use copal_tests::environment::PASSWORD;
+use copal_tests::environment::{PASSWORD, copal_binary};
 use copal_tests::restic::Restic;
 use copal_tests::{Running, TestEnvironment, plugins, sample, tree};
 use rustix::process::Signal;
@@ -252,8 +252,6 @@ fn a_job_waits_before_it_stops_anything() {
          [jobs.one.hooks]\nbefore = [[\"touch\", {before:?}]]\nfinally = [[\"touch\", {finally:?}]]\n"
     );
     let config = environment.write("copal.toml", config);
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&config, permissions).unwrap();
     let backup = |further: &str| {
         let backup = environment.copal(["backup", "--yes", "--job", "one", "--config"]);
         backup.arg(&config).args(copal_tests::run::words(further))
@@ -287,6 +285,28 @@ fn a_job_waits_before_it_stops_anything() {
     assert!(before.exists());
 }
 
+/// Nobody who must be alone gets in between the wait and the work, and a hook may be who must be.
+#[test]
+fn what_a_job_waited_for_is_kept_until_its_work_is_done() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::simple(&source);
+    let codes = environment.path("codes");
+    let (copal, repository) = (copal_binary(), environment.repository());
+    let line = format!(
+        "COPAL_PASSWORD={PASSWORD} {copal:?} -r {repository:?} prune; echo $? >> {codes:?}"
+    );
+    let config = format!(
+        "[repository]\nretry-lock = 3600\n[jobs.one]\nplugin = \"files\"\nroots = {{ files = {source:?} }}\n\
+         [jobs.one.hooks]\nbefore = [[\"sh\", \"-c\", {line:?}]]\nafter = [[\"sh\", \"-c\", {line:?}]]\n"
+    );
+    let config = environment.write("copal.toml", config);
+    let backup = environment.copal(["backup", "--yes", "--job", "one", "--config"]);
+    backup.arg(&config).run().succeeds();
+    assert_eq!(std::fs::read_to_string(codes).unwrap(), "11\n0\n");
+    assert_eq!(locks(&environment), 0);
+}
+
 /// The backup is complete, whatever keeps the retention out after it.
 #[test]
 fn hooks_are_told_of_the_backup_and_not_of_the_retention() {
@@ -301,8 +321,6 @@ fn hooks_are_told_of_the_backup_and_not_of_the_retention() {
          [jobs.one.hooks]\nfinally = [[\"sh\", \"-c\", {line:?}]]\n"
     );
     let config = environment.write("copal.toml", config);
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&config, permissions).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = copal_storage::open(environment.repository()).unwrap();
     let password = Password::new(PASSWORD);

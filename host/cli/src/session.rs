@@ -209,26 +209,26 @@ impl Session {
         self.lock(repository, mode)
     }
 
-    /// Waits until nobody keeps this program from reading and adding, as [`Self::lock`] does.
-    pub(crate) fn wait(&self, repository: &Repository) -> Result<(), Error> {
-        match self.patience.get().is_zero() {
-            true => Ok(()),
-            false => self.lock(repository, LockMode::Read).map(drop),
-        }
+    /// Opens the repository of a job, where there is one, and locks it for reading, as [`Self::lock`] does. What a command plans is there until it is done.
+    pub(crate) fn enter(&self, job: Option<&Job>) -> Result<(Repository, LockGuard), Failure> {
+        let repository = self.repository_of(job)?;
+        let lock = self.lock(&repository, LockMode::Read)?;
+        Ok((repository, lock))
     }
 
-    /// Does the work of a job that stops something before and starts it afterwards. So the locks of others are waited for before.
+    /// Does the work of a job that stops something before and starts it afterwards. So the locks of others are waited for before, and whoever waits for
+    /// them gives `work` the lock that keeps others out until it has its own.
     pub(crate) fn hurrying<T>(
         &self,
         job: &Job,
-        work: impl FnOnce() -> Result<T, Failure>,
+        work: impl FnOnce(Option<LockGuard>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        if !self.patience(Some(job)).is_zero() {
-            let repository = self.repository_of(Some(job))?;
-            self.wait(&repository)?;
-        }
+        let lock = match self.patience(Some(job)).is_zero() {
+            true => None,
+            false => Some(self.enter(Some(job))?.1),
+        };
         let before = self.hurries.replace(true);
-        let done = work();
+        let done = work(lock);
         self.hurries.set(before);
         done
     }

@@ -178,7 +178,11 @@ impl Manifest {
         bytes.map(|bytes| Self::parse(&bytes)).transpose()
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+    /// Reads a manifest as it is stored.
+    ///
+    /// # Errors
+    /// It is none of this format, or has names that are no names of roots and streams.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let unusable = |problem: String| Error::Snapshot {
             what: "manifest",
             problem,

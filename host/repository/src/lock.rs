@@ -1,5 +1,6 @@
 //! Locks as restic keeps them: files that say who works on the repository, refreshed while it does.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::Duration;
 
@@ -40,19 +41,27 @@ const REFRESH_KEPT: Duration = Duration::from_secs(15 * 60);
 /// How long leaving the repository may take.
 const RELEASE: Duration = Duration::from_secs(10);
 
-/// A lock on a repository. Dropping it removes the lock.
+/// A lock on a repository. Dropping the last guard of a lock removes it.
 #[derive(Debug)]
 #[must_use = "the lock lasts as long as this"]
 pub struct LockGuard {
-    repository: Repository,
     mode: LockMode,
+    own: Arc<OwnLock>,
+}
+
+/// A lock of this process, which may have several guards.
+#[derive(Debug)]
+struct OwnLock {
+    repository: Repository,
     holding: Arc<Holding>,
+    /// Whether nobody else's lock was found that excludes it.
+    proven: AtomicBool,
     refresher: Option<JoinHandle<()>>,
 }
 
 /// How a lock stands now.
 #[derive(Debug, Default)]
-pub(crate) struct Holding(Mutex<State>);
+struct Holding(Mutex<State>);
 
 #[derive(Debug, Clone, Copy, Default)]
 enum State {
@@ -67,7 +76,7 @@ enum State {
 /// The locks that this process holds by one repository.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
-    held: Mutex<Vec<Weak<Holding>>>,
+    held: Mutex<Vec<Weak<OwnLock>>>,
     /// Whether they were given up for good. Held for reading while a file is written that stands for a lock.
     abandoned: RwLock<bool>,
 }
@@ -82,15 +91,13 @@ impl Locks {
         }
     }
 
-    fn hold(&self, written: Current) -> Arc<Holding> {
-        let holding = Arc::new(Holding(Mutex::new(State::Held(written))));
+    fn hold(&self, own: &Arc<OwnLock>) {
         let mut held = lock(&self.held);
         held.retain(|other| other.strong_count() > 0);
-        held.push(Arc::downgrade(&holding));
-        holding
+        held.push(Arc::downgrade(own));
     }
 
-    fn held(&self) -> Vec<Arc<Holding>> {
+    fn held(&self) -> Vec<Arc<OwnLock>> {
         lock(&self.held).iter().filter_map(Weak::upgrade).collect()
     }
 }
@@ -171,13 +178,17 @@ impl LockGuard {
     /// [`Error::LockLapsed`] if its file is gone or was not refreshed for so long that others may take it for stale; or the
     /// store fails.
     pub fn check(&self) -> Result<(), Error> {
-        let check = self.holding.check(&self.repository);
-        self.repository.runtime().block_on(check)
+        let OwnLock {
+            repository,
+            holding,
+            ..
+        } = &*self.own;
+        repository.runtime().block_on(holding.check(repository))
     }
 
     /// The repository's place.
     pub(crate) fn location(&self) -> &str {
-        self.repository.location()
+        self.own.repository.location()
     }
 
     /// Whether it keeps everybody out.
@@ -194,55 +205,80 @@ impl LockGuard {
             LockMode::Exclusive => self.check(),
             LockMode::Read | LockMode::Write => Err(Error::Unsupported(format!(
                 "the repository at {} is not locked exclusively",
-                self.repository.location()
+                self.location()
             ))),
         }
     }
 }
 
 impl Repository {
-    /// Locks the repository.
+    /// Locks the repository. A lock that this process holds by this [`Repository`] serves for reading and adding, too.
     ///
     /// # Errors
     /// Another process excludes this one, or the store fails.
     pub fn lock(&self, mode: LockMode) -> Result<LockGuard, Error> {
         let exclusive = mode == LockMode::Exclusive;
+        if !exclusive && let Some(own) = self.own_lock()? {
+            return Ok(LockGuard { mode, own });
+        }
         self.check_locks(exclusive, None)?;
         let held = self.runtime().block_on(async {
             let _under_way = self.locks().begin().await?;
             let written = self.write_lock(exclusive).await?;
-            Ok::<_, Error>((written.id, self.locks().hold(written)))
+            let holding = Arc::new(Holding(Mutex::new(State::Held(written))));
+            let refresh = refresh(self.clone(), exclusive, Arc::clone(&holding));
+            let own = Arc::new(OwnLock {
+                repository: self.clone(),
+                holding,
+                proven: AtomicBool::new(false),
+                refresher: Some(self.runtime().spawn(refresh)),
+            });
+            self.locks().hold(&own);
+            Ok::<_, Error>((written.id, own))
         });
-        let (id, holding) = match held {
+        let (id, own) = match held {
             Err(Error::Storage(error)) if mode == LockMode::Read && error.is_denied() => {
                 tracing::debug!(%error, "reading without a lock");
-                return Ok(LockGuard {
+                let own = OwnLock {
                     repository: self.clone(),
-                    mode,
                     holding: Arc::default(),
+                    proven: AtomicBool::new(true),
                     refresher: None,
+                };
+                return Ok(LockGuard {
+                    mode,
+                    own: Arc::new(own),
                 });
             }
             held => held?,
         };
-        let refresher =
-            self.runtime()
-                .spawn(refresh(self.clone(), exclusive, Arc::clone(&holding)));
-        let guard = LockGuard {
-            repository: self.clone(),
-            mode,
-            holding,
-            refresher: Some(refresher),
-        };
+        let guard = LockGuard { mode, own };
         // Two that lock at the same time both write first and look then, so at least one sees the other.
         self.check_locks(exclusive, Some(id))?;
+        guard.own.proven.store(true, Ordering::Release);
         Ok(guard)
+    }
+
+    /// A lock of this process that has kept out until now whoever must be alone, and so does from now on. Looking for others' locks again could find
+    /// one that gives way in a moment.
+    fn own_lock(&self) -> Result<Option<Arc<OwnLock>>, Error> {
+        for own in self.locks().held() {
+            if !own.proven.load(Ordering::Acquire) {
+                continue;
+            }
+            match self.runtime().block_on(own.holding.check(self)) {
+                Ok(()) => return Ok(Some(own)),
+                Err(Error::LockLapsed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Proves that the locks which this process holds by this repository have excluded others until now.
     pub(crate) async fn check_own_locks(&self) -> Result<(), Error> {
-        for holding in self.locks().held() {
-            holding.check(self).await?;
+        for own in self.locks().held() {
+            own.holding.check(self).await?;
         }
         Ok(())
     }
@@ -252,7 +288,10 @@ impl Repository {
     pub async fn abandon_locks(&self) {
         *self.locks().abandoned.write().await = true;
         let held = self.locks().held();
-        for id in held.iter().filter_map(|own| own.give_up(State::Lapsed)) {
+        for id in held
+            .iter()
+            .filter_map(|own| own.holding.give_up(State::Lapsed))
+        {
             let removed = self.backend().remove_async(FileKind::Lock, &id.0).await;
             if let Err(error) = removed {
                 tracing::warn!(%error, "a lock stays until it is stale");
@@ -362,7 +401,7 @@ async fn refresh(repository: Repository, exclusive: bool, holding: Arc<Holding>)
     }
 }
 
-impl Drop for LockGuard {
+impl Drop for OwnLock {
     fn drop(&mut self) {
         if let Some(refresher) = self.refresher.take() {
             refresher.abort();
@@ -446,7 +485,8 @@ mod tests {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let repository = repository(&directory, &runtime);
         let files = || repository.backend().list(FileKind::Lock).unwrap();
-        let renew = |guard: &LockGuard| runtime.block_on(guard.holding.renew(&repository, true));
+        let renew =
+            |guard: &LockGuard| runtime.block_on(guard.own.holding.renew(&repository, true));
         let is_lapsed = |result| matches!(result, Err(Error::LockLapsed { .. }));
 
         let guard = repository.lock(LockMode::Exclusive).unwrap();
@@ -469,13 +509,48 @@ mod tests {
 
         // The machine slept for so long that somebody may have.
         let guard = repository.lock(LockMode::Exclusive).unwrap();
-        if let State::Held(current) = &mut *lock(&guard.holding.0) {
+        if let State::Held(current) = &mut *lock(&guard.own.holding.0) {
             current.written.seconds -= 26 * 60;
         }
         assert!(is_lapsed(renew(&guard).map(drop)));
         assert_eq!(files().len(), 1);
         assert!(is_lapsed(guard.check_exclusive()));
         drop(guard);
+        assert!(files().is_empty());
+    }
+
+    #[test]
+    fn a_lock_of_ones_own_is_not_kept_off_by_one_that_gives_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let repository = repository(&directory, &runtime);
+        let files = || repository.backend().list(FileKind::Lock).unwrap();
+
+        let reading = repository.lock(LockMode::Read).unwrap();
+        // Somebody who must be alone has written a lock, and is about to look.
+        let other = runtime.block_on(repository.write_lock(true)).unwrap();
+        let adding = repository.lock(LockMode::Write).unwrap();
+        assert_eq!(files().len(), 2);
+        drop(reading);
+        assert_eq!(files().len(), 2);
+        adding.check().unwrap();
+        let refused = adding.check_exclusive().unwrap_err();
+        assert!(matches!(refused, Error::Unsupported(_)));
+        drop(adding);
+        let refused = repository.lock(LockMode::Write).unwrap_err();
+        assert!(matches!(refused, Error::Locked { .. }));
+        repository
+            .backend()
+            .remove(FileKind::Lock, &other.id.0)
+            .unwrap();
+
+        // One that has lapsed serves nobody.
+        let lapsed = repository.lock(LockMode::Read).unwrap();
+        repository.unlock(true).unwrap();
+        let anew = repository.lock(LockMode::Write).unwrap();
+        anew.check().unwrap();
+        assert!(lapsed.check().is_err());
+        drop((lapsed, anew));
         assert!(files().is_empty());
     }
 

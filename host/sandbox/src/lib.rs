@@ -34,7 +34,7 @@ mod state;
 mod text;
 pub mod tree;
 pub mod types;
-mod validate;
+pub mod validate;
 
 pub use ceiling::Ceiling;
 pub use directory::Directory;

@@ -17,7 +17,7 @@ mod order;
 mod plan;
 
 pub(crate) use self::command::command;
-pub(crate) use self::plan::{backup_plan, restore_plan};
+pub use self::plan::{backup_plan, restore_plan};
 
 /// What is said of a rule that is broken.
 type Rule<T = ()> = Result<T, String>;
@@ -149,7 +149,8 @@ pub(crate) fn findings(mut findings: Vec<Finding>) -> Rule<Vec<Finding>> {
     Ok(findings)
 }
 
-pub(crate) fn description(mut description: Description) -> Rule<Description> {
+/// What a plugin says of itself, fit to be shown; its capabilities come in the one spelling that shows all of them.
+pub fn description(mut description: Description) -> Rule<Description> {
     let (publisher, name) = description
         .name
         .split_once('/')

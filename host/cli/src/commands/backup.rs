@@ -156,8 +156,7 @@ fn text(done: &Done) -> String {
 fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Done, Failure> {
     let work = || -> Result<(BackupOutcome, Repository), Failure> {
         let asked = request(args, job, session)?;
-        let repository = session.repository_of(job)?;
-        session.wait(&repository)?;
+        let (repository, _lock) = session.enter(job)?;
         let ask = job::can_ask(&args.job, session);
         let planned = make(&asked, ask, session)?;
         let acts = !planned.plan.quiesce.is_empty();

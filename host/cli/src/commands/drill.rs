@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use copal_job::{DrillJob, Drilled, Ended, Evidence, Extent, RestoreJob, Verdict};
+use copal_repository::LockMode;
 use serde::Serialize;
 
 use super::job;
@@ -63,7 +64,7 @@ fn rehearse(
     let engine = session.engine()?;
     let repository = session.repository_of(job)?;
     let waiting = Instant::now();
-    session.wait(&repository)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     let begun = begun + waiting.elapsed();
     repository.load_index()?;
     let opened = begun.elapsed();

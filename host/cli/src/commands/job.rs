@@ -179,7 +179,13 @@ pub(super) fn between_hooks<T>(
             output::complain(&format!("Running the hook {hook}\n"));
         }
     };
-    let around = session.hurrying(job, || {
+    let around = session.hurrying(job, |lock| {
+        let work = || {
+            let done = work();
+            // A hook may do what must be alone.
+            drop(lock);
+            done
+        };
         Ok(hooks.around(&job.name, operation, &session.context, &say, work, ended))
     })?;
     let mut failed = around.hooks.into_iter();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use copal_job::{Attempt, Ended, MigrationJob, MigrationOutcome, PlannedMigration, PlannedRestore};
+use copal_repository::LockGuard;
 use copal_sandbox::{Engine, Grant};
 
 use super::{backup, job, restore};
@@ -16,7 +17,7 @@ use crate::{Outcome, output};
 
 pub(crate) fn plan(args: &MigrateArgs, session: &Session) -> Outcome {
     let engine = session.engine()?;
-    let planned = make(args, session.job()?.as_ref(), false, &engine, session)?;
+    let (planned, _lock) = make(args, session.job()?.as_ref(), false, &engine, session)?;
     if session.global.json {
         output::json(&planned)?;
     }
@@ -63,7 +64,7 @@ fn perform(
     session: &Session,
 ) -> Result<MigrationOutcome, Failure> {
     let engine = session.engine()?;
-    let planned = make(
+    let (planned, _lock) = make(
         args,
         job,
         job::can_ask(&args.from.job, session),
@@ -95,14 +96,15 @@ fn place(job: &Job) -> Result<&Place, Failure> {
     })
 }
 
+/// The plan, and what keeps what it relies on from being removed.
 fn make(
     args: &MigrateArgs,
     job: Option<&Job>,
     ask: bool,
     engine: &Engine,
     session: &Session,
-) -> Result<PlannedMigration, Failure> {
-    let asked = request(args, job, session)?;
+) -> Result<(PlannedMigration, LockGuard), Failure> {
+    let (asked, lock) = request(args, job, session)?;
     let attempt = match (args.resume, args.restart) {
         (true, _) => Attempt::Resume,
         (_, true) => Attempt::Restart,
@@ -115,7 +117,7 @@ fn make(
         .chain(asked.grants.iter())
         .cloned()
         .collect();
-    job::plan(
+    let planned = job::plan(
         &given,
         ask,
         |grants| {
@@ -139,7 +141,8 @@ fn make(
             of_backup.chain(of_restore).collect()
         },
         |planned| output::plan(|| output::migration_plan(planned), session),
-    )
+    )?;
+    Ok((planned, lock))
 }
 
 /// What the arguments ask for, on top of what the job says.
@@ -147,7 +150,7 @@ fn request(
     args: &MigrateArgs,
     job: Option<&Job>,
     session: &Session,
-) -> Result<MigrationJob, Failure> {
+) -> Result<(MigrationJob, LockGuard), Failure> {
     let backup = backup::request(&args.from, job, session)?;
     let place = match job {
         Some(job) => place(job)?.clone(),
@@ -159,9 +162,8 @@ fn request(
         set_file: args.to_set_file.clone(),
         ..args.from.job.clone()
     };
-    let repository = session.repository_of(job)?;
-    session.wait(&repository)?;
-    Ok(MigrationJob {
+    let (repository, lock) = session.enter(job)?;
+    let asked = MigrationJob {
         name: job.map_or_else(|| unnamed(&targets), |job| job.name.clone()),
         repository,
         targets,
@@ -176,7 +178,8 @@ fn request(
             .collect(),
         allow_revoked: args.allow_revoked,
         backup,
-    })
+    };
+    Ok((asked, lock))
 }
 
 /// What a migration without a job is found again by: where it goes.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use copal_mount::MountOptions;
+use copal_repository::LockMode;
 use serde_json::json;
 
 use crate::args::MountArgs;
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
             return Err(Failure::usage("mount", message).advise("Make it, or name another."));
         }
     }
-    session.wait(&repository)?;
+    let _lock = session.lock(&repository, LockMode::Read)?;
     session.interrupts_end_work();
     let options = MountOptions {
         filter: args.filter.filter(),

@@ -83,8 +83,8 @@ fn make(
         return Err(job::no_snapshot());
     }
     let engine = session.engine()?;
-    let repository = session.repository_of(job)?;
-    session.wait(&repository)?;
+    // The plan has a lock of its own from here on.
+    let (repository, _lock) = session.enter(job)?;
     let asked = request(args, job, repository, &engine, session)?;
     job::plan(
         &asked.grants.iter().cloned().collect::<Vec<_>>(),

@@ -38,8 +38,8 @@ pub(crate) fn run(args: &RollbackArgs, session: &Session) -> Outcome {
 fn make(args: &RollbackArgs, ask: bool, session: &Session) -> Result<PlannedRollback, Failure> {
     let engine = session.engine()?;
     let of_job = session.job()?;
-    let repository = session.repository_of(of_job.as_ref())?;
-    session.wait(&repository)?;
+    // The plan has a lock of its own from here on.
+    let (repository, _lock) = session.enter(of_job.as_ref())?;
     // What was replaced was replaced by a migration or by a restore of the job.
     let place = of_job.as_ref().and_then(|job| {
         let restore = job.restore.as_ref().map(|restore| &restore.place);

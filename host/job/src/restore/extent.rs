@@ -1,12 +1,12 @@
 //! How much of a snapshot is restored, and what becomes of what is there.
 
 use copal_repository::pattern::{Choice, Pattern};
-use copal_repository::restorer::Overwrite;
-use copal_sandbox::types::{Finding, Intent, PlacementContent, RestorePlan, Severity};
+use copal_repository::restorer::{Overwrite, RestoreSummary};
+use copal_sandbox::types::{Finding, Intent, Placement, PlacementContent, RestorePlan, Severity};
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
-use crate::manifest::STREAMS;
+use crate::manifest::{Missing, STREAMS};
 use crate::places::Root;
 use crate::plan::finding;
 use crate::proposal::intent_word;
@@ -33,6 +33,19 @@ fn patterns<S: Serializer>(choice: &Choice, serializer: S) -> Result<S::Ok, S::E
     map.serialize_entry("include", &texts(&choice.include))?;
     map.serialize_entry("exclude", &texts(&choice.exclude))?;
     map.end()
+}
+
+/// Whether anything of a tree was chosen.
+fn meets_any(placed: &RestoreSummary) -> bool {
+    let RestoreSummary {
+        files,
+        directories,
+        others,
+        kept,
+        skipped,
+        ..
+    } = placed;
+    files + directories + others + kept + skipped > 0 || !placed.errors.is_empty()
 }
 
 impl Extent {
@@ -128,6 +141,27 @@ impl Extent {
             }
         }
         findings
+    }
+
+    /// What is named to be restored, where nothing of the snapshot is called so: no stream of the plan, and nothing of what was placed.
+    pub(super) fn unmatched<'a>(
+        &self,
+        plan: &RestorePlan,
+        mut placed: impl Iterator<Item = &'a RestoreSummary>,
+    ) -> Option<Missing> {
+        let is_feed =
+            |placement: &Placement| matches!(placement.content, PlacementContent::Feed(_));
+        let include = &self.choice.include;
+        if include.is_empty() || plan.placements.iter().any(is_feed) || placed.any(meets_any) {
+            return None;
+        }
+        let patterns: Vec<_> = include.iter().map(Pattern::to_string).collect();
+        Some(Missing {
+            path: patterns.join(", "),
+            error:
+                "nothing in the snapshot matches; `copal ls` and `copal find` show what is there"
+                    .to_owned(),
+        })
     }
 
     /// What becomes of what is at an occupied target, for people.

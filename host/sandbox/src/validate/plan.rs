@@ -35,7 +35,7 @@ const OWN_HEADERS: [&str; 5] = [
 const MAX_INTERVAL: u32 = 3_600;
 
 /// A plan that can be carried out on these roots; its sources are put in order.
-pub(crate) fn backup_plan(mut plan: BackupPlan, roots: &HashSet<String>) -> Rule<BackupPlan> {
+pub fn backup_plan(mut plan: BackupPlan, roots: &HashSet<String>) -> Rule<BackupPlan> {
     plan.findings = findings(plan.findings)?;
     facts(&plan.facts)?;
     state(&plan.state)?;
@@ -82,8 +82,8 @@ pub(crate) fn backup_plan(mut plan: BackupPlan, roots: &HashSet<String>) -> Rule
     Ok(plan)
 }
 
-/// A plan that can be carried out on these targets; its placements are put in order.
-pub(crate) fn restore_plan(
+/// A plan that can be carried out on these targets, from a snapshot with these streams; its placements are put in order.
+pub fn restore_plan(
     mut plan: RestorePlan,
     targets: &HashSet<String>,
     streams: &HashSet<String>,

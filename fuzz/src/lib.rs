@@ -13,8 +13,8 @@ pub use self::repository::{
     config, index, key, lock, pack_header, pattern, snapshot, tree, unpacked,
 };
 
-/// What takes any bytes without a panic.
-pub type Target = fn(&[u8]);
+/// What takes any bytes without a panic, and tells whether they were what they are read as.
+pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by name.
 pub const TARGETS: [(&str, Target); 18] = [
@@ -43,12 +43,13 @@ fn survives<T: PartialEq + Debug, E: Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, E>,
     encode: impl Fn(&T) -> Result<Vec<u8>, E>,
-) {
+) -> bool {
     let Ok(read) = decode(bytes) else {
-        return;
+        return false;
     };
     let written = encode(&read).expect("what was read can be written");
     let again = decode(&written).expect("what was written can be read");
     assert_eq!(again, read);
     assert_eq!(encode(&again).expect("it can be written again"), written);
+    true
 }

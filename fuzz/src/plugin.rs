@@ -1,31 +1,33 @@
 //! Whatever a plugin hands over, and what a snapshot says of it.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::OnceLock;
 
 use copal_job::Manifest;
+use copal_sandbox::needs::{self, Use};
 use copal_sandbox::placeholder::{self, Placeholder};
 use copal_sandbox::types::{BackupPlan, Description, RestorePlan};
-use copal_sandbox::{
-    CapabilityPattern, Engine, EngineOptions, Grant, Grants, name, needs, validate,
-};
+use copal_sandbox::{CapabilityPattern, Engine, EngineOptions, Grant, Grants, name, validate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// A component: it is loaded, or it is said what is wrong with it. Nothing of it runs.
-pub fn component(bytes: &[u8]) {
+pub fn component(bytes: &[u8]) -> bool {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| Engine::new(EngineOptions::default()).expect("an engine"));
-    if let Err(error) = engine.load(bytes) {
+    let loaded = engine.load(bytes);
+    if let Err(error) = &loaded {
         assert!(!error.to_string().is_empty());
     }
+    loaded.is_ok()
 }
 
 /// What a plugin says of itself, as JSON.
-pub fn description(bytes: &[u8]) {
+pub fn description(bytes: &[u8]) -> bool {
     let Some(description) = passes::<Description>(bytes, validate::description) else {
-        return;
+        return false;
     };
     for capability in &description.capabilities {
         let pattern: CapabilityPattern = capability.grant.parse().expect("a pattern that passed");
@@ -35,101 +37,123 @@ pub fn description(bytes: &[u8]) {
             assert!(pattern.overlaps(&grant), "{grant}");
         }
     }
+    true
 }
 
-/// A plan for a backup of the root `home`, as JSON.
-pub fn backup_plan(bytes: &[u8]) {
-    let roots = HashSet::from(["home".to_owned()]);
-    let Some(plan) = passes::<BackupPlan>(bytes, |plan| validate::backup_plan(plan, &roots)) else {
-        return;
+fn roots() -> HashSet<String> {
+    ["home", "dump", "plugins"].map(str::to_owned).into()
+}
+
+/// A plan for a backup of the roots `home`, `dump` and `plugins`, as JSON.
+pub fn backup_plan(bytes: &[u8]) -> bool {
+    let check = |plan| validate::backup_plan(plan, &roots());
+    let Some(plan) = passes::<BackupPlan>(bytes, check) else {
+        return false;
     };
-    for used in needs::of_backup(&plan) {
-        is_granted_exactly(&used);
-    }
+    are_granted_exactly(&plan, needs::of_backup);
+    true
 }
 
-/// A plan for a restore to the root `home` with the stream `db.sql`, as JSON.
-pub fn restore_plan(bytes: &[u8]) {
-    let roots = HashSet::from(["home".to_owned()]);
+/// A plan for a restore to the same roots from the stream `db.sql`, as JSON.
+pub fn restore_plan(bytes: &[u8]) -> bool {
     let streams = HashSet::from(["db.sql".to_owned()]);
-    let check = |plan| validate::restore_plan(plan, &roots, &streams);
+    let check = |plan| validate::restore_plan(plan, &roots(), &streams);
     let Some(plan) = passes::<RestorePlan>(bytes, check) else {
-        return;
+        return false;
     };
-    let uses = needs::of_restore(&plan, &|_| false).into_iter();
-    for used in uses.chain(needs::of_safeguards(&plan.safeguards)) {
-        is_granted_exactly(&used);
-    }
+    are_granted_exactly(&plan, |plan| needs::of_restore(plan, &|_| false));
+    are_granted_exactly(&plan, |plan| needs::of_safeguards(&plan.safeguards));
+    true
 }
 
 /// A grant, a capability's pattern, a word with placeholders, and a name as the contract spells it.
-pub fn grant(bytes: &[u8]) {
+pub fn grant(bytes: &[u8]) -> bool {
     assert_eq!(name::unescape(&name::escape(bytes)).expect("a name"), bytes);
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
+        return false;
     };
-    if let Ok(grant) = text.parse::<Grant>() {
-        assert_eq!(grant.to_string().parse(), Ok(grant));
-    }
-    if let Ok(pattern) = text.parse::<CapabilityPattern>() {
-        assert_eq!(pattern.to_string().parse(), Ok(pattern));
-    }
     let value = |_: Placeholder<'_>| Some(String::new());
-    if let Ok(expanded) = placeholder::expand(text, value) {
+    let expanded = placeholder::expand(text, value);
+    if let Ok(expanded) = &expanded {
         assert!(expanded.len() <= text.len());
     }
-    if let Ok(bytes) = name::unescape(text) {
-        assert_eq!(name::escape(&bytes), text);
+    let name = name::unescape(text);
+    if let Ok(name) = &name {
+        assert_eq!(name::escape(name), text);
     }
+    let grant = text.parse::<Grant>();
+    if let Ok(grant) = &grant {
+        assert_eq!(grant.to_string().parse().as_ref(), Ok(grant));
+    }
+    let pattern = text.parse::<CapabilityPattern>();
+    if let Ok(pattern) = &pattern {
+        assert_eq!(pattern.to_string().parse().as_ref(), Ok(pattern));
+    }
+    expanded.is_ok() || name.is_ok() || grant.is_ok() || pattern.is_ok()
 }
 
-/// The manifest of a snapshot.
-pub fn manifest(bytes: &[u8]) {
+/// The manifest of a snapshot. Its names become parts of paths.
+pub fn manifest(bytes: &[u8]) -> bool {
     let Ok(manifest) = Manifest::parse(bytes) else {
-        return;
+        return false;
     };
-    for root in &manifest.roots {
-        assert!(!root.name.contains(['/', '\0']) && root.name != "..");
+    let roots = manifest.roots.iter().map(|root| &root.name);
+    for name in roots
+        .chain(&manifest.streams)
+        .chain(&manifest.operator_streams)
+    {
+        let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']);
+        assert!(is_name, "{name:?}");
     }
-    for name in manifest.streams.iter().chain(&manifest.operator_streams) {
-        assert!(!name.contains(['/', '\0']) && name != "..");
-    }
-    let written = serde_json::to_vec(&manifest).expect("it can be written");
-    Manifest::parse(&written).expect("and read");
+    let written = serde_json::to_value(&manifest).expect("it can be written");
+    let read = Manifest::parse(written.to_string().as_bytes()).expect("and read");
+    assert_eq!(serde_json::to_value(&read).expect("and written"), written);
+    true
 }
 
 /// What of an answer passes the contract's rules. What has passed does so again, and has every path within its root.
-fn passes<T: Clone + PartialEq + std::fmt::Debug + Serialize + DeserializeOwned>(
+fn passes<T: Clone + PartialEq + Debug + Serialize + DeserializeOwned>(
     bytes: &[u8],
     check: impl Fn(T) -> Result<T, String>,
 ) -> Option<T> {
     let answer: T = serde_json::from_slice(bytes).ok()?;
     let passed = check(answer).ok()?;
     assert_eq!(check(passed.clone()).as_ref(), Ok(&passed));
-    let shown = serde_json::to_value(&passed).expect("it can be shown");
-    assert!(stays_inside(&shown), "{shown}");
+    let mut shown = serde_json::to_value(&passed).expect("it can be shown");
+    visit(&mut shown, &mut |value| {
+        if let (Some(_), Some(Value::String(path))) = (value.get("base"), value.get("path")) {
+            let stays = !path.starts_with('/') && path.split('/').all(|name| name != "..");
+            assert!(stays, "{path:?}");
+        }
+    });
     Some(passed)
 }
 
-/// Whether no location leads out of its base.
-fn stays_inside(value: &Value) -> bool {
-    let here = match (value.get("base"), value.get("path")) {
-        (Some(_), Some(Value::String(path))) => {
-            !path.starts_with('/') && path.split('/').all(|name| name != "..")
+/// The grant that is shown for a need allows it, also once it was written down, and not the same command with another word.
+fn are_granted_exactly<T: Serialize + DeserializeOwned>(plan: &T, uses: impl Fn(&T) -> Vec<Use>) {
+    let mut other = serde_json::to_value(plan).expect("it can be shown");
+    visit(&mut other, &mut |value| {
+        if let Some(Value::Array(words)) = value.get_mut("argv") {
+            words.push("--more".into());
         }
-        _ => true,
-    };
-    here && match value {
-        Value::Array(items) => items.iter().all(stays_inside),
-        Value::Object(fields) => fields.values().all(stays_inside),
-        _ => true,
+    });
+    let other = serde_json::from_value(other).expect("it can be read");
+    for (used, other) in uses(plan).iter().zip(uses(&other)) {
+        let grant = used.need.grant();
+        let read: Grant = grant.to_string().parse().expect("a grant as it is shown");
+        assert_eq!(read, grant);
+        let grants = Grants::from_iter([read]);
+        assert!(grants.allow(&used.need), "{grant}");
+        assert!(!grants.allow(&other.need) || other == *used, "{grant}");
     }
 }
 
-/// The grant that is shown for a need allows it, also once it was written down.
-fn is_granted_exactly(used: &needs::Use) {
-    let grant = used.need.grant();
-    let read: Grant = grant.to_string().parse().expect("a grant as it is shown");
-    assert_eq!(read, grant);
-    assert!(Grants::from_iter([read]).allow(&used.need), "{grant}");
+/// Visits every value, those that others consist of first.
+fn visit(value: &mut Value, take: &mut dyn FnMut(&mut Value)) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| visit(item, take)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| visit(field, take)),
+        _ => {}
+    }
+    take(value);
 }

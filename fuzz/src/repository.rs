@@ -13,69 +13,74 @@ use copal_repository::pattern::Pattern;
 use super::survives;
 
 /// The file `config`.
-pub fn config(bytes: &[u8]) {
-    survives(bytes, Config::decode, Config::encode);
+pub fn config(bytes: &[u8]) -> bool {
+    survives(bytes, Config::decode, Config::encode)
 }
 
 /// A file of `keys/`, which whoever holds the storage may write.
-pub fn key(bytes: &[u8]) {
-    survives(bytes, KeyFile::decode, KeyFile::encode);
+pub fn key(bytes: &[u8]) -> bool {
+    survives(bytes, KeyFile::decode, KeyFile::encode)
 }
 
 /// A file of `locks/`, opened.
-pub fn lock(bytes: &[u8]) {
-    survives(bytes, LockFile::decode, LockFile::encode);
+pub fn lock(bytes: &[u8]) -> bool {
+    survives(bytes, LockFile::decode, LockFile::encode)
 }
 
 /// A file of `index/`, opened.
-pub fn index(bytes: &[u8]) {
-    survives(bytes, IndexFile::decode, IndexFile::encode);
+pub fn index(bytes: &[u8]) -> bool {
+    survives(bytes, IndexFile::decode, IndexFile::encode)
 }
 
 /// A file of `snapshots/`, opened.
-pub fn snapshot(bytes: &[u8]) {
-    survives(bytes, Snapshot::decode, Snapshot::encode);
+pub fn snapshot(bytes: &[u8]) -> bool {
+    survives(bytes, Snapshot::decode, Snapshot::encode)
 }
 
 /// A directory's listing.
-pub fn tree(bytes: &[u8]) {
+pub fn tree(bytes: &[u8]) -> bool {
     survives(bytes, Tree::decode, |tree| {
         tree.misplaced();
         Ok::<_, Malformed>(tree.encode())
-    });
+    })
 }
 
 /// A pack and its header's plaintext, which has one spelling.
-pub fn pack_header(bytes: &[u8]) {
-    if let Ok((blobs, header)) = pack::split(bytes) {
+pub fn pack_header(bytes: &[u8]) -> bool {
+    let split = pack::split(bytes);
+    if let Ok((blobs, header)) = &split {
         assert_eq!(blobs.len() + header.len() + pack::LENGTH_FIELD, bytes.len());
     }
-    if let Ok(entries) = pack::decode_header(bytes) {
-        assert_eq!(pack::encode_header(&entries), bytes);
+    let entries = pack::decode_header(bytes);
+    if let Ok(entries) = &entries {
+        assert_eq!(pack::encode_header(entries), bytes);
     }
+    split.is_ok() || entries.is_ok()
 }
 
 /// A file outside packs: what nobody sealed is not opened, and whoever knows the key may have sealed anything.
-pub fn unpacked(bytes: &[u8]) {
+pub fn unpacked(bytes: &[u8]) -> bool {
     let key = Key::new(&Secrets::from_bytes(&[7; Secrets::LENGTH])).expect("a key");
     assert!(file::open(&key, bytes).is_err());
     let mut sealed = Vec::new();
     key.seal(bytes, &mut sealed).expect("it can be sealed");
-    if let Ok(json) = file::open(&key, &sealed) {
-        let again = file::seal(&key, 2, &json).expect("it can be sealed again");
-        assert_eq!(file::open(&key, &again).expect("and opened"), json);
-    }
+    let Ok(json) = file::open(&key, &sealed) else {
+        return false;
+    };
+    let again = file::seal(&key, 2, &json).expect("it can be sealed again");
+    assert_eq!(file::open(&key, &again).expect("and opened"), json);
+    true
 }
 
 /// A pattern, a zero byte and a path: no directory is passed over that leads to a match.
-pub fn pattern(bytes: &[u8]) {
+pub fn pattern(bytes: &[u8]) -> bool {
     let mut parts = bytes.splitn(2, |&byte| byte == 0);
     let (Some(text), Some(path)) = (parts.next(), parts.next()) else {
-        return;
+        return false;
     };
     for ignore_case in [false, true] {
         let Ok(pattern) = Pattern::new(text, ignore_case) else {
-            return;
+            return false;
         };
         if !pattern.matches(path) {
             continue;
@@ -90,4 +95,5 @@ pub fn pattern(bytes: &[u8]) {
             );
         }
     }
+    true
 }

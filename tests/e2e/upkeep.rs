@@ -285,7 +285,7 @@ fn a_job_waits_before_it_stops_anything() {
     assert!(before.exists());
 }
 
-/// Nobody who must be alone gets in between the wait and the work, and a hook may be who must be.
+/// Nobody who must be alone gets in between the wait and the work. What a hook before it runs is kept out, too, and does not wait for its own job.
 #[test]
 fn what_a_job_waited_for_is_kept_until_its_work_is_done() {
     let environment = TestEnvironment::with_repository();
@@ -294,7 +294,7 @@ fn what_a_job_waited_for_is_kept_until_its_work_is_done() {
     let codes = environment.path("codes");
     let (copal, repository) = (copal_binary(), environment.repository());
     let line = format!(
-        "COPAL_PASSWORD={PASSWORD} {copal:?} -r {repository:?} prune; echo $? >> {codes:?}"
+        "COPAL_PASSWORD={PASSWORD:?} {copal:?} -r {repository:?} prune --retry-lock 1h; echo $? >> {codes:?}"
     );
     let config = format!(
         "[repository]\nretry-lock = 3600\n[jobs.one]\nplugin = \"files\"\nroots = {{ files = {source:?} }}\n\

@@ -26,6 +26,15 @@ use crate::{hangup, output, plugins};
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// A repository that work begins on.
+pub(crate) struct Entered {
+    pub(crate) repository: Repository,
+    /// Where the locks of others were waited for: to be kept until the work has one of its own, so that nobody who must be alone gets in between.
+    pub(crate) lock: Option<LockGuard>,
+    /// How long it took to open it.
+    pub(crate) opened: Duration,
+}
+
 /// One run of the program.
 pub(crate) struct Session {
     pub(crate) global: Global,
@@ -37,6 +46,8 @@ pub(crate) struct Session {
     patience: Cell<Duration>,
     /// Whether something is stopped meanwhile, so that nothing is waited for.
     hurries: Cell<bool>,
+    /// What was waited for before something was stopped.
+    entered: Cell<Option<Entered>>,
     // Last, so that it outlives whatever still uses it.
     _runtime: Runtime,
 }
@@ -77,6 +88,7 @@ impl Session {
             ending,
             patience: Cell::default(),
             hurries: Cell::default(),
+            entered: Cell::default(),
             _runtime: runtime,
         })
     }
@@ -152,7 +164,10 @@ impl Session {
     fn patience(&self, job: Option<&Job>) -> Duration {
         let own = job.and_then(|job| job.repository.retry_lock);
         let own = own.map(|seconds| Duration::from_secs(seconds.into()));
-        self.global.retry_lock.or(own).unwrap_or_default()
+        match is_before_a_job() {
+            true => Duration::ZERO,
+            false => self.global.retry_lock.or(own).unwrap_or_default(),
+        }
     }
 
     /// Locks a repository, as [`Repository::lock`] does. Where another program's lock is in the way, it tries again for as long as the operator said.
@@ -209,27 +224,40 @@ impl Session {
         self.lock(repository, mode)
     }
 
-    /// Opens the repository of a job, where there is one, and locks it for reading, as [`Self::lock`] does. What a command plans is there until it is done.
-    pub(crate) fn enter(&self, job: Option<&Job>) -> Result<(Repository, LockGuard), Failure> {
+    /// Opens the repository of a job, where there is one. Whoever is to wait for the locks of others does so now.
+    pub(crate) fn enter(&self, job: Option<&Job>, mode: LockMode) -> Result<Entered, Failure> {
+        if let Some(entered) = self.entered.take() {
+            return Ok(entered);
+        }
+        let begun = Instant::now();
         let repository = self.repository_of(job)?;
-        let lock = self.lock(&repository, LockMode::Read)?;
-        Ok((repository, lock))
+        let opened = begun.elapsed();
+        let lock = match self.patience.get().is_zero() {
+            true => None,
+            false => Some(self.lock(&repository, mode)?),
+        };
+        Ok(Entered {
+            repository,
+            lock,
+            opened,
+        })
     }
 
-    /// Does the work of a job that stops something before and starts it afterwards. So the locks of others are waited for before, and whoever waits for
-    /// them gives `work` the lock that keeps others out until it has its own.
+    /// Does the work of a job that stops something before and starts it afterwards. So the locks of others are waited for before.
     pub(crate) fn hurrying<T>(
         &self,
         job: &Job,
-        work: impl FnOnce(Option<LockGuard>) -> Result<T, Failure>,
+        mode: LockMode,
+        work: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let lock = match self.patience(Some(job)).is_zero() {
-            true => None,
-            false => Some(self.enter(Some(job))?.1),
-        };
+        if !self.patience(Some(job)).is_zero() {
+            let entered = self.enter(Some(job), mode)?;
+            self.entered.set(Some(entered));
+        }
         let before = self.hurries.replace(true);
-        let done = work(lock);
+        let done = work();
         self.hurries.set(before);
+        self.entered.take();
         done
     }
 
@@ -321,6 +349,12 @@ fn folder(own: &str, base: &str, fallback: &str) -> Result<PathBuf, Failure> {
     base.map(|base| base.join("copal")).ok_or_else(|| {
         Failure::usage("state", "there is no home directory").advise(format!("Set {own}."))
     })
+}
+
+/// Whether this program is run by a job's hook before the work: that job would have to end first for what waits for its lock.
+fn is_before_a_job() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some();
+    is_set("COPAL_OPERATION") && !is_set("COPAL_STATUS")
 }
 
 /// Whether the process was started with this signal ignored, as by `nohup`.

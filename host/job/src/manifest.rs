@@ -19,6 +19,8 @@ use crate::roots::is_root_name;
 use crate::safety::Safety;
 use crate::steps::StepOutcome;
 
+/// The folder of what a snapshot says of itself.
+pub(crate) const OWN: &str = ".copal";
 /// Where the manifest lies in a snapshot.
 pub const MANIFEST_PATH: &str = ".copal/manifest.json";
 /// Where the plugin's component lies in a snapshot.

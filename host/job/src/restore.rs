@@ -126,6 +126,8 @@ impl RestoreJob {
             let location = self.repository.location();
             roots::check_spare(&targets, location, &context.state, removes)?;
         }
+        let tree = &self.snapshot.1.tree;
+        let unmatched = self.extent.unmatched(&self.repository, tree);
         let planned = match &loaded.plugin {
             Some((plugin, manifest)) => {
                 let (plugin, manifest) = (plugin.clone(), manifest.clone());
@@ -133,10 +135,12 @@ impl RestoreJob {
             }
             None => self.plan_plain(loaded, targets),
         };
+        let mut planned = planned?;
+        planned.plan.findings.extend(unmatched);
         // Held until the work is done: what was planned with must not be pruned meanwhile.
         Ok(PlannedRestore {
             _lock: Some(lock),
-            ..planned?
+            ..planned
         })
     }
 

@@ -1,6 +1,5 @@
 //! Locks as restic keeps them: files that say who works on the repository, refreshed while it does.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::Duration;
 
@@ -54,8 +53,6 @@ pub struct LockGuard {
 struct OwnLock {
     repository: Repository,
     holding: Arc<Holding>,
-    /// Whether nobody else's lock was found that excludes it.
-    proven: AtomicBool,
     refresher: Option<JoinHandle<()>>,
 }
 
@@ -76,7 +73,9 @@ enum State {
 /// The locks that this process holds by one repository.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
-    held: Mutex<Vec<Weak<OwnLock>>>,
+    held: Mutex<Vec<Weak<Holding>>>,
+    /// One that lets others work beside it, and that has been looked for others' locks after: it serves whatever else this process does beside them.
+    shared: Mutex<Weak<OwnLock>>,
     /// Whether they were given up for good. Held for reading while a file is written that stands for a lock.
     abandoned: RwLock<bool>,
 }
@@ -91,13 +90,15 @@ impl Locks {
         }
     }
 
-    fn hold(&self, own: &Arc<OwnLock>) {
+    fn hold(&self, written: Current) -> Arc<Holding> {
+        let holding = Arc::new(Holding(Mutex::new(State::Held(written))));
         let mut held = lock(&self.held);
         held.retain(|other| other.strong_count() > 0);
-        held.push(Arc::downgrade(own));
+        held.push(Arc::downgrade(&holding));
+        holding
     }
 
-    fn held(&self) -> Vec<Arc<OwnLock>> {
+    fn held(&self) -> Vec<Arc<Holding>> {
         lock(&self.held).iter().filter_map(Weak::upgrade).collect()
     }
 }
@@ -160,6 +161,14 @@ impl Holding {
         }
     }
 
+    /// Whether the file that stands for it was written longer ago than this.
+    fn is_older_than(&self, time: Duration) -> bool {
+        match *lock(&self.0) {
+            State::Held(current) => age(current.written) > time.as_secs().cast_signed(),
+            State::Nothing | State::Lapsed(_) => false,
+        }
+    }
+
     /// From now on it excludes nobody, and stands as `then` says of the file that may still be there, which it gives.
     fn give_up(&self, then: fn(LockId) -> State) -> Option<LockId> {
         let mut state = lock(&self.0);
@@ -212,73 +221,84 @@ impl LockGuard {
 }
 
 impl Repository {
-    /// Locks the repository. A lock that this process holds by this [`Repository`] serves for reading and adding, too.
+    /// Locks the repository. For reading and adding, a lock of this process that lets others do so serves again, if it is by the same [`Repository`]:
+    /// whoever must be alone has been kept out since it was taken.
     ///
     /// # Errors
-    /// Another process excludes this one, or the store fails.
+    /// Another process excludes this one, the lock that would serve has lapsed, or the store fails.
     pub fn lock(&self, mode: LockMode) -> Result<LockGuard, Error> {
         let exclusive = mode == LockMode::Exclusive;
-        if !exclusive && let Some(own) = self.own_lock()? {
+        if !exclusive && let Some(own) = self.shared_lock()? {
             return Ok(LockGuard { mode, own });
         }
         self.check_locks(exclusive, None)?;
         let held = self.runtime().block_on(async {
             let _under_way = self.locks().begin().await?;
             let written = self.write_lock(exclusive).await?;
-            let holding = Arc::new(Holding(Mutex::new(State::Held(written))));
-            let refresh = refresh(self.clone(), exclusive, Arc::clone(&holding));
-            let own = Arc::new(OwnLock {
-                repository: self.clone(),
-                holding,
-                proven: AtomicBool::new(false),
-                refresher: Some(self.runtime().spawn(refresh)),
-            });
-            self.locks().hold(&own);
-            Ok::<_, Error>((written.id, own))
+            Ok::<_, Error>((written.id, self.locks().hold(written)))
         });
-        let (id, own) = match held {
+        let (id, holding) = match held {
             Err(Error::Storage(error)) if mode == LockMode::Read && error.is_denied() => {
                 tracing::debug!(%error, "reading without a lock");
                 let own = OwnLock {
                     repository: self.clone(),
                     holding: Arc::default(),
-                    proven: AtomicBool::new(true),
                     refresher: None,
                 };
-                return Ok(LockGuard {
-                    mode,
-                    own: Arc::new(own),
-                });
+                let own = Arc::new(own);
+                return Ok(LockGuard { mode, own });
             }
             held => held?,
         };
-        let guard = LockGuard { mode, own };
+        let refresher =
+            self.runtime()
+                .spawn(refresh(self.clone(), exclusive, Arc::clone(&holding)));
+        let own = Arc::new(OwnLock {
+            repository: self.clone(),
+            holding,
+            refresher: Some(refresher),
+        });
         // Two that lock at the same time both write first and look then, so at least one sees the other.
         self.check_locks(exclusive, Some(id))?;
-        guard.own.proven.store(true, Ordering::Release);
-        Ok(guard)
+        if !exclusive {
+            *lock(&self.locks().shared) = Arc::downgrade(&own);
+        }
+        Ok(LockGuard { mode, own })
     }
 
-    /// A lock of this process that has kept out until now whoever must be alone, and so does from now on. Looking for others' locks again could find
-    /// one that gives way in a moment.
-    fn own_lock(&self) -> Result<Option<Arc<OwnLock>>, Error> {
-        for own in self.locks().held() {
-            if !own.proven.load(Ordering::Acquire) {
-                continue;
+    /// The lock of this process that lets others work beside it. To look for their locks again could find one that gives way in a moment.
+    fn shared_lock(&self) -> Result<Option<Arc<OwnLock>>, Error> {
+        let shared = lock(&self.locks().shared).upgrade();
+        let Some(own) = shared else {
+            return Ok(None);
+        };
+        self.runtime().block_on(async {
+            let _under_way = self.locks().begin().await?;
+            own.holding.check(self).await?;
+            // What begins now is to have all the time that a lock gives.
+            if own.holding.is_older_than(REFRESH) {
+                let old = own.holding.renew(self, false).await?;
+                self.remove_renewed(old).await;
             }
-            match self.runtime().block_on(own.holding.check(self)) {
-                Ok(()) => return Ok(Some(own)),
-                Err(Error::LockLapsed { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
+            Ok(Some(own))
+        })
+    }
+
+    /// Removes the file in place of which a lock has another now; tells whether that could be done.
+    async fn remove_renewed(&self, old: LockId) -> bool {
+        let removed = self.backend().remove_async(FileKind::Lock, &old.0).await;
+        // What stays in the end is told once, when the lock is given up.
+        removed
+            .inspect_err(
+                |error| tracing::info!(%error, "the lock's previous file stays until it is stale"),
+            )
+            .is_ok()
     }
 
     /// Proves that the locks which this process holds by this repository have excluded others until now.
     pub(crate) async fn check_own_locks(&self) -> Result<(), Error> {
-        for own in self.locks().held() {
-            own.holding.check(self).await?;
+        for holding in self.locks().held() {
+            holding.check(self).await?;
         }
         Ok(())
     }
@@ -288,10 +308,7 @@ impl Repository {
     pub async fn abandon_locks(&self) {
         *self.locks().abandoned.write().await = true;
         let held = self.locks().held();
-        for id in held
-            .iter()
-            .filter_map(|own| own.holding.give_up(State::Lapsed))
-        {
+        for id in held.iter().filter_map(|own| own.give_up(State::Lapsed)) {
             let removed = self.backend().remove_async(FileKind::Lock, &id.0).await;
             if let Err(error) = removed {
                 tracing::warn!(%error, "a lock stays until it is stale");
@@ -382,13 +399,7 @@ async fn refresh(repository: Repository, exclusive: bool, holding: Arc<Holding>)
         };
         match holding.renew(&repository, exclusive).await {
             Ok(old) => {
-                if let Err(error) = repository
-                    .backend()
-                    .remove_async(FileKind::Lock, &old.0)
-                    .await
-                {
-                    // What stays in the end is told once, when the lock is given up.
-                    tracing::info!(%error, "the lock's previous file stays until it is stale");
+                if !repository.remove_renewed(old).await {
                     pause = REFRESH_KEPT;
                 }
             }
@@ -520,11 +531,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_of_ones_own_is_not_kept_off_by_one_that_gives_way() {
+    fn a_lock_of_ones_own_serves_again_beside_others() {
         let directory = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let repository = repository(&directory, &runtime);
         let files = || repository.backend().list(FileKind::Lock).unwrap();
+        let is_locked = |result| matches!(result, Err(Error::Locked { .. }));
 
         let reading = repository.lock(LockMode::Read).unwrap();
         // Somebody who must be alone has written a lock, and is about to look.
@@ -537,21 +549,52 @@ mod tests {
         let refused = adding.check_exclusive().unwrap_err();
         assert!(matches!(refused, Error::Unsupported(_)));
         drop(adding);
-        let refused = repository.lock(LockMode::Write).unwrap_err();
-        assert!(matches!(refused, Error::Locked { .. }));
+        assert!(is_locked(repository.lock(LockMode::Write)));
         repository
             .backend()
             .remove(FileKind::Lock, &other.id.0)
             .unwrap();
 
-        // One that has lapsed serves nobody.
-        let lapsed = repository.lock(LockMode::Read).unwrap();
-        repository.unlock(true).unwrap();
-        let anew = repository.lock(LockMode::Write).unwrap();
-        anew.check().unwrap();
-        assert!(lapsed.check().is_err());
-        drop((lapsed, anew));
+        // Whoever must be alone is, also in its own process.
+        let alone = repository.lock(LockMode::Exclusive).unwrap();
+        assert!(is_locked(repository.lock(LockMode::Read)));
+        assert!(is_locked(repository.lock(LockMode::Write)));
+        drop(alone);
+        let beside = repository.lock(LockMode::Read).unwrap();
+        assert!(is_locked(repository.lock(LockMode::Exclusive)));
+        drop(beside);
         assert!(files().is_empty());
+    }
+
+    #[test]
+    fn a_lock_that_serves_again_is_as_good_as_a_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let repository = repository(&directory, &runtime);
+        let files = || repository.backend().list(FileKind::Lock).unwrap();
+        let backdate = |guard: &LockGuard, minutes: i64| {
+            if let State::Held(current) = &mut *lock(&guard.own.holding.0) {
+                current.written.seconds -= minutes * 60;
+            }
+        };
+
+        // The machine slept for a while.
+        let first = repository.lock(LockMode::Read).unwrap();
+        let old = files();
+        backdate(&first, 24);
+        let again = repository.lock(LockMode::Write).unwrap();
+        assert!(!first.own.holding.is_older_than(REFRESH));
+        assert_eq!(files().len(), 1);
+        assert_ne!(files(), old);
+        drop(again);
+
+        // One that has lapsed serves nobody, and nobody works beside it in vain.
+        backdate(&first, 26);
+        let lapsed = repository.lock(LockMode::Write).unwrap_err();
+        assert!(matches!(lapsed, Error::LockLapsed { .. }));
+        drop(first);
+        assert!(files().is_empty());
+        drop(repository.lock(LockMode::Write).unwrap());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The contract's rules for what a plugin hands over. What passes is safe to show and to carry out as far as form goes; whether it is
 //! allowed is a matter of grants.
 //!
-//! A rule that is broken is returned as text that follows `the plugin's … broke the contract:`.
+//! [`crate::Plugin`] holds every answer to them. A rule that is broken is returned as text that follows `the plugin's … broke the contract:`.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -149,8 +149,12 @@ pub(crate) fn findings(mut findings: Vec<Finding>) -> Rule<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What a plugin says of itself, fit to be shown; its capabilities come in the one spelling that shows all of them.
-pub fn description(mut description: Description) -> Rule<Description> {
+/// What a plugin says of itself, fit to be shown: texts without what would alter a terminal, capabilities in the one spelling that shows all of them.
+///
+/// # Errors
+/// The rule that is broken: names, a semantic version, a schema that is a JSON object, at least one intent, at most 1,000 items in a list, 200
+/// capabilities of at most 4 KiB each.
+pub fn description(mut description: Description) -> Result<Description, String> {
     let (publisher, name) = description
         .name
         .split_once('/')

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use copal_job::{BackupJob, BackupOutcome, Ended, PlannedBackup};
-use copal_repository::{Repository, SnapshotId};
+use copal_repository::{LockMode, Repository, SnapshotId};
 use copal_sandbox::Plugin;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::args::{self, BackupAll, BackupArgs};
 use crate::config::Job;
 use crate::failure::{FAILED, Failure, INTERRUPTED};
 use crate::output::Console;
-use crate::session::Session;
+use crate::session::{Entered, Session};
 use crate::{Outcome, output};
 
 /// What a backup left.
@@ -156,7 +156,11 @@ fn text(done: &Done) -> String {
 fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Done, Failure> {
     let work = || -> Result<(BackupOutcome, Repository), Failure> {
         let asked = request(args, job, session)?;
-        let (repository, _lock) = session.enter(job)?;
+        let Entered {
+            repository,
+            lock: _lock,
+            ..
+        } = session.enter(job, LockMode::Write)?;
         let ask = job::can_ask(&args.job, session);
         let planned = make(&asked, ask, session)?;
         let acts = !planned.plan.quiesce.is_empty();
@@ -177,7 +181,8 @@ fn perform(args: &BackupArgs, job: Option<&Job>, session: &Session) -> Result<Do
                 complete: outcome.complete && outcome.not_undone.is_empty(),
                 snapshot: Some(outcome.snapshot.to_string()),
             };
-            job::between_hooks(&job.hooks, job, "backup", session, work, ended)?
+            let operation = ("backup", LockMode::Write);
+            job::between_hooks(&job.hooks, job, operation, session, work, ended)?
         }
     };
     // It may have to wait, so it comes when nothing is stopped any more.

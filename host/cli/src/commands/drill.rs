@@ -13,7 +13,7 @@ use crate::args::{DrillArgs, FilterArgs};
 use crate::config::{Drill, Job};
 use crate::failure::{Failure, INCOMPLETE};
 use crate::output::Console;
-use crate::session::Session;
+use crate::session::{Entered, Session};
 use crate::{Outcome, output};
 
 /// What is printed for machines.
@@ -44,7 +44,10 @@ pub(crate) fn run(args: &DrillArgs, session: &Session) -> Outcome {
         snapshot: Some(evidence.snapshot.id.to_string()),
     };
     let (evidence, failed) = match &job {
-        Some(job) => job::between_hooks(&drill.place.hooks, job, "drill", session, work, ended)?,
+        Some(job) => {
+            let operation = ("drill", LockMode::Read);
+            job::between_hooks(&drill.place.hooks, job, operation, session, work, ended)?
+        }
         None => (work()?, None),
     };
     match (failed, evidence.verdict) {
@@ -60,14 +63,15 @@ fn rehearse(
     drill: &Drill,
     session: &Session,
 ) -> Result<Drilled, Failure> {
-    let begun = Instant::now();
     let engine = session.engine()?;
-    let repository = session.repository_of(job)?;
-    let waiting = Instant::now();
-    let _lock = session.lock(&repository, LockMode::Read)?;
-    let begun = begun + waiting.elapsed();
+    let Entered {
+        repository,
+        lock: _lock,
+        opened,
+    } = session.enter(job, LockMode::Read)?;
+    let loading = Instant::now();
     repository.load_index()?;
-    let opened = begun.elapsed();
+    let opened = opened + loading.elapsed();
     let place = &drill.place;
     let plugin = args.plugin.as_deref();
     let filter = FilterArgs::default();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use copal_job::{Ended, Error, Manifest, Missing, Needed, UndoFailure};
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::{Repository, SnapshotId};
+use copal_repository::{LockMode, Repository, SnapshotId};
 use copal_sandbox::Grant;
 use copal_sandbox::types::{Finding, Severity};
 
@@ -158,12 +158,12 @@ pub(super) fn ask(question: &str) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Does the work between a job's hooks. Besides what the work gives, it gives what failed after it; where the work itself fails, that is only
-/// logged.
+/// Does the work, which locks the repository like this, between a job's hooks. Besides what the work gives, it gives what failed after it; where the
+/// work itself fails, that is only logged.
 pub(super) fn between_hooks<T>(
     hooks: &Hooks,
     job: &Job,
-    operation: &str,
+    (operation, mode): (&str, LockMode),
     session: &Session,
     work: impl FnOnce() -> Result<T, Failure>,
     ended: impl FnOnce(&T) -> Ended,
@@ -179,13 +179,7 @@ pub(super) fn between_hooks<T>(
             output::complain(&format!("Running the hook {hook}\n"));
         }
     };
-    let around = session.hurrying(job, |lock| {
-        let work = || {
-            let done = work();
-            // A hook may do what must be alone.
-            drop(lock);
-            done
-        };
+    let around = session.hurrying(job, mode, || {
         Ok(hooks.around(&job.name, operation, &session.context, &say, work, ended))
     })?;
     let mut failed = around.hooks.into_iter();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use copal_job::{Attempt, Ended, MigrationJob, MigrationOutcome, PlannedMigration, PlannedRestore};
-use copal_repository::LockGuard;
+use copal_repository::{LockGuard, LockMode};
 use copal_sandbox::{Engine, Grant};
 
 use super::{backup, job, restore};
@@ -12,7 +12,7 @@ use crate::args::{JobArgs, MigrateArgs};
 use crate::config::{Job, Place};
 use crate::failure::Failure;
 use crate::output::Console;
-use crate::session::Session;
+use crate::session::{Entered, Session};
 use crate::{Outcome, output};
 
 pub(crate) fn plan(args: &MigrateArgs, session: &Session) -> Outcome {
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &MigrateArgs, session: &Session) -> Outcome {
     let done = match &job {
         Some(job) => {
             let hooks = &place(job)?.hooks;
-            job::between_hooks(hooks, job, "migrate", session, work, ended)
+            let operation = ("migrate", LockMode::Write);
+            job::between_hooks(hooks, job, operation, session, work, ended)
         }
         None => work().map(|outcome| (outcome, None)),
     };
@@ -96,14 +97,14 @@ fn place(job: &Job) -> Result<&Place, Failure> {
     })
 }
 
-/// The plan, and what keeps what it relies on from being removed.
+/// The plan, and the lock that was waited for.
 fn make(
     args: &MigrateArgs,
     job: Option<&Job>,
     ask: bool,
     engine: &Engine,
     session: &Session,
-) -> Result<(PlannedMigration, LockGuard), Failure> {
+) -> Result<(PlannedMigration, Option<LockGuard>), Failure> {
     let (asked, lock) = request(args, job, session)?;
     let attempt = match (args.resume, args.restart) {
         (true, _) => Attempt::Resume,
@@ -150,7 +151,7 @@ fn request(
     args: &MigrateArgs,
     job: Option<&Job>,
     session: &Session,
-) -> Result<(MigrationJob, LockGuard), Failure> {
+) -> Result<(MigrationJob, Option<LockGuard>), Failure> {
     let backup = backup::request(&args.from, job, session)?;
     let place = match job {
         Some(job) => place(job)?.clone(),
@@ -162,7 +163,9 @@ fn request(
         set_file: args.to_set_file.clone(),
         ..args.from.job.clone()
     };
-    let (repository, lock) = session.enter(job)?;
+    let Entered {
+        repository, lock, ..
+    } = session.enter(job, LockMode::Write)?;
     let asked = MigrationJob {
         name: job.map_or_else(|| unnamed(&targets), |job| job.name.clone()),
         repository,

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
             return Err(Failure::usage("mount", message).advise("Make it, or name another."));
         }
     }
+    // Until the mount has it, too.
     let _lock = session.lock(&repository, LockMode::Read)?;
     session.interrupts_end_work();
     let options = MountOptions {

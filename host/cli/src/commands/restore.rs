@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use copal_job::{Ended, Extent, PlannedRestore, RestoreJob, RestoreOutcome};
-use copal_repository::Repository;
 use copal_repository::pattern::Choice;
+use copal_repository::{LockMode, Repository};
 use copal_sandbox::Engine;
 
 use super::{choice, job};
@@ -13,7 +13,7 @@ use crate::args::{ChoiceArgs, RestoreArgs};
 use crate::config::{Job, Restore};
 use crate::failure::Failure;
 use crate::output::Console;
-use crate::session::Session;
+use crate::session::{Entered, Session};
 use crate::{Outcome, output};
 
 pub(crate) fn plan(args: &RestoreArgs, session: &Session) -> Outcome {
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &RestoreArgs, session: &Session) -> Outcome {
     let (outcome, failed) = match &job {
         Some(job) => {
             let place = job.restore.clone().unwrap_or_default().place;
-            job::between_hooks(&place.hooks, job, "restore", session, work, ended)?
+            let operation = ("restore", LockMode::Read);
+            job::between_hooks(&place.hooks, job, operation, session, work, ended)?
         }
         None => (work()?, None),
     };
@@ -83,8 +84,12 @@ fn make(
         return Err(job::no_snapshot());
     }
     let engine = session.engine()?;
-    // The plan has a lock of its own from here on.
-    let (repository, _lock) = session.enter(job)?;
+    // Until the plan has it, too.
+    let Entered {
+        repository,
+        lock: _lock,
+        ..
+    } = session.enter(job, LockMode::Read)?;
     let asked = request(args, job, repository, &engine, session)?;
     job::plan(
         &asked.grants.iter().cloned().collect::<Vec<_>>(),

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use copal_job::{PlannedRollback, RollbackJob, Settings};
+use copal_repository::LockMode;
 
 use super::{job, select};
 use crate::args::RollbackArgs;
 use crate::failure::Failure;
 use crate::output::Console;
-use crate::session::Session;
+use crate::session::{Entered, Session};
 use crate::{Outcome, output};
 
 pub(crate) fn run(args: &RollbackArgs, session: &Session) -> Outcome {
@@ -38,8 +39,12 @@ pub(crate) fn run(args: &RollbackArgs, session: &Session) -> Outcome {
 fn make(args: &RollbackArgs, ask: bool, session: &Session) -> Result<PlannedRollback, Failure> {
     let engine = session.engine()?;
     let of_job = session.job()?;
-    // The plan has a lock of its own from here on.
-    let (repository, _lock) = session.enter(of_job.as_ref())?;
+    // Until the plan has it, too.
+    let Entered {
+        repository,
+        lock: _lock,
+        ..
+    } = session.enter(of_job.as_ref(), LockMode::Write)?;
     // What was replaced was replaced by a migration or by a restore of the job.
     let place = of_job.as_ref().and_then(|job| {
         let restore = job.restore.as_ref().map(|restore| &restore.place);

@@ -1,12 +1,14 @@
 //! How much of a snapshot is restored, and what becomes of what is there.
 
 use copal_repository::pattern::{Choice, Pattern};
-use copal_repository::restorer::{Overwrite, RestoreSummary};
-use copal_sandbox::types::{Finding, Intent, Placement, PlacementContent, RestorePlan, Severity};
+use copal_repository::restorer::Overwrite;
+use copal_repository::walk::{self, Next};
+use copal_repository::{Repository, TreeId};
+use copal_sandbox::types::{Finding, Intent, PlacementContent, RestorePlan, Severity};
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
-use crate::manifest::{Missing, STREAMS};
+use crate::manifest::{OWN, STREAMS};
 use crate::places::Root;
 use crate::plan::finding;
 use crate::proposal::intent_word;
@@ -33,19 +35,6 @@ fn patterns<S: Serializer>(choice: &Choice, serializer: S) -> Result<S::Ok, S::E
     map.serialize_entry("include", &texts(&choice.include))?;
     map.serialize_entry("exclude", &texts(&choice.exclude))?;
     map.end()
-}
-
-/// Whether anything of a tree was chosen.
-fn meets_any(placed: &RestoreSummary) -> bool {
-    let RestoreSummary {
-        files,
-        directories,
-        others,
-        kept,
-        skipped,
-        ..
-    } = placed;
-    files + directories + others + kept + skipped > 0 || !placed.errors.is_empty()
 }
 
 impl Extent {
@@ -120,6 +109,46 @@ impl Extent {
         });
     }
 
+    /// Names what is to be restored and is not in the snapshot; an error where that is all, and nothing is to be removed either.
+    pub(super) fn unmatched(&self, repository: &Repository, tree: &TreeId) -> Vec<Finding> {
+        let mut left: Vec<_> = self.choice.include.iter().collect();
+        if left.is_empty() {
+            return Vec::new();
+        }
+        let count = left.len();
+        let walked = walk::walk(repository, tree, &mut |path, _| {
+            if path == OWN.as_bytes() {
+                return Ok(Next::Pass);
+            }
+            left.retain(|pattern| !pattern.matches(path));
+            Ok(match left.is_empty() {
+                true => Next::Stop,
+                false if left.iter().any(|one| one.may_match_beneath(path)) => Next::Continue,
+                false => Next::Pass,
+            })
+        });
+        if let Err(error) = walked {
+            // The restore names what can't be read.
+            tracing::debug!(%error, "what is to be restored may not be in the snapshot");
+            return Vec::new();
+        }
+        let severity = match left.len() == count && !self.delete {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        let unmatched = |pattern: &&Pattern| {
+            let message = format!("No path in the snapshot matches `{pattern}`.");
+            let remedy = "`copal ls` shows the paths, and `copal find` looks for a name.";
+            finding(
+                severity,
+                "copal.part.unmatched",
+                message,
+                Some(remedy.to_owned()),
+            )
+        };
+        left.iter().map(unmatched).collect()
+    }
+
     /// What there is to say of it to whoever reads the plan.
     pub(super) fn findings(&self, plan: &RestorePlan, verifies: bool) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -141,27 +170,6 @@ impl Extent {
             }
         }
         findings
-    }
-
-    /// What is named to be restored, where nothing of the snapshot is called so: no stream of the plan, and nothing of what was placed.
-    pub(super) fn unmatched<'a>(
-        &self,
-        plan: &RestorePlan,
-        mut placed: impl Iterator<Item = &'a RestoreSummary>,
-    ) -> Option<Missing> {
-        let is_feed =
-            |placement: &Placement| matches!(placement.content, PlacementContent::Feed(_));
-        let include = &self.choice.include;
-        if include.is_empty() || plan.placements.iter().any(is_feed) || placed.any(meets_any) {
-            return None;
-        }
-        let patterns: Vec<_> = include.iter().map(Pattern::to_string).collect();
-        Some(Missing {
-            path: patterns.join(", "),
-            error:
-                "nothing in the snapshot matches; `copal ls` and `copal find` show what is there"
-                    .to_owned(),
-        })
     }
 
     /// What becomes of what is at an occupied target, for people.

@@ -15,7 +15,6 @@ use crate::error::Error;
 use crate::manifest::Missing;
 use crate::observer::Observer;
 use crate::passes::PluginPasses;
-use crate::plan::finding;
 
 /// What became of one root, or would become.
 #[derive(Clone, Debug, Serialize)]
@@ -54,12 +53,6 @@ impl PlannedRestore {
                 observer.phase(&format!("Comparing {name} with what is there"));
                 preview.push(self.place(name, true, context, observer.progress())?);
             }
-        }
-        let placed = preview.iter().map(|placed| &placed.summary);
-        if let Some(Missing { path, error }) = self.extent.unmatched(&self.plan, placed) {
-            let code = "copal.part.unmatched";
-            let said = finding(Severity::Warning, code, format!("{path}: {error}."), None);
-            self.plan.findings.push(said);
         }
         self.preview = Some(preview);
         Ok(self)

@@ -84,9 +84,6 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-        let placed = self.outcome.placed.iter().map(|placed| &placed.summary);
-        let unmatched = planned.job.extent.unmatched(&planned.plan, placed);
-        self.outcome.missing.extend(unmatched);
         self.steps.perform(&planned.plan.after)?;
         self.outcome.complete = self.outcome.missing.is_empty();
         match planned.job.extent.is_part() {

@@ -12,10 +12,7 @@ pub use rewrite::{RewriteOptions, RewrittenSnapshot, rewrite_snapshots};
 pub use tags::{Retagged, TagChange, is_own_tag, retag};
 
 use crate::authority::RELEASE_PATH;
-use crate::manifest::{MANIFEST_PATH, PLUGIN_PATH};
-
-/// The folder in a snapshot that is Copal's own.
-const OWN: &str = ".copal";
+use crate::manifest::{MANIFEST_PATH, OWN, PLUGIN_PATH};
 
 /// Whether what lies at this path of a snapshot is Copal's own.
 fn is_own(path: &[u8]) -> bool {

@@ -12,9 +12,9 @@ use copal_sandbox::name;
 use serde::Serialize;
 
 use super::successors::Successors;
-use super::{OWN, consequence, is_own};
+use super::{consequence, is_own};
 use crate::error::Error;
-use crate::manifest::{Manifest, STREAMS};
+use crate::manifest::{Manifest, OWN, STREAMS};
 
 /// How snapshots are rewritten.
 #[derive(Clone, Debug, Default)]

@@ -34,8 +34,12 @@ const OWN_HEADERS: [&str; 5] = [
 /// The longest pause between two looks of a wait, in seconds.
 const MAX_INTERVAL: u32 = 3_600;
 
-/// A plan that can be carried out on these roots; its sources are put in order.
-pub fn backup_plan(mut plan: BackupPlan, roots: &HashSet<String>) -> Rule<BackupPlan> {
+/// A plan that can be carried out on the roots of these names: its sources are put in order, its texts are fit to be shown.
+///
+/// # Errors
+/// The rule that is broken: roots that there are, paths within them, placeholders that have a value, steps and streams of different names, times of 1 s to
+/// a week, at most 1,000 items in a list, 8 MiB of a fact and 1 MiB of state.
+pub fn backup_plan(mut plan: BackupPlan, roots: &HashSet<String>) -> Result<BackupPlan, String> {
     plan.findings = findings(plan.findings)?;
     facts(&plan.facts)?;
     state(&plan.state)?;
@@ -82,12 +86,16 @@ pub fn backup_plan(mut plan: BackupPlan, roots: &HashSet<String>) -> Rule<Backup
     Ok(plan)
 }
 
-/// A plan that can be carried out on these targets, from a snapshot with these streams; its placements are put in order.
+/// A plan that can be carried out on the targets of these names, from a snapshot with the streams of these names: its placements are put in order, its texts
+/// are fit to be shown.
+///
+/// # Errors
+/// As [`backup_plan`]; or a step before all is in place alters a target.
 pub fn restore_plan(
     mut plan: RestorePlan,
     targets: &HashSet<String>,
     streams: &HashSet<String>,
-) -> Rule<RestorePlan> {
+) -> Result<RestorePlan, String> {
     plan.findings = findings(plan.findings)?;
     state(&plan.state)?;
     let scope = Scope { roots: targets };

@@ -249,6 +249,47 @@ fn a_mount_in_use() {
     scene.is_whole();
 }
 
+/// What a limit makes slow ends as soon as what a line does, and nothing half is left.
+#[test]
+fn what_a_limit_makes_slow() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    environment.write("source/noise", sample::noise(1, 20 << 20));
+    let ends = |program: Program, signal, is_at_it: &dyn Fn() -> bool| {
+        let mut running = program.start();
+        while !is_at_it() {
+            assert!(running.is_running(), "{:?}", running.wait());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Long enough to have read all that there is.
+        std::thread::sleep(Duration::from_secs(1));
+        running.signal(signal);
+        let begun = Instant::now();
+        running.wait().exits(INTERRUPTED).says("interrupted");
+        let took = begun.elapsed();
+        assert!(took < LIMIT, "it went on for {took:?}");
+    };
+    let locks = PathBuf::from(environment.repository()).join("locks");
+    let count = |place: &Path| std::fs::read_dir(place).unwrap().count();
+    for signal in [Signal::INT, Signal::TERM] {
+        let backup = environment.backup("files", &source, "--limit-upload 500");
+        ends(backup, signal, &|| count(&locks) > 0);
+        assert_eq!(count(&locks), 0);
+        assert_eq!(environment.snapshots().len(), 0);
+    }
+    environment.backup("files", &source, "").run().succeeds();
+    let place = environment.make_directory("place");
+    let dump = environment.copal(run::words("dump latest / --limit-download 500 --target"));
+    let dump = dump.arg(place.join("all.tar"));
+    ends(dump, Signal::INT, &|| count(&place) > 0);
+    assert_eq!(count(&place), 0);
+    ends(
+        environment.copal(run::words("check --read-data --limit-download 500")),
+        Signal::TERM,
+        &|| count(&locks) > 0,
+    );
+}
+
 #[test]
 fn what_keeps_a_repository_in_order() {
     let scene = Scene::new();

@@ -285,6 +285,67 @@ fn a_job_waits_before_it_stops_anything() {
     assert!(before.exists());
 }
 
+#[test]
+fn what_an_index_does_not_name_is_not_lost() {
+    let environment = TestEnvironment::with_repository();
+    let source = history(&environment, 2);
+    let indexes = Path::new(environment.repository()).join("index");
+    for index in std::fs::read_dir(indexes).unwrap() {
+        std::fs::remove_file(index.unwrap().path()).unwrap();
+    }
+    let check = environment.copal(["check"]).run().exits(1);
+    let hint = "packs are in no index, and may hold what is missing";
+    assert!(check.text().contains(hint), "{}", check.text());
+    for how in ["--dry-run", "--forget"] {
+        let repair = environment.copal(["repair", "snapshots", how]);
+        let refused = environment.refused(repair, 1);
+        refused.is("unindexed").says("copal repair index");
+    }
+    assert_eq!(environment.snapshots().len(), 2);
+    let repair = |what| environment.copal(["repair", what]).run();
+    repair("index").succeeds();
+    repair("snapshots").succeeds();
+    environment.copal(["check", "--read-data"]).run().succeeds();
+    let target = environment.path("target");
+    environment.restore(&target, "").run().succeeds();
+    tree::assert_same(&source, &target);
+}
+
+#[test]
+fn slips_are_not_taken_for_wishes() {
+    let environment = TestEnvironment::with_repository();
+    let source = history(&environment, 1);
+    let copal = |words: &str| environment.copal(copal_tests::run::words(words));
+    copal("prune --grace 3d").run().exits(2).says("--two-phase");
+    let itself = copal("copy --from-repo").arg(environment.repository());
+    let itself = itself.env("COPAL_FROM_PASSWORD", PASSWORD);
+    environment.refused(itself, 2).is("arguments");
+    let none = "no snapshot is of that machine";
+    for words in [
+        "snapshots --host nobody",
+        "forget --host nobody --keep-last 1",
+    ] {
+        copal(words).run().succeeds().says(none);
+    }
+    let place = format!("{}/", source.display());
+    let found = copal("snapshots --json --path").arg(place).run();
+    assert_eq!(found.succeeds().json().as_array().unwrap().len(), 1);
+
+    let config = "[jobs.one]\nplugin = \"files\"\nretention = { keep-last = 0 }\n";
+    let config = environment.write("copal.toml", config);
+    let check = copal("config check --config").arg(config).run().exits(1);
+    assert!(check.text().contains("it has no rule"), "{}", check.text());
+
+    // Which is the latest can't be told where one is damaged.
+    let snapshots = Path::new(environment.repository()).join("snapshots");
+    let file = std::fs::read_dir(snapshots).unwrap().next().unwrap();
+    let file = file.unwrap().path();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::write(&file, "").unwrap();
+    let latest = environment.refused(copal("ls latest"), 1);
+    latest.is("corrupt").says("copal forget");
+}
+
 /// Nobody who must be alone gets in between the wait and the work. What a hook before it runs is kept out, too, and does not wait for its own job.
 #[test]
 fn what_a_job_waited_for_is_kept_until_its_work_is_done() {

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use copal_repository::{Repository, WeakRepository};
+use copal_repository::{Error, Repository, WeakRepository};
 use tokio::signal::unix::Signal;
 
 use crate::failure::INTERRUPTED;
+use crate::output;
 
 /// How long a storage that does not answer may keep the program from ending.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,15 +40,18 @@ pub(crate) struct Ending {
     way: Mutex<Way>,
     cancel: Arc<AtomicBool>,
     repositories: Mutex<Vec<WeakRepository>>,
+    /// Whether it says so to machines.
+    json: bool,
 }
 
 impl Ending {
     /// `cancel` is what asks the work to end.
-    pub(crate) fn new(cancel: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(cancel: Arc<AtomicBool>, json: bool) -> Self {
         Self {
             way: Mutex::new(Way::Program),
             cancel,
             repositories: Mutex::default(),
+            json,
         }
     }
 
@@ -103,6 +107,9 @@ impl Ending {
         }
         // Whoever asked for a password puts the terminal in order.
         tokio::time::sleep(MOMENT).await;
+        if code == i32::from(INTERRUPTED) {
+            output::failure(&Error::Interrupted.into(), self.json);
+        }
         std::process::exit(code);
     }
 }

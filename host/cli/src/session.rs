@@ -68,7 +68,7 @@ impl Session {
             identity: Identity::of_this_process(),
             program: concat!("copal ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let ending = Arc::new(Ending::new(cancel));
+        let ending = Arc::new(Ending::new(cancel, global.json));
         {
             let _guard = runtime.enter();
             if !is_ignored(SignalKind::hangup()) {

@@ -31,6 +31,14 @@ pub enum Error {
     /// The roots or targets given do not fit.
     #[error("{0}")]
     Roots(String),
+    /// What counts for lost may be there.
+    #[error(
+        "{packs} packs are in no index, and what the snapshots lack may lie in them; nothing was changed"
+    )]
+    Unindexed {
+        /// How many there are.
+        packs: usize,
+    },
     /// The operator's own streams do not fit the plan.
     #[error("{0}")]
     Streams(String),
@@ -216,6 +224,7 @@ impl Error {
             Self::Unadmitted(refusal) => refusal.kind,
             Self::Settings(_) => "config",
             Self::Roots(_) => "roots",
+            Self::Unindexed { .. } => "unindexed",
             Self::Streams(_) => "streams",
             Self::Drill(_) => "drill",
             Self::Hook { .. } => "hook",
@@ -262,6 +271,7 @@ impl Error {
             }
             Self::NotUndone { work, .. } | Self::Replaced { work, .. } => work.advice(),
             Self::Pending { .. } => Some("Run `copal resume` first.".to_owned()),
+            Self::Unindexed { .. } => Some("Run `copal repair index` first.".to_owned()),
             Self::Unfinished { .. } => {
                 Some("Add --resume to go on from there, or --restart to begin again.".to_owned())
             }

@@ -163,11 +163,15 @@ pub fn check(
         progress,
         &mut report,
     );
-    // Where something is wrong, what is in no index may be all that is left.
-    if unindexed > 0 && report.errors.is_empty() {
-        report.hints.push(format!(
-            "{unindexed} packs are in no index: an interrupted backup left them, and `copal prune` removes them"
-        ));
+    if unindexed > 0 {
+        report.hints.push(match report.errors.is_empty() {
+            true => format!(
+                "{unindexed} packs are in no index: an interrupted backup left them, and `copal prune` removes them"
+            ),
+            false => format!(
+                "{unindexed} packs are in no index, and may hold what is missing: `copal repair index` finds that out"
+            ),
+        });
     }
     Ok(report)
 }

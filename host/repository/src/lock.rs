@@ -1,5 +1,6 @@
 //! Locks as restic keeps them: files that say who works on the repository, refreshed while it does.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ pub(crate) struct Locks {
     held: Mutex<Vec<Weak<Holding>>>,
     /// One that lets others work beside it, and that has been looked for others' locks after: it serves whatever else this process does beside them.
     shared: Mutex<Weak<OwnLock>>,
+    /// Files that stood for one and could not be removed: they keep nobody off who knows that, which this process alone does.
+    left: Mutex<HashSet<LockId>>,
     /// Whether they were given up for good. Held for reading while a file is written that stands for a lock.
     abandoned: RwLock<bool>,
 }
@@ -289,9 +292,10 @@ impl Repository {
         let removed = self.backend().remove_async(FileKind::Lock, &old.0).await;
         // What stays in the end is told once, when the lock is given up.
         removed
-            .inspect_err(
-                |error| tracing::info!(%error, "the lock's previous file stays until it is stale"),
-            )
+            .inspect_err(|error| {
+                lock(&self.locks().left).insert(old);
+                tracing::info!(%error, "the lock's previous file stays until it is stale");
+            })
             .is_ok()
     }
 
@@ -326,7 +330,11 @@ impl Repository {
     /// Fails if someone else's lock excludes this one. Removes locks whose process is gone, if the store lets it.
     fn check_locks(&self, exclusive: bool, own: Option<LockId>) -> Result<(), Error> {
         let mut ids = self.backend().list(FileKind::Lock)?;
-        ids.retain(|(id, _)| own.is_none_or(|own| own.0 != *id));
+        {
+            let left = lock(&self.locks().left);
+            let is_own = |id| own == Some(id) || left.contains(&id);
+            ids.retain(|(id, _)| !is_own(LockId(*id)));
+        }
         // Where none can be removed there may be many.
         let files = parallel::map(&ids, |(id, _)| Ok::<_, Error>((*id, self.read_lock(id))))?;
         let mut removing = true;
@@ -432,9 +440,12 @@ impl Drop for OwnLock {
         });
         match wait.recv_timeout(RELEASE) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(
-                "the lock could not be removed ({error}); it stays, and for half an hour it keeps off what must be alone, such as a prune"
-            ),
+            Ok(Err(error)) => {
+                lock(&self.repository.locks().left).insert(id);
+                tracing::warn!(
+                    "the lock could not be removed ({error}); it stays, and for half an hour it keeps off what must be alone, such as a prune"
+                );
+            }
             Err(_) => tracing::warn!(
                 "the lock may not be removed, since the store does not answer; if it stays, it keeps off for half an hour what must be alone"
             ),
@@ -550,6 +561,9 @@ mod tests {
         assert!(matches!(refused, Error::Unsupported(_)));
         drop(adding);
         assert!(is_locked(repository.lock(LockMode::Write)));
+        // One's own that the store does not let go keeps nobody off here.
+        lock(&repository.locks().left).insert(other.id);
+        drop(repository.lock(LockMode::Exclusive).unwrap());
         repository
             .backend()
             .remove(FileKind::Lock, &other.id.0)

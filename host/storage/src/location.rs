@@ -1,6 +1,6 @@
 //! Understanding addresses.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use url::Url;
 
@@ -162,8 +162,18 @@ fn is_scheme(text: &str) -> bool {
 
 fn local(path: &str) -> Option<Location> {
     let absolute = std::path::absolute(path).ok()?;
-    // A link or `..` in a path that exists is resolved now, since object names know neither.
-    Some(Location::Local(absolute.canonicalize().unwrap_or(absolute)))
+    // Object names know neither links nor `..`, and what is not there has no links.
+    let mut resolved = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::ParentDir => drop(resolved.pop()),
+            component => resolved.push(component),
+        }
+        if let Ok(found) = resolved.canonicalize() {
+            resolved = found;
+        }
+    }
+    Some(Location::Local(resolved))
 }
 
 /// `text` without what stands before an `@` in its authority.
@@ -181,6 +191,29 @@ fn hide(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_lead_up_whether_or_not_they_are_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let top = directory.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a/b", top.join("link")).unwrap();
+        for (path, found) in [
+            ("a/../new", "new"),
+            ("a/new/../other", "a/other"),
+            ("link/../new", "a/new"),
+            ("link/new", "a/b/new"),
+            ("a/b/../..", ""),
+        ] {
+            let path = format!("{}/{path}", top.display());
+            let found = Location::Local(top.join(found).components().collect());
+            assert_eq!(Location::parse(&path).unwrap(), found, "{path}");
+        }
+        assert_eq!(
+            Location::parse("/../..").unwrap(),
+            Location::Local("/".into())
+        );
+    }
 
     #[test]
     fn addresses_are_understood() {

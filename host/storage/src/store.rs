@@ -109,11 +109,14 @@ pub fn open_with(location: &str, options: &Options) -> Result<Store, Error> {
     };
     let shown = location.to_string();
     let mut objects = services::open(location, options)?;
-    if let Some(interrupt) = options.interrupt.as_ref().filter(|_| directory.is_none()) {
+    // A directory answers at once, unless it is to be slow.
+    let limited = options.limit_upload.is_some() || options.limit_download.is_some();
+    let interrupt = options.interrupt.as_ref();
+    if let Some(interrupt) = interrupt.filter(|_| directory.is_none() || limited) {
         objects = Arc::new(Interruptible::new(objects, interrupt.clone()));
     }
     Ok(Store {
-        immediate: directory.is_some() && options.limit_download.is_none(),
+        immediate: directory.is_some() && !limited,
         location: shown.into(),
         objects,
         directory,

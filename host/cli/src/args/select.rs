@@ -1,5 +1,7 @@
 //! Arguments that say which snapshots are meant.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use copal_repository::select::{GroupBy, SnapshotFilter};
 
@@ -29,9 +31,18 @@ impl FilterArgs {
         SnapshotFilter {
             hosts: self.host.clone(),
             tags: self.tag.iter().map(list).collect(),
-            paths: self.path.clone(),
+            paths: self.path.iter().map(|path| as_it_is_kept(path)).collect(),
         }
     }
+}
+
+/// A path as snapshots name it: absolute, and without a slash at its end.
+fn as_it_is_kept(path: &str) -> String {
+    let absolute = std::path::absolute(path).map(|path| path.components().collect::<PathBuf>());
+    let text = absolute
+        .ok()
+        .and_then(|path| path.into_os_string().into_string().ok());
+    text.unwrap_or_else(|| path.to_owned())
 }
 
 #[derive(Debug, Args)]

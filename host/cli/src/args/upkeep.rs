@@ -152,7 +152,7 @@ pub(crate) struct PruningArgs {
     #[arg(long)]
     pub(crate) two_phase: bool,
     /// Longer than any backup takes, and 12h at least: what is younger is not touched, and what is marked stays for so long
-    #[arg(long, value_name = "DURATION", default_value_t = Period::hours(GRACE_HOURS))]
+    #[arg(long, value_name = "DURATION", default_value_t = Period::hours(GRACE_HOURS), requires = "two_phase")]
     pub(crate) grace: Period,
 }
 

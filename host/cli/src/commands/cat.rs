@@ -7,7 +7,8 @@ use copal_repository::{BlobId, Document, Repository};
 use serde_json::Value;
 
 use super::ls::find;
-use crate::args::{CatCommand, IdArgs, MasterkeyArgs, TreeArgs};
+use super::select;
+use crate::args::{CatCommand, FilterArgs, IdArgs, MasterkeyArgs, TreeArgs};
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -28,7 +29,8 @@ pub(crate) fn run(command: &CatCommand, session: &Session) -> Outcome {
         CatCommand::Masterkey(_) => json(&repository.master_key_document()?),
         CatCommand::Key(args) => document(Document::Key, args).and_then(|found| json(&found)),
         CatCommand::Snapshot(args) => {
-            document(Document::Snapshot, args).and_then(|found| json(&found))
+            let (id, _) = select::one(&repository, &args.id, &FilterArgs::default())?;
+            json(&repository.document(Document::Snapshot, &id.to_string())?)
         }
         CatCommand::Index(args) => document(Document::Index, args).and_then(|found| json(&found)),
         CatCommand::Lock(args) => document(Document::Lock, args).and_then(|found| json(&found)),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::select;
 use crate::args::CopyArgs;
-use crate::failure::INCOMPLETE;
+use crate::failure::{Failure, INCOMPLETE};
 use crate::output::Console;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -19,6 +19,12 @@ type Chosen = (SnapshotId, Snapshot);
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
     let source = session.source(&args.source)?;
     let target = session.repository()?;
+    if source.location() == target.location() {
+        let message = format!("{} can't be copied to itself", source.location());
+        let advice =
+            "Name the repository to copy to with -r, and the one to copy from with --from-repo.";
+        return Err(Failure::arguments(message, advice));
+    }
     let _source_lock = session.lock(&source, LockMode::Read)?;
     let lock = session.lock_to_change(&target, args.dry_run, false)?;
     let ReadableSnapshots {

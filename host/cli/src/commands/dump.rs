@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::progress::{ItemError, Silent};
 use copal_repository::{LockMode, Repository, tarball, walk};
+use serde_json::json;
 
 use super::ls::{find, raw};
 use super::select;
@@ -29,8 +30,12 @@ pub(crate) fn run(args: &DumpArgs, session: &Session) -> Outcome {
         true => {
             write(&repository, &node, args, &mut io::stdout().lock()).map_err(Failure::of_output)?
         }
-        false => write_file(&repository, &node, args)?,
+        false => write_file(&repository, &node, args, session)?,
     };
+    if session.global.json && args.target.as_os_str() != "-" {
+        let lost: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        output::json(&json!({"snapshot": id, "target": args.target, "lost": lost}))?;
+    }
     for error in &errors {
         output::complain(&format!(
             "lost: {}\n",
@@ -66,11 +71,28 @@ fn write(
     }
 }
 
+/// What is written until somebody asks the work to end.
+struct Interruptible<'a, W>(W, &'a Session);
+
+impl<W: Write> Write for Interruptible<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.1.interrupted() {
+            true => Err(io::Error::other("interrupted")),
+            false => self.0.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Writes into a file, of which nothing half is left. What is there and no file, such as a pipe or a device, is written to as it is.
 fn write_file(
     repository: &Repository,
     node: &Node,
     args: &DumpArgs,
+    session: &Session,
 ) -> Result<Vec<ItemError>, Failure> {
     let target = std::fs::canonicalize(&args.target).unwrap_or_else(|_| args.target.clone());
     let failed = |error: io::Error| {
@@ -85,14 +107,20 @@ fn write_file(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    session.interrupts_end_work();
     // As whatever makes a file would: what the umask leaves of this.
     let file = tempfile::Builder::new()
         .prefix(".copal-dump-")
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)
         .map_err(failed)?;
-    let mut output: &File = file.as_file();
-    let errors = write(repository, node, args, &mut output).map_err(Failure::of_output)?;
+    let mut output = Interruptible(file.as_file(), session);
+    let errors = write(repository, node, args, &mut output).map_err(|error| {
+        match session.interrupted() {
+            true => copal_repository::Error::Interrupted.into(),
+            false => Failure::of_output(error),
+        }
+    })?;
     // What is there keeps its mode.
     if let Ok(found) = target.metadata() {
         let kept = file.as_file().set_permissions(found.permissions());

@@ -121,7 +121,7 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
         .map(|decision| decision.id)
         .chain(named.iter().copied());
     let forgotten: Vec<_> = gone.collect();
-    if !session.global.json && named.is_empty() {
+    if !session.global.json && !(decided.is_empty() && safety == 0) {
         output::print(&text(&decided, safety))?;
     }
     if !args.dry_run {
@@ -237,8 +237,7 @@ fn decide(
     let ReadableSnapshots {
         mut snapshots,
         damaged,
-    } = repository.readable_snapshots()?;
-    snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
+    } = select::filtered(repository, &filter)?;
     let asked = filter.tags.into_iter().flatten();
     let mut safety = 0;
     if !asked.into_iter().any(|tag| tag == copal_job::SAFETY_TAG) {

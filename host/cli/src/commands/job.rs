@@ -198,7 +198,7 @@ pub(super) fn snapshots(
     repository: &Repository,
     job: &Job,
 ) -> Result<Vec<(SnapshotId, Snapshot)>, Failure> {
-    let mut snapshots = repository.snapshots()?;
+    let mut snapshots = select::all(repository)?;
     snapshots.retain(|(_, snapshot)| {
         snapshot.tags.contains(&job.tag()) && !copal_job::is_safety(snapshot)
     });

@@ -98,8 +98,15 @@ fn passwd(args: &KeyAddArgs, repository: &Repository, session: &Session) -> Outc
         return Err(Failure::usage("key-left", message).advise(advice));
     }
     let key = key(repository, &change.new)?;
+    let others = match repository.keys()?.len().saturating_sub(1) {
+        0 => String::new(),
+        1 => "\nOne other key stays as it is, with whatever password it has.".to_owned(),
+        count => {
+            format!("\n{count} other keys stay as they are, with whatever passwords they have.")
+        }
+    };
     let text = format!(
-        "The password was changed: key {} is in the place of key {}, {}.",
+        "The password was changed: key {} is in the place of key {}, {}.{others}",
         change.new.short(),
         change.old.short(),
         owner(&key)

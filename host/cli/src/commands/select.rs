@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use copal_repository::forget::is_of_the_future;
 use copal_repository::format::Timestamp;
 use copal_repository::format::snapshot::Snapshot;
-use copal_repository::{Error, ReadableSnapshots, Repository, SnapshotId};
+use copal_repository::select::SnapshotFilter;
+use copal_repository::{Error, ErrorKind, ReadableSnapshots, Repository, SnapshotId};
 
 use crate::args::FilterArgs;
 use crate::failure::{Failure, INCOMPLETE};
 use crate::output;
+
+const NONE: &str = "no snapshot is of that machine, with those tags and of those paths";
 
 /// The snapshot of that id or beginning of one; `latest` is the newest that the filter lets through and that is no safety snapshot.
 pub(super) fn one(
@@ -21,14 +24,24 @@ pub(super) fn one(
     if text != "latest" {
         return Ok(copal_job::snapshot(repository, text)?);
     }
-    if filter.is_empty() {
-        return Ok(latest(copal_job::snapshot(repository, text)?));
-    }
-    let mut snapshots = repository.snapshots()?;
+    let mut snapshots = all(repository)?;
     snapshots.retain(|(_, snapshot)| filter.matches(snapshot) && !copal_job::is_safety(snapshot));
     snapshots.pop().map(latest).ok_or_else(|| {
-        let message = "no snapshot is of that machine, with those tags and of those paths";
+        let message = match filter.is_empty() {
+            true => "the repository has no snapshots",
+            false => NONE,
+        };
         Failure::usage("not-found", message).advise("`copal snapshots` lists what there is.")
+    })
+}
+
+/// All snapshots, oldest first. Where one can't be read, it may be the latest.
+pub(super) fn all(repository: &Repository) -> Result<Vec<(SnapshotId, Snapshot)>, Failure> {
+    repository.snapshots().map_err(|error| match error.kind() {
+        ErrorKind::Corrupt => Failure::usage("corrupt", error.to_string()).advise(
+            "So which snapshot is the latest can't be told. Name one by its id, which `copal snapshots` lists, or give the damaged one up by `copal forget` with its whole id.",
+        ),
+        _ => error.into(),
     })
 }
 
@@ -51,11 +64,7 @@ pub(super) fn several(
     filter: &FilterArgs,
 ) -> Result<ReadableSnapshots, Failure> {
     if named.is_empty() {
-        let mut readable = repository.readable_snapshots()?;
-        let filter = filter.filter();
-        let all = &mut readable.snapshots;
-        all.retain(|(_, snapshot)| filter.matches(snapshot));
-        return Ok(readable);
+        return filtered(repository, &filter.filter());
     }
     let mut readable = ReadableSnapshots::default();
     for text in named {
@@ -63,6 +72,22 @@ pub(super) fn several(
         if readable.snapshots.iter().all(|(id, _)| *id != found.0) {
             readable.snapshots.push(found);
         }
+    }
+    Ok(readable)
+}
+
+/// All that the filter lets through, oldest first, and what is wrong with those that can't be read. Where it lets none through, that is said: it may be
+/// a slip.
+pub(super) fn filtered(
+    repository: &Repository,
+    filter: &SnapshotFilter,
+) -> Result<ReadableSnapshots, Failure> {
+    let mut readable = repository.readable_snapshots()?;
+    let snapshots = &mut readable.snapshots;
+    let any = !snapshots.is_empty();
+    snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
+    if any && snapshots.is_empty() {
+        tracing::warn!("{NONE}");
     }
     Ok(readable)
 }

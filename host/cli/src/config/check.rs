@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use copal_job::{Schema, beneath, nearest};
+use copal_repository::forget::RetentionPolicy;
 use copal_sandbox::types::{Description, Intent};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -44,6 +45,7 @@ impl Config {
         for (name, job) in jobs {
             let pointer = beneath("/jobs", name);
             check.streams(job, &pointer);
+            check.retention(job, &pointer);
             let (Some(Ok(engine)), Some(plugin)) = (&engine, job["plugin"].as_str()) else {
                 continue;
             };
@@ -124,6 +126,15 @@ impl Check<'_> {
         }
         for (place, value) in within(value, pointer) {
             self.secrets(value, &place);
+        }
+    }
+
+    /// Rules for what stays that are none.
+    fn retention(&mut self, job: &Value, pointer: &str) {
+        let policy = RetentionPolicy::deserialize(&job["retention"]);
+        if policy.is_ok_and(|policy| policy.is_empty()) {
+            let message = "it has no rule, so it lets nothing go: give it one, such as `keep-daily = 7`, or leave it out";
+            self.say(&format!("{pointer}/retention"), message);
         }
     }
 

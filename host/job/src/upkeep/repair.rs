@@ -48,7 +48,7 @@ pub struct RepairedSnapshot {
 /// read all, and tagged `repaired`. What this machine knows of a safety snapshot, it knows of the new one too, in its folder `state`.
 ///
 /// # Errors
-/// The store fails; or the lock has lapsed, or is not exclusive where damaged ones are to be removed. Then no snapshot has been removed.
+/// Something is lost, and there are packs that no index file names, which may hold it; the store fails; or the lock has lapsed, or is not exclusive where damaged ones are to be removed. Then no snapshot has been removed.
 pub fn repair_snapshots(
     repository: &Repository,
     snapshots: Vec<(SnapshotId, Snapshot)>,
@@ -106,6 +106,12 @@ pub fn repair_snapshots(
             lost,
             problem,
         });
+    }
+    if !repaired.is_empty() {
+        match repair.unindexed() {
+            0 => {}
+            packs => return Err(Error::Unindexed { packs }),
+        }
     }
     let Some(writer) = writer else {
         return Ok(repaired);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::read_header;
 use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
@@ -19,6 +20,8 @@ pub struct SnapshotRepair {
     indivisible: fn(&[u8]) -> bool,
     /// Sizes of the packs that are there.
     packs: HashMap<PackId, u64>,
+    /// Those of them that no index file names.
+    unindexed: Vec<PackId>,
     /// Trees of which nothing is lost.
     intact: HashSet<TreeId>,
 }
@@ -35,12 +38,28 @@ impl SnapshotRepair {
             parts.map(|part| part.packs().to_vec()).concat()
         })?;
         let packs = repository.backend().packs(&named)?.into_iter();
+        let packs: HashMap<_, _> = packs.map(|(id, size)| (PackId(id), size)).collect();
+        let named: HashSet<_> = named.into_iter().collect();
         Ok(Self {
             repository: repository.clone(),
             indivisible,
-            packs: packs.map(|(id, size)| (PackId(id), size)).collect(),
+            unindexed: packs
+                .keys()
+                .filter(|id| !named.contains(id))
+                .copied()
+                .collect(),
+            packs,
             intact: HashSet::new(),
         })
+    }
+
+    /// How many packs could be indexed and are not: what counts for lost may lie in them.
+    pub fn unindexed(&self) -> usize {
+        let can_be = |id: &&PackId| {
+            let size = self.packs.get(id);
+            size.is_some_and(|size| read_header(&self.repository, id, *size).is_ok())
+        };
+        self.unindexed.iter().filter(can_be).count()
     }
 
     /// What is lost of a tree: files that lack a part of their content, directories whose listing is gone. The contents of files are not read,

@@ -121,7 +121,7 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
         .map(|decision| decision.id)
         .chain(named.iter().copied());
     let forgotten: Vec<_> = gone.collect();
-    if !session.global.json && !(decided.is_empty() && safety == 0) {
+    if !session.global.json && (!decided.is_empty() || safety > 0) {
         output::print(&text(&decided, safety))?;
     }
     if !args.dry_run {

@@ -89,7 +89,9 @@ pub fn grant(bytes: &[u8]) -> bool {
     if let Ok(pattern) = &pattern {
         assert_eq!(pattern.to_string().parse().as_ref(), Ok(pattern));
     }
-    expanded.is_ok() || name.is_ok() || grant.is_ok() || pattern.is_ok()
+    // Only a setting tells them apart.
+    assert!(grant.is_ok() == pattern.is_ok() || text.contains("{setting:"));
+    pattern.is_ok()
 }
 
 /// The manifest of a snapshot. Its names become parts of paths.

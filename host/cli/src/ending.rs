@@ -83,13 +83,13 @@ impl Ending {
     /// Asks the work to end, or where there is none to take back ends the program with this exit code, once it holds no lock any more.
     pub(crate) async fn end(&self, code: i32) {
         self.cancel.store(true, Ordering::Relaxed);
-        {
+        let is_first = {
             let mut way = lock(&self.way);
             if *way == Way::Work {
                 return;
             }
-            *way = Way::Near;
-        }
+            std::mem::replace(&mut *way, Way::Near) == Way::Program
+        };
         let repositories: Vec<_> = {
             let repositories = lock(&self.repositories);
             repositories
@@ -107,8 +107,18 @@ impl Ending {
         }
         // Whoever asked for a password puts the terminal in order.
         tokio::time::sleep(MOMENT).await;
-        if code == i32::from(INTERRUPTED) {
-            output::failure(&Error::Interrupted.into(), self.json);
+        if is_first && code == i32::from(INTERRUPTED) {
+            let json = self.json;
+            let said = std::thread::spawn(move || {
+                output::failure(&Error::Interrupted.into(), json);
+            });
+            // Nobody may be reading.
+            for _ in 0..10 {
+                if said.is_finished() {
+                    break;
+                }
+                tokio::time::sleep(MOMENT).await;
+            }
         }
         std::process::exit(code);
     }

@@ -35,6 +35,15 @@ pub(crate) struct Entered {
     pub(crate) opened: Duration,
 }
 
+/// Gives up the lock that was waited for, where the work came to its end without it.
+pub(crate) struct Leaving<'a>(&'a Session);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.entered.take();
+    }
+}
+
 /// One run of the program.
 pub(crate) struct Session {
     pub(crate) global: Global,
@@ -164,10 +173,7 @@ impl Session {
     fn patience(&self, job: Option<&Job>) -> Duration {
         let own = job.and_then(|job| job.repository.retry_lock);
         let own = own.map(|seconds| Duration::from_secs(seconds.into()));
-        match is_before_a_job() {
-            true => Duration::ZERO,
-            false => self.global.retry_lock.or(own).unwrap_or_default(),
-        }
+        self.global.retry_lock.or(own).unwrap_or_default()
     }
 
     /// Locks a repository, as [`Repository::lock`] does. Where another program's lock is in the way, it tries again for as long as the operator said.
@@ -232,9 +238,10 @@ impl Session {
         let begun = Instant::now();
         let repository = self.repository_of(job)?;
         let opened = begun.elapsed();
-        let lock = match self.patience.get().is_zero() {
-            true => None,
-            false => Some(self.lock(&repository, mode)?),
+        // What adds locks once it begins to, unless it waits.
+        let lock = match (mode, self.patience.get().is_zero()) {
+            (LockMode::Write, true) => None,
+            _ => Some(self.lock(&repository, mode)?),
         };
         Ok(Entered {
             repository,
@@ -257,8 +264,12 @@ impl Session {
         let before = self.hurries.replace(true);
         let done = work();
         self.hurries.set(before);
-        self.entered.take();
         done
+    }
+
+    /// Drops what was entered and is not used, when it is dropped itself.
+    pub(crate) fn leaving(&self) -> Leaving<'_> {
+        Leaving(self)
     }
 
     /// Opens the repository that something is taken from.
@@ -349,12 +360,6 @@ fn folder(own: &str, base: &str, fallback: &str) -> Result<PathBuf, Failure> {
     base.map(|base| base.join("copal")).ok_or_else(|| {
         Failure::usage("state", "there is no home directory").advise(format!("Set {own}."))
     })
-}
-
-/// Whether this program is run by a job's hook before the work: that job would have to end first for what waits for its lock.
-fn is_before_a_job() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some();
-    is_set("COPAL_OPERATION") && !is_set("COPAL_STATUS")
 }
 
 /// Whether the process was started with this signal ignored, as by `nohup`.

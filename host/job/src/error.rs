@@ -33,12 +33,9 @@ pub enum Error {
     Roots(String),
     /// What counts for lost may be there.
     #[error(
-        "{packs} packs are in no index, and what the snapshots lack may lie in them; nothing was changed"
+        "there are packs in no index, and what the snapshots lack may lie in them; no snapshot was changed"
     )]
-    Unindexed {
-        /// How many there are.
-        packs: usize,
-    },
+    Unindexed,
     /// The operator's own streams do not fit the plan.
     #[error("{0}")]
     Streams(String),
@@ -224,7 +221,7 @@ impl Error {
             Self::Unadmitted(refusal) => refusal.kind,
             Self::Settings(_) => "config",
             Self::Roots(_) => "roots",
-            Self::Unindexed { .. } => "unindexed",
+            Self::Unindexed => "unindexed",
             Self::Streams(_) => "streams",
             Self::Drill(_) => "drill",
             Self::Hook { .. } => "hook",
@@ -271,7 +268,7 @@ impl Error {
             }
             Self::NotUndone { work, .. } | Self::Replaced { work, .. } => work.advice(),
             Self::Pending { .. } => Some("Run `copal resume` first.".to_owned()),
-            Self::Unindexed { .. } => Some("Run `copal repair index` first.".to_owned()),
+            Self::Unindexed => Some("Run `copal repair index` first.".to_owned()),
             Self::Unfinished { .. } => {
                 Some("Add --resume to go on from there, or --restart to begin again.".to_owned())
             }

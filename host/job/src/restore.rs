@@ -127,7 +127,8 @@ impl RestoreJob {
             roots::check_spare(&targets, location, &context.state, removes)?;
         }
         let tree = &self.snapshot.1.tree;
-        let unmatched = self.extent.unmatched(&self.repository, tree);
+        let extent = &self.extent;
+        let unmatched = extent.unmatched(&self.repository, tree, &context.cancel)?;
         let planned = match &loaded.plugin {
             Some((plugin, manifest)) => {
                 let (plugin, manifest) = (plugin.clone(), manifest.clone());

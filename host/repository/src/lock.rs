@@ -263,6 +263,8 @@ impl Repository {
         });
         // Two that lock at the same time both write first and look then, so at least one sees the other.
         self.check_locks(exclusive, Some(id))?;
+        // What was read before is not what this keeps from being removed.
+        self.unload_index();
         if !exclusive {
             *lock(&self.locks().shared) = Arc::downgrade(&own);
         }
@@ -278,10 +280,13 @@ impl Repository {
         self.runtime().block_on(async {
             let _under_way = self.locks().begin().await?;
             own.holding.check(self).await?;
-            // What begins now is to have all the time that a lock gives.
-            if own.holding.is_older_than(REFRESH) {
-                let old = own.holding.renew(self, false).await?;
-                self.remove_renewed(old).await;
+            // What begins now is to have time: the machine may have slept.
+            if own.holding.is_older_than(REFRESH_KEPT) {
+                match own.holding.renew(self, false).await {
+                    Ok(old) => drop(self.remove_renewed(old).await),
+                    Err(error @ Error::LockLapsed { .. }) => return Err(error),
+                    Err(error) => tracing::warn!(%error, "the lock could not be refreshed"),
+                }
             }
             Ok(Some(own))
         })
@@ -446,9 +451,12 @@ impl Drop for OwnLock {
                     "the lock could not be removed ({error}); it stays, and for half an hour it keeps off what must be alone, such as a prune"
                 );
             }
-            Err(_) => tracing::warn!(
-                "the lock may not be removed, since the store does not answer; if it stays, it keeps off for half an hour what must be alone"
-            ),
+            Err(_) => {
+                lock(&self.repository.locks().left).insert(id);
+                tracing::warn!(
+                    "the lock may not be removed, since the store does not answer; if it stays, it keeps off for half an hour what must be alone"
+                );
+            }
         }
         self.holding.give_up(|_| State::Nothing);
     }
@@ -597,7 +605,7 @@ mod tests {
         let old = files();
         backdate(&first, 24);
         let again = repository.lock(LockMode::Write).unwrap();
-        assert!(!first.own.holding.is_older_than(REFRESH));
+        assert!(!first.own.holding.is_older_than(REFRESH_KEPT));
         assert_eq!(files().len(), 1);
         assert_ne!(files(), old);
         drop(again);

@@ -77,6 +77,11 @@ impl Pattern {
         })
     }
 
+    /// Whether it takes back what those before it say: it begins with `!`.
+    pub fn is_negated(&self) -> bool {
+        self.negated
+    }
+
     /// Whether it matches the path, whose names are separated by `/`.
     pub fn matches(&self, path: &[u8]) -> bool {
         let path = fold(path, self.ignore_case);

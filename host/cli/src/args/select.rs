@@ -36,8 +36,11 @@ impl FilterArgs {
     }
 }
 
-/// A path as snapshots name it: absolute, and without a slash at its end.
+/// A path as snapshots name it: absolute, and without a slash at its end. One of Windows, as restic keeps it, stays.
 fn as_it_is_kept(path: &str) -> String {
+    if path.contains(['\\', ':']) {
+        return path.to_owned();
+    }
     let absolute = std::path::absolute(path).map(|path| path.components().collect::<PathBuf>());
     let text = absolute
         .ok()

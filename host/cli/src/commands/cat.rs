@@ -29,8 +29,14 @@ pub(crate) fn run(command: &CatCommand, session: &Session) -> Outcome {
         CatCommand::Masterkey(_) => json(&repository.master_key_document()?),
         CatCommand::Key(args) => document(Document::Key, args).and_then(|found| json(&found)),
         CatCommand::Snapshot(args) => {
-            let (id, _) = select::one(&repository, &args.id, &FilterArgs::default())?;
-            json(&repository.document(Document::Snapshot, &id.to_string())?)
+            let id = match args.id.as_str() {
+                "latest" => {
+                    let latest = select::one(&repository, "latest", &FilterArgs::default());
+                    latest?.0.to_string()
+                }
+                id => id.to_owned(),
+            };
+            json(&repository.document(Document::Snapshot, &id)?)
         }
         CatCommand::Index(args) => document(Document::Index, args).and_then(|found| json(&found)),
         CatCommand::Lock(args) => document(Document::Lock, args).and_then(|found| json(&found)),

@@ -19,7 +19,7 @@ type Chosen = (SnapshotId, Snapshot);
 pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
     let source = session.source(&args.source)?;
     let target = session.repository()?;
-    if source.location() == target.location() {
+    if source.id() == target.id() && source.location() == target.location() {
         let message = format!("{} can't be copied to itself", source.location());
         let advice =
             "Name the repository to copy to with -r, and the one to copy from with --from-repo.";

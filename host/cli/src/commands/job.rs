@@ -179,6 +179,12 @@ pub(super) fn between_hooks<T>(
             output::complain(&format!("Running the hook {hook}\n"));
         }
     };
+    // The hooks after the work may do what must be alone, whether or not it was begun.
+    let leaving = session.leaving();
+    let work = move || {
+        let _leaving = leaving;
+        work()
+    };
     let around = session.hurrying(job, mode, || {
         Ok(hooks.around(&job.name, operation, &session.context, &say, work, ended))
     })?;

@@ -1,9 +1,11 @@
 //! How much of a snapshot is restored, and what becomes of what is there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use copal_repository::pattern::{Choice, Pattern};
 use copal_repository::restorer::Overwrite;
 use copal_repository::walk::{self, Next};
-use copal_repository::{Repository, TreeId};
+use copal_repository::{ErrorKind, Repository, TreeId};
 use copal_sandbox::types::{Finding, Intent, PlacementContent, RestorePlan, Severity};
 use serde::{Serialize, Serializer};
 
@@ -110,13 +112,25 @@ impl Extent {
     }
 
     /// Names what is to be restored and is not in the snapshot; an error where that is all, and nothing is to be removed either.
-    pub(super) fn unmatched(&self, repository: &Repository, tree: &TreeId) -> Vec<Finding> {
-        let mut left: Vec<_> = self.choice.include.iter().collect();
+    ///
+    /// # Errors
+    /// The store fails, or the user asked to stop. What is damaged counts as matched: the restore names it.
+    pub(super) fn unmatched(
+        &self,
+        repository: &Repository,
+        tree: &TreeId,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Finding>, Error> {
+        let include = self.choice.include.iter();
+        let mut left: Vec<_> = include.filter(|pattern| !pattern.is_negated()).collect();
         if left.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let count = left.len();
         let walked = walk::walk(repository, tree, &mut |path, _| {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(copal_repository::Error::Interrupted);
+            }
             if path == OWN.as_bytes() {
                 return Ok(Next::Pass);
             }
@@ -127,10 +141,10 @@ impl Extent {
                 false => Next::Pass,
             })
         });
-        if let Err(error) = walked {
-            // The restore names what can't be read.
-            tracing::debug!(%error, "what is to be restored may not be in the snapshot");
-            return Vec::new();
+        match walked {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
         }
         let severity = match left.len() == count && !self.delete {
             true => Severity::Error,
@@ -146,7 +160,7 @@ impl Extent {
                 Some(remedy.to_owned()),
             )
         };
-        left.iter().map(unmatched).collect()
+        Ok(left.iter().map(unmatched).collect())
     }
 
     /// What there is to say of it to whoever reads the plan.

@@ -77,6 +77,9 @@ pub fn repair_snapshots(
             }
             Err(error) => return Err(error),
         };
+        if repaired.is_empty() && !options.dry_run && repair.could_be_indexed()? {
+            return Err(Error::Unindexed);
+        }
         if let Some((tree, has_manifest)) = mended {
             let mut tags = snapshot.tags.clone();
             // A snapshot that Copal did not take has no manifest that says more.
@@ -106,12 +109,6 @@ pub fn repair_snapshots(
             lost,
             problem,
         });
-    }
-    if !repaired.is_empty() {
-        match repair.unindexed() {
-            0 => {}
-            packs => return Err(Error::Unindexed { packs }),
-        }
     }
     let Some(writer) = writer else {
         return Ok(repaired);

@@ -53,13 +53,22 @@ impl SnapshotRepair {
         })
     }
 
-    /// How many packs could be indexed and are not: what counts for lost may lie in them.
-    pub fn unindexed(&self) -> usize {
-        let can_be = |id: &&PackId| {
-            let size = self.packs.get(id);
-            size.is_some_and(|size| read_header(&self.repository, id, *size).is_ok())
-        };
-        self.unindexed.iter().filter(can_be).count()
+    /// Whether there is a pack that could be indexed and is not: what counts for lost may lie in it.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn could_be_indexed(&self) -> Result<bool, Error> {
+        // Others may have named some of them since.
+        let named = self.repository.named_packs()?;
+        for id in self.unindexed.iter().filter(|id| !named.contains_key(id)) {
+            let size = self.packs.get(id).copied().unwrap_or_default();
+            match read_header(&self.repository, id, size) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.is_loss() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// What is lost of a tree: files that lack a part of their content, directories whose listing is gone. The contents of files are not read,

@@ -31,9 +31,9 @@ pub enum Error {
     /// The roots or targets given do not fit.
     #[error("{0}")]
     Roots(String),
-    /// What counts for lost may be there.
+    /// What counts for lost is there.
     #[error(
-        "there are packs in no index, and what the snapshots lack may lie in them; no snapshot was changed"
+        "what the snapshots lack lies in packs that no index file names; no snapshot was changed"
     )]
     Unindexed,
     /// The operator's own streams do not fit the plan.

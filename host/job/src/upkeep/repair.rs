@@ -48,7 +48,7 @@ pub struct RepairedSnapshot {
 /// read all, and tagged `repaired`. What this machine knows of a safety snapshot, it knows of the new one too, in its folder `state`.
 ///
 /// # Errors
-/// Something is lost, and there are packs that no index file names, which may hold it; the store fails; or the lock has lapsed, or is not exclusive where damaged ones are to be removed. Then no snapshot has been removed.
+/// What is lost lies in packs that no index file names; the store fails; or the lock has lapsed, or is not exclusive where damaged ones are to be removed. Then no snapshot has been removed.
 pub fn repair_snapshots(
     repository: &Repository,
     snapshots: Vec<(SnapshotId, Snapshot)>,
@@ -77,7 +77,7 @@ pub fn repair_snapshots(
             }
             Err(error) => return Err(error),
         };
-        if repaired.is_empty() && !options.dry_run && repair.could_be_indexed()? {
+        if !options.dry_run && repair.could_be_indexed()? {
             return Err(Error::Unindexed);
         }
         if let Some((tree, has_manifest)) = mended {

@@ -22,6 +22,10 @@ pub struct SnapshotRepair {
     packs: HashMap<PackId, u64>,
     /// Those of them that no index file names.
     unindexed: Vec<PackId>,
+    /// What lies in these, once it is known.
+    indexable: Option<HashSet<(BlobKind, BlobId)>>,
+    /// What the trees that were looked at refer to and is not there.
+    lost: HashSet<(BlobKind, BlobId)>,
     /// Trees of which nothing is lost.
     intact: HashSet<TreeId>,
 }
@@ -49,26 +53,31 @@ impl SnapshotRepair {
                 .copied()
                 .collect(),
             packs,
+            indexable: None,
+            lost: HashSet::new(),
             intact: HashSet::new(),
         })
     }
 
-    /// Whether there is a pack that could be indexed and is not: what counts for lost may lie in it.
+    /// Whether something that was found to be lost lies in a pack that no index file names.
     ///
     /// # Errors
-    /// The store fails.
-    pub fn could_be_indexed(&self) -> Result<bool, Error> {
-        // Others may have named some of them since.
-        let named = self.repository.named_packs()?;
-        for id in self.unindexed.iter().filter(|id| !named.contains_key(id)) {
-            let size = self.packs.get(id).copied().unwrap_or_default();
-            match read_header(&self.repository, id, size) {
-                Ok(_) => return Ok(true),
-                Err(error) if error.is_loss() => {}
-                Err(error) => return Err(error),
+    /// The store fails. A pack whose header is damaged holds nothing.
+    pub fn could_be_indexed(&mut self) -> Result<bool, Error> {
+        if self.indexable.is_none() {
+            let mut blobs = HashSet::new();
+            for id in &self.unindexed {
+                let size = self.packs.get(id).copied().unwrap_or_default();
+                match read_header(&self.repository, id, size) {
+                    Ok(header) => blobs.extend(header.iter().map(|blob| (blob.kind, blob.id))),
+                    Err(error) if error.is_loss() => {}
+                    Err(error) => return Err(error),
+                }
             }
+            self.indexable = Some(blobs);
         }
-        Ok(false)
+        let indexable = self.indexable.iter().flatten();
+        Ok(indexable.into_iter().any(|blob| self.lost.contains(blob)))
     }
 
     /// What is lost of a tree: files that lack a part of their content, directories whose listing is gone. The contents of files are not read,
@@ -101,6 +110,7 @@ impl SnapshotRepair {
         writer: Option<&BlobWriter>,
     ) -> Result<(TreeId, Vec<ItemError>), Error> {
         let repository = self.repository.clone();
+        self.look_for(tree)?;
         let mut finder = Finder {
             repair: self,
             replaced,
@@ -110,16 +120,25 @@ impl SnapshotRepair {
         Ok((edited, finder.losses))
     }
 
-    /// Bytes of a piece of a file, if it is there.
-    fn size(&self, blob: &BlobId) -> Result<Option<u32>, Error> {
-        self.repository.with_index(|index| {
-            let mut copies = index.locations(BlobKind::Data, blob);
+    /// Notes a listing that is not there.
+    fn look_for(&mut self, tree: &TreeId) -> Result<(), Error> {
+        self.length(BlobKind::Tree, &(*tree).into()).map(drop)
+    }
+
+    /// Bytes of a blob, if it is there; else it is noted.
+    fn length(&mut self, kind: BlobKind, blob: &BlobId) -> Result<Option<u32>, Error> {
+        let length = self.repository.with_index(|index| {
+            let mut copies = index.locations(kind, blob);
             let there = copies.find(|location| {
                 let size = self.packs.get(&location.pack);
                 size.is_some_and(|size| location.range().end <= *size)
             });
             there.map(|location| location.plaintext_length())
-        })
+        })?;
+        if length.is_none() {
+            self.lost.insert((kind, *blob));
+        }
+        Ok(length)
     }
 }
 
@@ -150,13 +169,16 @@ impl Edit for Finder<'_> {
         if known.is_some_and(|tree| self.repair.intact.contains(&tree)) {
             return Ok(Fate::KeepWhole);
         }
+        if let Some(tree) = &node.subtree {
+            self.repair.look_for(tree)?;
+        }
         let mut left = Node {
             content: Vec::with_capacity(node.content.len()),
             size: 0,
             ..node.clone()
         };
         for blob in &node.content {
-            if let Some(size) = self.repair.size(blob)? {
+            if let Some(size) = self.repair.length(BlobKind::Data, blob)? {
                 left.content.push(*blob);
                 left.size += u64::from(size);
             }

@@ -13,7 +13,11 @@ use copal_storage::{Store, Unfinished};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
+use crate::format::Timestamp;
 use crate::id::{PackId, hex, sha256};
+
+/// A lock that is still being written after this long never will be.
+const HALF_WRITTEN: Duration = Duration::from_secs(60 * 60);
 
 /// The kinds of files, by the directories where restic keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +134,12 @@ impl Backend {
         let directories = directories();
         let directories = directories.iter().map(String::as_str);
         let mut found = self.store.unfinished(directories)?;
+        // Whoever waits for a lock may be about to write one, also while somebody is alone.
+        let now = Timestamp::now().seconds;
+        found.retain(|file| {
+            !file.is_in(FileKind::Lock.directory())
+                || now.saturating_sub(file.written) > HALF_WRITTEN.as_secs().cast_signed()
+        });
         // Beside the config may lie what is somebody else's.
         let beside = self.store.unfinished([""])?;
         found.extend(beside.into_iter().filter(|file| file.is_of(CONFIG)));

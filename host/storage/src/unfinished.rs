@@ -23,6 +23,12 @@ impl Unfinished {
         let name = name.and_then(|name| name.rsplit_once('#'));
         name.is_some_and(|(name, _)| name == object)
     }
+
+    /// Whether it lies in the directory of this name.
+    pub fn is_in(&self, directory: &str) -> bool {
+        let parent = self.path.parent().and_then(|parent| parent.file_name());
+        parent.is_some_and(|parent| parent == directory)
+    }
 }
 
 /// Whether it is a name that objects have while they are written: `NAME#NUMBER`.
@@ -106,6 +112,11 @@ mod tests {
         assert_eq!(found.iter().map(|file| file.size).sum::<u64>(), 6);
         assert!(found.iter().all(|file| file.written > 1_700_000_000));
         assert_eq!(found.iter().filter(|file| file.is_of("half")).count(), 1);
+        assert!(
+            found
+                .iter()
+                .all(|file| file.is_in("data") && !file.is_in("locks"))
+        );
         for file in found.iter().chain(&found[..1]) {
             store.discard(file).unwrap();
         }

@@ -29,7 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A repository that work begins on.
 pub(crate) struct Entered {
     pub(crate) repository: Repository,
-    /// Where the locks of others were waited for: to be kept until the work has one of its own, so that nobody who must be alone gets in between.
+    /// What reads has it from its beginning, and so has whoever waited for others. To be kept until the work has one of its own, so that nobody who must
+    /// be alone gets in between.
     pub(crate) lock: Option<LockGuard>,
     /// How long it took to open it.
     pub(crate) opened: Duration,
@@ -230,7 +231,7 @@ impl Session {
         self.lock(repository, mode)
     }
 
-    /// Opens the repository of a job, where there is one. Whoever is to wait for the locks of others does so now.
+    /// Opens the repository of a job, where there is one, unless a job's hooks have had that done. Whoever is to wait for the locks of others does so now.
     pub(crate) fn enter(&self, job: Option<&Job>, mode: LockMode) -> Result<Entered, Failure> {
         if let Some(entered) = self.entered.take() {
             return Ok(entered);

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &MountArgs, session: &Session) -> Outcome {
             return Err(Failure::usage("mount", message).advise("Make it, or name another."));
         }
     }
-    // Until the mount has it, too.
+    // It is waited for here; the mount then keeps the same.
     let _lock = session.lock(&repository, LockMode::Read)?;
     session.interrupts_end_work();
     let options = MountOptions {

@@ -84,7 +84,7 @@ fn make(
         return Err(job::no_snapshot());
     }
     let engine = session.engine()?;
-    // Until the plan has it, too.
+    // Kept while it is planned; the plan then keeps the same.
     let Entered {
         repository,
         lock: _lock,

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &RollbackArgs, session: &Session) -> Outcome {
 fn make(args: &RollbackArgs, ask: bool, session: &Session) -> Result<PlannedRollback, Failure> {
     let engine = session.engine()?;
     let of_job = session.job()?;
-    // Until the plan has it, too.
+    // Kept while it is planned; the plan then keeps the same.
     let Entered {
         repository,
         lock: _lock,

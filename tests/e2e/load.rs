@@ -293,6 +293,10 @@ fn a_long_file_with_little_in_it() {
     }
 }
 
+/// How many files are read in a mount besides others, and bytes of each.
+const MANY: u64 = 10_000;
+const SMALL: usize = 2_000;
+
 /// The one process of Copal's that lives long is `mount`. Meanwhile there are new snapshots.
 #[test]
 fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
@@ -305,16 +309,23 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
     let environment = TestEnvironment::with_repository();
     let source = environment.make_directory("source");
     sample::awkward(&source);
-    for number in 0..2_000 {
-        let content = sample::noise(number, 9_000);
+    for number in 0..MANY {
+        let content = sample::noise(number, SMALL);
         environment.write(&format!("source/many/{number}"), content);
     }
     environment.backup("files", &source, "").run().succeeds();
     let (place, mounted) = mount::mounted(&environment, time + LONGEST);
     let mut rounds = Vec::new();
+    let mut snapshots = 0;
     let begun = Instant::now();
     while begun.elapsed() < time || rounds.len() < 10 {
         read_all(&place.join("snapshots/latest"));
+        if rounds.len() % 5 == 0 {
+            // What was read long ago, and is forgotten by now.
+            let all: Vec<_> = std::fs::read_dir(place.join("ids")).unwrap().collect();
+            let one = all[rounds.len() * 7_919 % all.len()].as_ref().unwrap();
+            read_all(&one.path());
+        }
         let now = held(mounted.id());
         rounds.push(now);
         println!(
@@ -324,9 +335,11 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
             now.0 >> 10,
             now.1
         );
-        if rounds.len() % 5 == 0 {
-            let number = 10_000 + rounds.len() as u64;
-            environment.write("source/new", sample::noise(number, 9_000));
+        // The mount looks for new ones once in a minute. Its caches are filled by ten: each has a listing and a file of its own that take a tenth.
+        if begun.elapsed() > Duration::from_secs(60) * snapshots {
+            snapshots += 1;
+            let new = sample::noise(MANY + u64::from(snapshots), 7 << 20);
+            environment.write("source/many/new", new);
             environment.backup("files", &source, "").run().succeeds();
         }
         std::thread::sleep(Duration::from_secs(2));
@@ -341,7 +354,9 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
     };
     let (first, second) = rounds.split_at(rounds.len() / 2);
     let (first, second) = (most(first), most(second));
-    println!("at most {first:?} in the first half, {second:?} in the second");
+    println!(
+        "{snapshots} new snapshots; at most {first:?} in the first half, {second:?} in the second"
+    );
     assert!(second.0 < first.0 + (8 << 20), "it takes more and more");
     assert!(second.1 <= first.1, "it opens more and more files");
     mounted.signal(Signal::INT);
@@ -364,5 +379,5 @@ fn read_all(place: &Path) {
     shell.args(["-c", "tar -cf - . 2>/dev/null | wc -c"]);
     let read = shell.current_dir(place).output().unwrap().stdout;
     let read: u64 = String::from_utf8(read).unwrap().trim().parse().unwrap();
-    assert!(read > 2_000 * 9_000, "{read} bytes were read");
+    assert!(read > MANY * SMALL as u64, "{read} bytes were read");
 }

@@ -1,25 +1,17 @@
 //! Directories and files of the repository, read through caches.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::Node;
-use copal_repository::walk::is_name;
-use copal_repository::{BlobId, Error, Repository, TreeId};
+use copal_repository::{BlobId, Error, Listing, Repository, TreeId};
 
 use crate::cache::Cache;
 
 /// Bytes of files' content that are kept, besides what the system keeps.
 const BLOBS: usize = 64 << 20;
 /// Bytes of listings that are kept.
-const TREES: usize = 64 << 20;
-/// Bytes that an entry of a listing takes besides the ids of its content, roughly.
-const NODE: usize = 600;
-
-/// The entries of a directory by name.
-pub(crate) type Listing = BTreeMap<Vec<u8>, Arc<Node>>;
-
+const TREES: usize = 16 << 20;
 /// What snapshots hold.
 pub(crate) struct Contents {
     pub(crate) repository: Repository,
@@ -45,15 +37,9 @@ impl Contents {
 
     pub(crate) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, Error> {
         self.trees.get(tree, || {
-            let nodes = self.repository.load_tree(tree)?.nodes;
-            let bytes = nodes
-                .iter()
-                .map(|node| NODE + node.content.len() * size_of::<BlobId>())
-                .sum();
-            // A name that could not stand in a directory can't be asked for either.
-            let fit = nodes.into_iter().filter(|node| is_name(&node.name));
-            let listing = fit.map(|node| (node.name.clone(), Arc::new(node)));
-            Ok((Arc::new(listing.collect()), bytes))
+            let listing = self.repository.load_listing(tree)?;
+            let size = listing.size();
+            Ok((Arc::new(listing), size))
         })
     }
 

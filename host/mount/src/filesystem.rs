@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::select::SnapshotFilter;
+use copal_repository::walk::is_name;
 use copal_repository::{Error, Repository};
 use fuser::{
     Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenFlags,
@@ -73,7 +74,8 @@ impl Snapshots {
                 let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
                 let listing = self.contents.listing(tree).map_err(failed)?;
                 let snapshot = Some(snapshot.unwrap_or(directory.0));
-                let node = listing.get(name.as_bytes()).cloned();
+                let node = listing.get(name.as_bytes()).map_err(failed)?;
+                let node = node.map(Arc::new);
                 node.map(|node| Item::Node { node, snapshot })
             }
             Item::Link(_) => return Err(Errno::ENOTDIR),
@@ -109,9 +111,13 @@ impl Snapshots {
                 let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
                 let listing = self.contents.listing(tree).map_err(failed)?;
                 let snapshot = Some(snapshot.unwrap_or(directory.0));
-                for (name, node) in listing.iter() {
-                    let node = Arc::clone(node);
-                    add(name, Item::Node { node, snapshot });
+                for node in listing.nodes() {
+                    let node = Arc::new(node.map_err(failed)?);
+                    // A name that could not stand in a directory can't be asked for either.
+                    if is_name(&node.name) {
+                        let name = node.name.clone();
+                        add(&name, Item::Node { node, snapshot });
+                    }
                 }
             }
             Item::Link(_) => return Err(Errno::ENOTDIR),

@@ -1,7 +1,8 @@
 //! What sets two snapshots apart.
 
+mod moves;
+
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
 use std::iter::Peekable;
 
 use serde::Serialize;
@@ -10,23 +11,12 @@ use crate::error::Error;
 use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
 use crate::id::{BlobId, TreeId};
-use crate::linked::digest;
 use crate::parallel;
 use crate::progress::join;
 use crate::repository::Repository;
+use crate::used::Used;
 use crate::walk::check_depth;
-
-/// How many listings are held at a time.
-const LISTINGS: usize = 256;
-
-/// What two snapshots differ in.
-#[derive(Debug, Clone, Default)]
-pub struct Difference {
-    /// What changed, in the order of the paths within each directory.
-    pub changes: Vec<Change>,
-    /// How much.
-    pub summary: Summary,
-}
+use moves::{Moves, Unpaired};
 
 /// One entry that is not in both snapshots as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,32 +89,41 @@ impl Amount {
     }
 }
 
-/// Compares the snapshots whose roots are `first` and `second`. Changes of metadata alone count where `metadata` says so.
+/// Compares the snapshots whose roots are `first` and `second`, and shows `visit` each change, in the order of the paths within each directory.
+/// Changes of metadata alone count where `metadata` says so. All is read once before the first is shown: what moved must be known by then.
 ///
 /// # Errors
-/// A directory can't be read.
+/// A directory can't be read, or whatever `visit` fails with.
 pub fn diff(
     repository: &Repository,
     first: TreeId,
     second: TreeId,
     metadata: bool,
-) -> Result<Difference, Error> {
-    let mut differ = Differ {
+    visit: &mut dyn FnMut(Change) -> Result<(), Error>,
+) -> Result<Summary, Error> {
+    if first == second {
+        return Ok(Summary::default());
+    }
+    // What this process has added itself is in it, too, then.
+    repository.reload_index()?;
+    let differ = Differ {
         repository,
         metadata,
-        found: Difference::default(),
-        contents: HashMap::new(),
-        before: Blobs::from([(BlobKind::Tree, first.into())]),
-        after: Blobs::from([(BlobKind::Tree, second.into())]),
-        common: HashSet::new(),
+        before: repository.with_index(Used::nothing)?,
+        after: repository.with_index(Used::nothing)?,
+        common: repository.with_index(Used::nothing)?,
     };
-    differ.walk(first, second)?;
-    differ.pair();
-    differ.weigh()?;
-    Ok(differ.found)
+    let Surveyed {
+        mut summary,
+        unpaired,
+        common,
+    } = differ.survey(first, second)?;
+    differ.weigh(common, &mut summary)?;
+    let moves = unpaired.pair();
+    summary.moved_files = moves.left();
+    differ.show(first, second, moves, visit)?;
+    Ok(summary)
 }
-
-type Blobs = HashSet<(BlobKind, BlobId)>;
 
 /// Two listings of one directory, as far as they are not compared yet.
 struct Level {
@@ -135,22 +134,126 @@ struct Level {
 
 type Nodes = Peekable<std::vec::IntoIter<Node>>;
 
+/// What lies at one path in the two snapshots, and what became of it.
+struct Entry<'a> {
+    path: &'a [u8],
+    old: Option<&'a Node>,
+    new: Option<&'a Node>,
+    what: Option<What>,
+}
+
+impl Entry<'_> {
+    /// What is there in the second snapshot, else in the first.
+    fn node(&self) -> Option<&Node> {
+        self.new.or(self.old)
+    }
+}
+
+/// What is known once all was compared.
+#[derive(Default)]
+struct Surveyed {
+    summary: Summary,
+    unpaired: Unpaired,
+    /// Directories that both snapshots have at the same path, beneath those that differ.
+    common: Vec<TreeId>,
+}
+
 struct Differ<'a> {
     repository: &'a Repository,
     metadata: bool,
-    found: Difference,
-    /// Digests of the contents of files that were added or removed, by their place among the changes.
-    contents: HashMap<usize, BlobId>,
     /// What the directories that differ use.
-    before: Blobs,
-    after: Blobs,
-    /// Directories that both snapshots have at the same path.
-    common: HashSet<TreeId>,
+    before: Used,
+    after: Used,
+    /// Directories that both snapshots have at the same path, and what is in them.
+    common: Used,
 }
 
 impl Differ<'_> {
+    /// Compares all directories that differ: counts, and notes which blobs they use and which files might have moved.
+    fn survey(&self, first: TreeId, second: TreeId) -> Result<Surveyed, Error> {
+        let mut surveyed = Surveyed::default();
+        let Surveyed {
+            summary,
+            unpaired,
+            common,
+        } = &mut surveyed;
+        self.note(&self.before, BlobKind::Tree, &first.into())?;
+        self.note(&self.after, BlobKind::Tree, &second.into())?;
+        self.walk(first, second, &mut |entry| {
+            let sides = [(entry.old, &self.before), (entry.new, &self.after)];
+            for (node, used) in sides {
+                for (kind, id) in node.into_iter().flat_map(blobs_of) {
+                    self.note(used, kind, &id)?;
+                }
+            }
+            let subtree = |node: Option<&Node>| node.and_then(|node| node.subtree);
+            let both = subtree(entry.old).filter(|id| subtree(entry.new) == Some(*id));
+            if let Some(id) = both
+                && self.note(&self.common, BlobKind::Tree, &id.into())? == Some(true)
+            {
+                common.push(id);
+            }
+            match (&entry.what, entry.node()) {
+                (Some(What::Added), Some(node)) => {
+                    summary.added.add(node.kind);
+                    if !node.content.is_empty() {
+                        unpaired.added(node);
+                    }
+                }
+                (Some(What::Removed), Some(node)) => {
+                    summary.removed.add(node.kind);
+                    if !node.content.is_empty() {
+                        unpaired.removed(entry.path, node);
+                    }
+                }
+                (Some(What::Content), Some(node)) if node.kind == NodeKind::File => {
+                    summary.changed_files += 1;
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(surveyed)
+    }
+
+    /// Compares them once more, and shows what changed.
+    fn show(
+        &self,
+        first: TreeId,
+        second: TreeId,
+        mut moves: Moves,
+        visit: &mut dyn FnMut(Change) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.walk(first, second, &mut |entry| {
+            let Some((node, mut what)) = entry.node().zip(entry.what.clone()) else {
+                return Ok(());
+            };
+            let might_have_moved = !node.content.is_empty();
+            if what == What::Removed && might_have_moved && moves.is_gone() {
+                return Ok(());
+            }
+            if what == What::Added
+                && might_have_moved
+                && let Some(from) = moves.from()
+            {
+                let from = from.to_vec();
+                what = What::Moved { from };
+            }
+            visit(Change {
+                path: entry.path.to_vec(),
+                kind: node.kind,
+                what,
+            })
+        })
+    }
+
     /// Compares the listings of all directories that differ.
-    fn walk(&mut self, first: TreeId, second: TreeId) -> Result<(), Error> {
+    fn walk(
+        &self,
+        first: TreeId,
+        second: TreeId,
+        visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut levels = Vec::new();
         levels.extend(self.enter(Vec::new(), Some(first), Some(second))?);
         while let Some(Level { path, old, new }) = levels.last_mut() {
@@ -169,7 +272,12 @@ impl Differ<'_> {
                 continue;
             };
             let path = join(path, name);
-            self.entry(&path, old.as_ref(), new.as_ref());
+            visit(&Entry {
+                path: &path,
+                old: old.as_ref(),
+                new: new.as_ref(),
+                what: self.compare(old.as_ref(), new.as_ref()),
+            })?;
             let subtree = |node: Option<Node>| node.and_then(|node| node.subtree);
             let (old, new) = (subtree(old), subtree(new));
             check_depth(&path, levels.len())?;
@@ -180,13 +288,12 @@ impl Differ<'_> {
 
     /// Takes up two listings of the directory at `path`, of which one may be missing, unless they are the same.
     fn enter(
-        &mut self,
+        &self,
         path: Vec<u8>,
         old: Option<TreeId>,
         new: Option<TreeId>,
     ) -> Result<Option<Level>, Error> {
         if old == new {
-            self.common.extend(old);
             return Ok(None);
         }
         let load = |tree: Option<TreeId>| {
@@ -203,37 +310,14 @@ impl Differ<'_> {
         }))
     }
 
-    fn entry(&mut self, path: &[u8], old: Option<&Node>, new: Option<&Node>) {
-        self.before.extend(old.into_iter().flat_map(blobs_of));
-        self.after.extend(new.into_iter().flat_map(blobs_of));
-        let (node, what) = match (old, new) {
-            (Some(old), Some(new)) => (new, self.compare(old, new)),
-            (None, Some(new)) => (new, Some(What::Added)),
-            (Some(old), None) => (old, Some(What::Removed)),
-            (None, None) => return,
+    /// What became of an entry.
+    fn compare(&self, old: Option<&Node>, new: Option<&Node>) -> Option<What> {
+        let (old, new) = match (old, new) {
+            (Some(old), Some(new)) => (old, new),
+            (None, Some(_)) => return Some(What::Added),
+            (Some(_), None) => return Some(What::Removed),
+            (None, None) => return None,
         };
-        let Some(what) = what else {
-            return;
-        };
-        let Difference { changes, summary } = &mut self.found;
-        match what {
-            What::Added => summary.added.add(node.kind),
-            What::Removed => summary.removed.add(node.kind),
-            What::Content if node.kind == NodeKind::File => summary.changed_files += 1,
-            _ => {}
-        }
-        if matches!(what, What::Added | What::Removed) && !node.content.is_empty() {
-            self.contents.insert(changes.len(), digest(node));
-        }
-        changes.push(Change {
-            path: path.to_vec(),
-            kind: node.kind,
-            what,
-        });
-    }
-
-    /// What became of an entry that both have.
-    fn compare(&self, old: &Node, new: &Node) -> Option<What> {
         if old.kind != new.kind {
             Some(What::Kind)
         } else if (&old.content, &old.link_target, old.device)
@@ -247,87 +331,44 @@ impl Differ<'_> {
         }
     }
 
-    /// Makes one of every file that was removed here and added there: of the same name where there is one, else of any.
-    fn pair(&mut self) {
-        let mut pairs = HashMap::new();
-        for same_name in [true, false] {
-            let key = |place: usize, change: &Change| {
-                let content = self.contents.get(&place)?;
-                let name = change.path.rsplit(|&byte| byte == b'/').next();
-                Some((*content, name.filter(|_| same_name).map(<[u8]>::to_vec)))
-            };
-            let mut removed: HashMap<_, Vec<usize>> = HashMap::new();
-            let taken: HashSet<_> = pairs.values().copied().collect();
-            for (place, change) in self.found.changes.iter().enumerate().rev() {
-                if change.what == What::Removed
-                    && !taken.contains(&place)
-                    && let Some(key) = key(place, change)
-                {
-                    removed.entry(key).or_default().push(place);
-                }
-            }
-            for (place, change) in self.found.changes.iter().enumerate() {
-                if change.what == What::Added
-                    && !pairs.contains_key(&place)
-                    && let Some(from) = key(place, change)
-                        .and_then(|key| removed.get_mut(&key))
-                        .and_then(Vec::pop)
-                {
-                    pairs.insert(place, from);
-                }
-            }
-        }
-        self.found.summary.moved_files = pairs.len() as u64;
-        let gone: HashSet<_> = pairs.values().copied().collect();
-        for (place, from) in pairs {
-            let from = self
-                .found
-                .changes
-                .get(from)
-                .map(|change| change.path.clone());
-            if let (Some(from), Some(change)) = (from, self.found.changes.get_mut(place)) {
-                change.what = What::Moved { from };
-            }
-        }
-        let mut place = 0;
-        self.found.changes.retain(|_| {
-            place += 1;
-            !gone.contains(&(place - 1))
-        });
+    fn note(&self, used: &Used, kind: BlobKind, id: &BlobId) -> Result<Option<bool>, Error> {
+        self.repository
+            .with_index(|index| used.note(index, kind, id))
     }
 
     /// Counts the blobs that only one of the snapshots uses. What both have at the same path uses blobs too.
-    fn weigh(&mut self) -> Result<(), Error> {
-        let mut removed: Blobs = self.before.difference(&self.after).copied().collect();
-        let mut added: Blobs = self.after.difference(&self.before).copied().collect();
-        let mut level: Vec<_> = self.common.iter().copied().collect();
-        while !level.is_empty() && (!removed.is_empty() || !added.is_empty()) {
-            let some = level.split_off(level.len().saturating_sub(LISTINGS));
-            let trees = parallel::map(&some, |id| self.repository.load_tree(id))?;
-            let mut uses = |blob| {
-                removed.remove(&blob);
-                added.remove(&blob);
-            };
-            for id in some {
-                uses((BlobKind::Tree, id.into()));
-            }
-            for node in trees.iter().flat_map(|tree| &tree.nodes) {
-                blobs_of(node).for_each(&mut uses);
-                level.extend(node.subtree.filter(|id| self.common.insert(*id)));
-            }
-        }
-        let summary = &mut self.found.summary;
-        for (blobs, amount) in [(removed, &mut summary.removed), (added, &mut summary.added)] {
-            for (kind, id) in blobs {
-                match kind {
-                    BlobKind::Data => amount.data_blobs += 1,
-                    BlobKind::Tree => amount.tree_blobs += 1,
+    fn weigh(&self, common: Vec<TreeId>, summary: &mut Summary) -> Result<(), Error> {
+        parallel::spread(common, |tree: TreeId, more| {
+            for node in self.repository.load_tree(&tree)?.nodes {
+                for (kind, id) in blobs_of(&node) {
+                    self.note(&self.before, kind, &id)?;
+                    self.note(&self.after, kind, &id)?;
                 }
-                let size = self.repository.blob_size(kind, &id)?;
-                amount.bytes += u64::from(size.unwrap_or(0));
+                if let Some(subtree) = node.subtree
+                    && self.note(&self.common, BlobKind::Tree, &subtree.into())? == Some(true)
+                {
+                    more.push(subtree);
+                }
             }
-        }
-        Ok(())
+            Ok::<_, Error>(())
+        })?;
+        self.repository.with_index(|index| {
+            let sides = [
+                (&self.before, &self.after, &mut summary.removed),
+                (&self.after, &self.before, &mut summary.added),
+            ];
+            for (here, there, amount) in sides {
+                for kind in [BlobKind::Data, BlobKind::Tree] {
+                    for entry in here.without(there, index, kind) {
+                        match kind {
+                            BlobKind::Data => amount.data_blobs += 1,
+                            BlobKind::Tree => amount.tree_blobs += 1,
+                        }
+                        amount.bytes += u64::from(entry.place.plaintext_length());
+                    }
+                }
+            }
+        })
     }
 }
 

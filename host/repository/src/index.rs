@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::format::Timestamp;
 use crate::format::index::{BlobEntry, IndexFile, PackEntry};
-use crate::format::pack::{BlobKind, header_length};
+use crate::format::pack::{BlobKind, header_length, plaintext_length};
 use crate::id::{BlobId, IndexId, PackId};
 use places::Place;
 pub(crate) use table::Entry;
@@ -39,9 +39,7 @@ impl Location {
 
     /// Bytes of the plaintext.
     pub fn plaintext_length(&self) -> u32 {
-        let overhead = crate::format::crypto::OVERHEAD as u32;
-        self.uncompressed_length
-            .unwrap_or(self.length.saturating_sub(overhead))
+        plaintext_length(self.length, self.uncompressed_length)
     }
 
     /// The sealed bytes in the pack.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::error::Error;
 use crate::format::BlobKind;
 use crate::id::{BlobId, TreeId};
-use crate::index::{Index, Part};
+use crate::index::{Entry, Index, Part};
 use crate::parallel;
 use crate::repository::{Repository, lock};
 
@@ -62,6 +62,32 @@ impl Used {
             marked: Needed::new(index.marked()),
         }
     }
+
+    /// Notes a blob that was loaded with the index, if it was. Tells whether it was not noted before.
+    pub(crate) fn note(&self, index: &Index, kind: BlobKind, id: &BlobId) -> Option<bool> {
+        self.of(index)
+            .into_iter()
+            .find_map(|(part, needed)| Some(needed.of(kind).set(part.position(kind, id)?)))
+    }
+
+    /// The blobs of a kind that were noted here and not in `other`.
+    pub(crate) fn without<'a>(
+        &'a self,
+        other: &'a Self,
+        index: &'a Index,
+        kind: BlobKind,
+    ) -> impl Iterator<Item = Entry> + 'a {
+        let parts = self.of(index).into_iter().zip(other.of(index));
+        parts.flat_map(move |((part, here), (_, there))| {
+            let (here, there) = (here.of(kind), there.of(kind));
+            let noted = (0..part.loaded(kind)).filter(|&at| here.get(at) && !there.get(at));
+            noted.filter_map(move |at| part.entry(kind, at))
+        })
+    }
+
+    fn of<'a>(&'a self, index: &'a Index) -> [(&'a Part, &'a Needed); 2] {
+        [(index.live(), &self.live), (index.marked(), &self.marked)]
+    }
 }
 
 impl Needed {
@@ -110,15 +136,8 @@ pub(crate) fn find(
         }
     };
     // Whether the blob is known and was not noted before.
-    let note = |kind: BlobKind, id: &BlobId| {
-        repository.with_index(|index| {
-            let parts = [(index.live(), &used.live), (index.marked(), &used.marked)];
-            let found = parts
-                .into_iter()
-                .find_map(|(part, needed)| Some((part.position(kind, id)?, needed)));
-            found.map(|(at, needed)| needed.of(kind).set(at))
-        })
-    };
+    let note =
+        |kind: BlobKind, id: &BlobId| repository.with_index(|index| used.note(index, kind, id));
     let roots = roots.into_iter().map(|root| (root, None)).collect();
     parallel::spread(roots, |(tree, above): (TreeId, Option<TreeId>), more| {
         if cancel.load(Ordering::Relaxed) {

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use copal_repository::differ::{Amount, Change, Difference, What, diff};
+use copal_repository::differ::{Amount, Change, Summary, What, diff};
 use copal_repository::format::tree::NodeKind;
 use copal_repository::{LockMode, SnapshotId};
 use copal_sandbox::name;
@@ -20,28 +20,87 @@ pub(crate) fn run(args: &DiffArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let (first, before) = select::one(&repository, &args.first, &args.filter)?;
     let (second, after) = select::one(&repository, &args.second, &args.filter)?;
-    let found = diff(&repository, before.tree, after.tree, args.metadata)?;
-    match session.global.json {
-        true => output::json(&document(&first, &second, &found))?,
-        false => print(&first, &second, &found)?,
-    }
+    let mut printer = Printer::new(session.global.json);
+    printer.begin(&first, &second)?;
+    let mut show = |change| {
+        let shown = printer.change(&change);
+        shown.map_err(|error| copal_repository::Error::io("standard output", error))
+    };
+    let summary = diff(
+        &repository,
+        before.tree,
+        after.tree,
+        args.metadata,
+        &mut show,
+    )
+    .map_err(Failure::of_output)?;
+    printer.end(&summary)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn document(first: &SnapshotId, second: &SnapshotId, found: &Difference) -> Value {
-    let change = |change: &Change| {
-        let mut document = json!({
-            "change": word(&change.what),
-            "kind": change.kind.as_str(),
-            "path": name::escape(&change.path),
-        });
-        if let (What::Moved { from }, Some(fields)) = (&change.what, document.as_object_mut()) {
-            fields.insert("from".to_owned(), json!(name::escape(from)));
+/// Prints one change after the other, so that many need no memory.
+struct Printer {
+    json: bool,
+    first: bool,
+    out: io::BufWriter<io::Stdout>,
+}
+
+impl Printer {
+    fn new(json: bool) -> Self {
+        Self {
+            json,
+            first: true,
+            out: io::BufWriter::new(io::stdout()),
         }
-        document
-    };
-    let changes: Vec<_> = found.changes.iter().map(change).collect();
-    json!({"first": first, "second": second, "changes": changes, "summary": found.summary})
+    }
+
+    fn begin(&mut self, first: &SnapshotId, second: &SnapshotId) -> io::Result<()> {
+        match self.json {
+            true => write!(
+                self.out,
+                r#"{{"first": "{first}", "second": "{second}", "changes": ["#
+            ),
+            false => writeln!(
+                self.out,
+                "From snapshot {} to {}:",
+                first.short(),
+                second.short()
+            ),
+        }
+    }
+
+    fn change(&mut self, change: &Change) -> io::Result<()> {
+        if self.json {
+            self.out
+                .write_all(if self.first { b"\n" } else { b",\n" })?;
+            self.first = false;
+            return Ok(serde_json::to_writer(&mut self.out, &document(change))?);
+        }
+        writeln!(self.out, "{}", output::printable(&line(change)))
+    }
+
+    fn end(mut self, summary: &Summary) -> Result<(), Failure> {
+        if self.json {
+            write!(self.out, "\n], \"summary\": ")?;
+            serde_json::to_writer(&mut self.out, summary)?;
+            writeln!(self.out, "}}")?;
+        } else {
+            self.out.write_all(text(summary).as_bytes())?;
+        }
+        Ok(self.out.flush()?)
+    }
+}
+
+fn document(change: &Change) -> Value {
+    let mut document = json!({
+        "change": word(&change.what),
+        "kind": change.kind.as_str(),
+        "path": name::escape(&change.path),
+    });
+    if let (What::Moved { from }, Some(fields)) = (&change.what, document.as_object_mut()) {
+        fields.insert("from".to_owned(), json!(name::escape(from)));
+    }
+    document
 }
 
 fn word(what: &What) -> &'static str {
@@ -55,36 +114,27 @@ fn word(what: &What) -> &'static str {
     }
 }
 
-fn print(first: &SnapshotId, second: &SnapshotId, found: &Difference) -> Result<(), Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    writeln!(
-        out,
-        "From snapshot {} to {}:",
-        first.short(),
-        second.short()
-    )?;
-    for change in &found.changes {
-        let slash = match change.kind {
-            NodeKind::Directory => "/",
-            _ => "",
-        };
-        let path = name::escape(&change.path) + slash;
-        let line = match &change.what {
-            What::Added => format!("+  {path}"),
-            What::Removed => format!("-  {path}"),
-            What::Content => format!("M  {path}"),
-            What::Kind => format!("T  {path}"),
-            What::Metadata => format!("U  {path}"),
-            What::Moved { from } => format!(">  {} -> {path}", name::escape(from)),
-        };
-        writeln!(out, "{}", output::printable(&line))?;
+fn line(change: &Change) -> String {
+    let slash = match change.kind {
+        NodeKind::Directory => "/",
+        _ => "",
+    };
+    let path = name::escape(&change.path) + slash;
+    match &change.what {
+        What::Added => format!("+  {path}"),
+        What::Removed => format!("-  {path}"),
+        What::Content => format!("M  {path}"),
+        What::Kind => format!("T  {path}"),
+        What::Metadata => format!("U  {path}"),
+        What::Moved { from } => format!(">  {} -> {path}", name::escape(from)),
     }
-    let summary = &found.summary;
-    writeln!(
-        out,
-        "\nfiles: {} new, {} removed, {} changed; {} of the new and removed were moved",
+}
+
+fn text(summary: &Summary) -> String {
+    let mut text = format!(
+        "\nfiles: {} new, {} removed, {} changed; {} of the new and removed were moved\n",
         summary.added.files, summary.removed.files, summary.changed_files, summary.moved_files
-    )?;
+    );
     let pair = |what: fn(&Amount) -> u64| (what(&summary.added), what(&summary.removed));
     for (label, (new, removed)) in [
         ("directories", pair(|amount| amount.dirs)),
@@ -92,13 +142,9 @@ fn print(first: &SnapshotId, second: &SnapshotId, found: &Difference) -> Result<
         ("data blobs", pair(|amount| amount.data_blobs)),
         ("tree blobs", pair(|amount| amount.tree_blobs)),
     ] {
-        writeln!(out, "{label}: {new} new, {removed} removed")?;
+        text += &format!("{label}: {new} new, {removed} removed\n");
     }
-    writeln!(
-        out,
-        "{} added, {} removed",
-        output::bytes(summary.added.bytes),
-        output::bytes(summary.removed.bytes)
-    )?;
-    Ok(out.flush()?)
+    let bytes = |amount: &Amount| output::bytes(amount.bytes);
+    let (added, removed) = (bytes(&summary.added), bytes(&summary.removed));
+    text + &format!("{added} added, {removed} removed\n")
 }

@@ -59,6 +59,11 @@ pub fn header_length<'a>(entries: impl IntoIterator<Item = &'a Option<u32>>) -> 
     entries + (crypto::OVERHEAD + LENGTH_FIELD) as u64
 }
 
+/// Bytes of a blob's plaintext: `uncompressed` if it is compressed, else what the sealing has not added to `length`.
+pub(crate) fn plaintext_length(length: u32, uncompressed: Option<u32>) -> u32 {
+    uncompressed.unwrap_or(length.saturating_sub(crypto::OVERHEAD as u32))
+}
+
 /// The header's plaintext.
 pub fn encode_header(entries: &[HeaderEntry]) -> Vec<u8> {
     let mut out = Vec::with_capacity(entries.len() * COMPRESSED_ENTRY);

@@ -1,5 +1,7 @@
 //! Where blobs lie, in few bytes.
 
+use crate::format::pack::plaintext_length;
+
 /// Where one blob lies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -14,6 +16,10 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn uncompressed_length(&self) -> Option<u32> {
         Some(self.uncompressed_length).filter(|&length| length > 0)
+    }
+
+    pub(crate) fn plaintext_length(&self) -> u32 {
+        plaintext_length(self.length, self.uncompressed_length())
     }
 }
 

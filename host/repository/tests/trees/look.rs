@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use copal_repository::differ::{Change, Difference, What, diff};
+use copal_repository::differ::{self, Change, Summary, What};
 use copal_repository::finder::{Finder, Query, Wanted};
 use copal_repository::format::BlobKind;
 use copal_repository::format::Timestamp;
@@ -62,7 +62,7 @@ impl Two {
 
     fn diff(&self, metadata: bool) -> Difference {
         let [first, second] = self.trees;
-        diff(&self.place.repository, first, second, metadata).unwrap()
+        diff(&self.place, first, second, metadata)
     }
 
     fn find(&self, query: &Query) -> [BTreeSet<String>; 2] {
@@ -77,6 +77,22 @@ impl Two {
             paths
         })
     }
+}
+
+/// What two snapshots differ in.
+struct Difference {
+    changes: Vec<Change>,
+    summary: Summary,
+}
+
+fn diff(place: &Place, first: TreeId, second: TreeId, metadata: bool) -> Difference {
+    let mut changes = Vec::new();
+    let mut visit = |change| {
+        changes.push(change);
+        Ok(())
+    };
+    let summary = differ::diff(&place.repository, first, second, metadata, &mut visit).unwrap();
+    Difference { changes, summary }
 }
 
 fn changes(found: &Difference) -> Vec<(String, &What)> {
@@ -124,7 +140,7 @@ fn of_equal_files_those_of_the_same_name_are_paired() {
         fs::rename(source.join(from), source.join(to)).unwrap();
     }
     let second = place.archive(None, None).tree;
-    let found = diff(&place.repository, first, second, false).unwrap();
+    let found = diff(&place, first, second, false);
     let all = changes(&found);
     for (to, from) in [
         ("home/c-x", "home/b/z"),
@@ -153,7 +169,7 @@ fn what_lies_in_a_directory_that_became_a_file_is_removed() {
     fs::remove_file(source.join("points")).unwrap();
     symlink("there", source.join("points")).unwrap();
     let second = place.archive(None, None).tree;
-    let found = diff(&place.repository, first, second, false).unwrap();
+    let found = diff(&place, first, second, false);
     let all = changes(&found);
     for (path, what) in [
         ("home/entry", What::Kind),
@@ -164,7 +180,7 @@ fn what_lies_in_a_directory_that_became_a_file_is_removed() {
     }
     assert_eq!(found.summary.changed_files, 0);
     assert_eq!(found.summary.removed.data_blobs, 1);
-    let same = diff(&place.repository, first, first, true).unwrap();
+    let same = diff(&place, first, first, true);
     assert!(same.changes.is_empty() && same.summary.added.bytes == 0);
 }
 

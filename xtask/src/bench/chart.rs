@@ -35,11 +35,7 @@ pub(crate) fn chart(all: &[(Corpus, Results)]) -> String {
             text(&mut bars, 0, y + BAR - 3, "", operation.name());
             for (tool, wall) in measured {
                 let room = (WIDTH - LABELS - FIGURES) as f64;
-                let class = if tool.name.starts_with("copal") {
-                    "copal"
-                } else {
-                    "peer"
-                };
+                let class = if tool.is_own() { "copal" } else { "peer" };
                 let length = (wall / slowest * room).max(1.0);
                 text(&mut bars, LABELS - NAMES, y + BAR - 3, "", &tool.name);
                 // Writing to a string does not fail.

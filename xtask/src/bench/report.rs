@@ -11,7 +11,8 @@ pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
          Written by `cargo xtask bench --write`, from the figures of the files beside this page. All tools ran on the same machine and took\n\
          turns; each works as it comes, encrypted, in a local directory with the page cache warm. Copal had compiled its plugin before, which\n\
          a machine does once for each version of it; \"copal, filtering\" goes through a plugin that classifies every entry and reads every SQL\n\
-         file statement by statement. What is shown are medians. In the first run, what each tool restored was compared with\n\
+         file statement by statement. \"primitives\" is what the format asks for and nothing else: each byte read, cut, hashed, compressed, sealed\n\
+         and written on all cores, and back, and the password stretched, without listings, index, metadata or locks. What is shown are medians. In the first run, what each tool restored was compared with\n\
          the original.\n\n\
          ![Wall time of each operation](chart.svg)\n\n\
          [Where the time goes](limits.md), and where the machine sets the limit.\n\n\
@@ -52,7 +53,8 @@ fn ratio(results: &Results, operation: Operation) -> Option<String> {
 /// The part of a page about one corpus.
 pub(crate) fn table(corpus: Corpus, results: &Results) -> String {
     let runs = results.tools.iter().map(|tool| tool.runs.len()).max();
-    let mut versions: Vec<_> = results.tools.iter().map(|tool| &*tool.version).collect();
+    let versions = results.tools.iter().map(|tool| &*tool.version);
+    let mut versions: Vec<_> = versions.filter(|version| !version.is_empty()).collect();
     versions.dedup();
     let mut table = format!(
         "\n## {}\n\nThe corpus is {}. Medians of {} runs, and in parentheses the fastest and the slowest.\n\n\

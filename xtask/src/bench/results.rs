@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     corpus::Corpus,
     measure::Usage,
-    tools::{Operation, Tool},
+    tools::{Operation, PRIMITIVES, Tool},
 };
 use crate::{command, workspace};
 
@@ -25,8 +25,8 @@ pub(crate) struct Results {
 pub(crate) struct Measured {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// For each run what each of [`Operation::ALL`] took.
-    pub(crate) runs: Vec<Vec<Usage>>,
+    /// For each run what each of [`Operation::ALL`] took, as far as the tool performs it.
+    pub(crate) runs: Vec<Vec<Option<Usage>>>,
 }
 
 /// The middle of several runs.
@@ -58,7 +58,7 @@ impl Results {
         })
     }
 
-    pub(crate) fn add(&mut self, tool: &Tool, usages: Vec<Usage>) {
+    pub(crate) fn add(&mut self, tool: &Tool, usages: Vec<Option<Usage>>) {
         let name = tool.to_string();
         if let Some(measured) = self.tools.iter_mut().find(|tool| tool.name == name) {
             measured.runs.push(usages);
@@ -90,13 +90,18 @@ impl Results {
     /// The peer that is the fastest at an operation, and its wall time.
     pub(crate) fn fastest_peer(&self, operation: Operation) -> Option<(&str, f64)> {
         let peers = self.tools.iter();
-        let peers = peers.filter(|tool| !tool.name.starts_with("copal"));
+        let peers = peers.filter(|tool| !tool.is_own());
         let walls = peers.filter_map(|tool| Some((&*tool.name, tool.medians(operation)?.wall)));
         walls.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 }
 
 impl Measured {
+    /// Whether it is no peer: Copal, or what it is made of.
+    pub(crate) fn is_own(&self) -> bool {
+        self.name.starts_with("copal") || self.name == PRIMITIVES
+    }
+
     /// Of an operation; none where it was not measured.
     pub(crate) fn medians(&self, operation: Operation) -> Option<Medians> {
         let index = Operation::ALL
@@ -105,7 +110,7 @@ impl Measured {
         let usages: Vec<Usage> = self
             .runs
             .iter()
-            .filter_map(|run| run.get(index).copied())
+            .filter_map(|run| run.get(index).copied().flatten())
             .collect();
         let walls = usages.iter().map(|usage| usage.wall);
         Some(Medians {

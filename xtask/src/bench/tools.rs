@@ -54,10 +54,14 @@ enum Kind {
     Copal,
     /// Copal again, through the plugin `sieve`, which classifies every entry and filters every SQL file.
     Sieve,
+    Primitives,
     Restic,
     Rustic,
     Borg,
 }
+
+/// The name of what does what the format asks for, and nothing else.
+pub(crate) const PRIMITIVES: &str = "primitives";
 
 /// A tool that is installed.
 pub(crate) struct Tool {
@@ -71,6 +75,7 @@ impl fmt::Display for Tool {
         f.write_str(match self.kind {
             Kind::Copal => "copal",
             Kind::Sieve => "copal, filtering",
+            Kind::Primitives => PRIMITIVES,
             Kind::Restic => "restic",
             Kind::Rustic => "rustic",
             Kind::Borg => "borg",
@@ -79,13 +84,19 @@ impl fmt::Display for Tool {
 }
 
 impl Tool {
-    /// Copal twice, restic, and the others that are on `PATH`.
+    /// Copal twice, its primitives, restic, and the others that are on `PATH`.
     pub(crate) fn installed() -> Result<Vec<Self>> {
-        let copal = workspace::cargo_target().join("release/copal");
+        let release = workspace::cargo_target().join("release");
+        let copal = release.join("copal");
         let restic = command::find("restic").context("restic is not on PATH")?;
         let mut tools = vec![
             Self::new(Kind::Copal, copal.clone())?,
             Self::new(Kind::Sieve, copal)?,
+            Self {
+                kind: Kind::Primitives,
+                program: release.join("examples/primitives"),
+                version: String::new(),
+            },
             Self::new(Kind::Restic, restic)?,
         ];
         for (kind, name) in [(Kind::Rustic, "rustic"), (Kind::Borg, "borg")] {
@@ -121,6 +132,7 @@ impl Tool {
         match self.kind {
             Kind::Copal | Kind::Sieve | Kind::Restic | Kind::Rustic => command.arg("init"),
             Kind::Borg => command.args(["init", "--encryption", "repokey-blake2"]),
+            Kind::Primitives => return Ok(()),
         };
         command::output(&mut command)?;
         if let Some(plugin) = self.plugin() {
@@ -140,8 +152,8 @@ impl Tool {
         }
     }
 
-    /// The command that performs an operation.
-    pub(crate) fn command(&self, operation: Operation, job: &Job<'_>) -> Result<Command> {
+    /// The command that performs an operation, if there is one.
+    pub(crate) fn command(&self, operation: Operation, job: &Job<'_>) -> Result<Option<Command>> {
         let mut command = self.base(job);
         let target = job.work.join("restored");
         let backup = matches!(
@@ -150,9 +162,19 @@ impl Tool {
         );
         if let Some(plugin) = self.plugin().filter(|_| backup) {
             command.args(["backup", "--yes"]).arg(plugin).arg(job.data);
-            return Ok(command);
+            return Ok(Some(command));
         }
         match (operation, self.kind) {
+            (operation, Kind::Primitives) => {
+                let word = match operation {
+                    Operation::FirstBackup => "first",
+                    Operation::UnchangedBackup => "unchanged",
+                    Operation::Restore => "restore",
+                    Operation::Check => "check",
+                    Operation::Prune => return Ok(None),
+                };
+                command.arg(word).args([job.data, job.work])
+            }
             (Operation::FirstBackup, Kind::Borg) => {
                 command.args(["create", "::first"]).arg(job.data)
             }
@@ -182,14 +204,14 @@ impl Tool {
             (Operation::Check, Kind::Borg) => command.args(["check", "--verify-data"]),
             (Operation::Check, _) => command.args(["check", "--read-data"]),
         };
-        Ok(command)
+        Ok(Some(command))
     }
 
     /// Where the corpus lies after a restore.
     pub(crate) fn restored(&self, job: &Job<'_>) -> PathBuf {
         let target = job.work.join("restored");
         match self.kind {
-            Kind::Copal | Kind::Sieve | Kind::Rustic => target,
+            Kind::Copal | Kind::Sieve | Kind::Primitives | Kind::Rustic => target,
             Kind::Restic | Kind::Borg => {
                 target.join(job.data.strip_prefix("/").unwrap_or(job.data))
             }
@@ -203,6 +225,7 @@ impl Tool {
         let password = "a password for measuring";
         let cache = job.work.join("cache");
         match self.kind {
+            Kind::Primitives => &mut command,
             Kind::Copal | Kind::Sieve => command
                 .arg("--quiet")
                 .env("COPAL_REPOSITORY", repository)

@@ -403,8 +403,16 @@ fn hooks_are_told_of_the_backup_and_not_of_the_retention() {
         std::fs::read_to_string(&status).unwrap().trim(),
         "succeeded"
     );
+    // The first wait, before the work, is not the last: who reads keeps off what removes, and nothing else.
+    std::fs::remove_file(&status).unwrap();
+    let waiting = backup().args(["--retry-lock", "1h"]).start();
+    waiting.wait_for_error_line("waiting, 3600 s at most");
+    assert!(
+        status.exists(),
+        "it waited before the backup, or while something is stopped"
+    );
     drop(reading);
-    backup().run().succeeds();
+    waiting.wait().succeeds();
     // That of no job, and the latest of this one.
     assert_eq!(environment.snapshots().len(), 2);
 }

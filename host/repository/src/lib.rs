@@ -52,5 +52,5 @@ pub use listing::Listing;
 pub use lock::{LockGuard, LockMode};
 pub use password::Password;
 pub use repository::{InitOptions, ReadableSnapshots, Repository, WeakRepository};
-pub use unlock::{Lock, Unlocked};
+pub use unlock::{Lock, UnlockOptions, Unlocked};
 pub use writer::{BlobWriter, Stored, WriteSummary, WriterOptions};

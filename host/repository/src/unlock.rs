@@ -24,10 +24,19 @@ pub struct Lock {
     pub problem: Option<String>,
 }
 
+/// Which locks are removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UnlockOptions {
+    /// Whether all are, also those of processes that may still work.
+    pub all: bool,
+    /// Whether it is only found out which would be.
+    pub dry_run: bool,
+}
+
 /// What became of the locks.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Unlocked {
-    /// These were removed.
+    /// These were removed, or would be.
     pub removed: Vec<Lock>,
     /// These are still held.
     pub left: Vec<Lock>,
@@ -39,7 +48,7 @@ impl Repository {
     ///
     /// # Errors
     /// The store fails.
-    pub fn unlock(&self, all: bool) -> Result<Unlocked, Error> {
+    pub fn unlock(&self, options: UnlockOptions) -> Result<Unlocked, Error> {
         let mut unlocked = Unlocked::default();
         for (id, _) in self.backend().list(FileKind::Lock)? {
             let (file, problem) = match self.read_lock(&id) {
@@ -55,8 +64,10 @@ impl Repository {
                 file,
                 problem,
             };
-            if all || lock.stale {
-                self.backend().remove(FileKind::Lock, &id)?;
+            if options.all || lock.stale {
+                if !options.dry_run {
+                    self.backend().remove(FileKind::Lock, &id)?;
+                }
                 unlocked.removed.push(lock);
             } else {
                 unlocked.left.push(lock);

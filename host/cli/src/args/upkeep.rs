@@ -258,4 +258,7 @@ pub(crate) struct UnlockArgs {
     /// Remove all locks, also of processes that may still work
     #[arg(long)]
     pub(crate) remove_all: bool,
+    /// Show which locks would be removed, and stop
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
 }

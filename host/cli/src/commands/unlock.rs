@@ -2,25 +2,33 @@
 
 use std::process::ExitCode;
 
-use copal_repository::{Lock, Unlocked};
+use copal_repository::{Lock, UnlockOptions, Unlocked};
 
 use crate::args::UnlockArgs;
 use crate::session::Session;
 use crate::{Outcome, output};
 
 pub(crate) fn run(args: &UnlockArgs, session: &Session) -> Outcome {
-    let unlocked = session.repository()?.unlock(args.remove_all)?;
+    let options = UnlockOptions {
+        all: args.remove_all,
+        dry_run: args.dry_run,
+    };
+    let unlocked = session.repository()?.unlock(options)?;
     if session.global.json {
         output::json(&unlocked)?;
     } else {
-        output::print(&text(&unlocked))?;
+        output::print(&text(&unlocked, args))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(unlocked: &Unlocked) -> String {
+fn text(unlocked: &Unlocked, args: &UnlockArgs) -> String {
     let mut table = output::table(&["ID", "Since", "Kind", "Host", "User", "Process", ""]);
-    let rows = unlocked.removed.iter().map(|lock| (lock, "removed"));
+    let (removed, were) = match args.dry_run {
+        true => ("would be removed", "would be"),
+        false => ("removed", "were"),
+    };
+    let rows = unlocked.removed.iter().map(|lock| (lock, removed));
     let left = unlocked.left.iter().map(|lock| (lock, "still held"));
     for (lock, became) in rows.chain(left) {
         table.add_row(row(lock, became));
@@ -33,7 +41,10 @@ fn text(unlocked: &Unlocked) -> String {
         0 => String::new(),
         held => format!("; {held} are still held, and --remove-all removes them all the same"),
     };
-    format!("{table}{} locks were removed{held}", unlocked.removed.len())
+    format!(
+        "{table}{} locks {were} removed{held}",
+        unlocked.removed.len()
+    )
 }
 
 fn row(lock: &Lock, became: &str) -> Vec<String> {

@@ -9,7 +9,7 @@ use copal_repository::prune::{PruneOptions, prune};
 use copal_repository::repair::{
     IndexRepairOptions, PackRepairOptions, SnapshotRepair, repair_index, repair_packs,
 };
-use copal_repository::{Error, ErrorKind, LockMode, Repository};
+use copal_repository::{Error, ErrorKind, LockMode, Repository, UnlockOptions};
 use copal_storage::object_store::memory::InMemory;
 use copal_storage::object_store::path::Path;
 
@@ -194,7 +194,17 @@ fn a_damaged_lock_is_named_keeps_nobody_from_reading_and_can_be_removed() {
             file,
             what,
         );
-        assert_eq!(repository.unlock(true).unwrap().removed.len(), 1);
+        assert_eq!(
+            repository
+                .unlock(UnlockOptions {
+                    all: true,
+                    ..UnlockOptions::default()
+                })
+                .unwrap()
+                .removed
+                .len(),
+            1
+        );
         drop(repository.lock(LockMode::Exclusive).unwrap());
     });
     drop(lock);

@@ -15,7 +15,9 @@ use copal_repository::repair::{
 use copal_repository::restorer::{RestoreOptions, restore_node};
 use copal_repository::rewriter::{Edit, Fate, rewrite};
 use copal_repository::walk::find;
-use copal_repository::{Error, ErrorKind, LockMode, PackId, Repository, SnapshotId, WriterOptions};
+use copal_repository::{
+    Error, ErrorKind, LockMode, PackId, Repository, SnapshotId, UnlockOptions, WriterOptions,
+};
 use copal_storage::object_store::ObjectStore;
 use copal_storage::object_store::memory::InMemory;
 
@@ -194,7 +196,12 @@ impl Command {
             assert!(left, "{what}: {again:?}");
             for store in [&store, &beside] {
                 if let Ok(repository) = room.open(store.clone()) {
-                    repository.unlock(true).unwrap();
+                    repository
+                        .unlock(UnlockOptions {
+                            all: true,
+                            ..UnlockOptions::default()
+                        })
+                        .unwrap();
                 }
             }
             again = run(room, store.clone(), &beside);

@@ -1,5 +1,5 @@
 use copal_repository::format::Timestamp;
-use copal_repository::{ErrorKind, LockMode};
+use copal_repository::{ErrorKind, LockMode, UnlockOptions};
 
 use crate::fixture::World;
 
@@ -15,16 +15,19 @@ fn only_locks_of_processes_that_are_gone_are_removed_unless_all_are_to_be() {
     let world = World::new();
     let repository = world.open();
     let lock = repository.lock(LockMode::Exclusive).unwrap();
-    let unlocked = world.open().unlock(false).unwrap();
+    let unlocked = world.open().unlock(UnlockOptions::default()).unwrap();
     assert_eq!((unlocked.removed.len(), unlocked.left.len()), (0, 1));
     let file = unlocked.left[0].file.as_ref().unwrap();
     assert_eq!(
         (file.pid, file.exclusive),
         (std::process::id().cast_signed(), true)
     );
-    lock.check().unwrap();
-    let unlocked = world.open().unlock(true).unwrap();
-    assert_eq!((unlocked.removed.len(), unlocked.left.len()), (1, 0));
+    for dry_run in [true, false] {
+        lock.check().unwrap();
+        let all = UnlockOptions { all: true, dry_run };
+        let unlocked = world.open().unlock(all).unwrap();
+        assert_eq!((unlocked.removed.len(), unlocked.left.len()), (1, 0));
+    }
     assert_eq!(lock.check().unwrap_err().kind(), ErrorKind::Locked);
 }
 
@@ -65,6 +68,12 @@ fn a_lock_whose_process_is_gone_hinders_nobody_and_one_elsewhere_does_for_half_a
             }
         }
         drop(lock);
-        world.open().unlock(true).unwrap();
+        world
+            .open()
+            .unlock(UnlockOptions {
+                all: true,
+                ..UnlockOptions::default()
+            })
+            .unwrap();
     }
 }

@@ -11,7 +11,9 @@ use copal_repository::progress::Silent;
 use copal_repository::prune::{MIN_GRACE, MaxUnused, PruneOptions};
 use copal_repository::restorer::{RestoreOptions, restore_tree};
 use copal_repository::walk::{Next, dump, walk};
-use copal_repository::{BlobId, ErrorKind, LockGuard, LockMode, Repository, SnapshotId, TreeId};
+use copal_repository::{
+    BlobId, ErrorKind, LockGuard, LockMode, Repository, SnapshotId, TreeId, UnlockOptions,
+};
 
 use crate::fixture::{World, noise, prune_in};
 use crate::store::{Fault, Faulty, Operation, Plan};
@@ -235,7 +237,13 @@ impl History {
             }
         }
         drop(mortal);
-        self.world.open().unlock(true).unwrap();
+        self.world
+            .open()
+            .unlock(UnlockOptions {
+                all: true,
+                ..UnlockOptions::default()
+            })
+            .unwrap();
     }
 
     fn die_in_a_backup(&mut self, mortal: &Repository) {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
-use copal_repository::LockMode;
 use copal_repository::progress::Silent;
 use copal_repository::prune::{GRACE, MaxUnused, PruneOptions};
 use copal_repository::repair::{IndexRepairOptions, repair_index};
+use copal_repository::{LockMode, UnlockOptions};
 
 use crate::fixture::{PASSWORD, World, copy, files, flip, name, noise};
 
@@ -357,7 +357,7 @@ fn a_lock_of_a_restic_that_was_killed_is_passed_over() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(locked());
-    let left = world.open().unlock(false).unwrap().left;
+    let left = world.open().unlock(UnlockOptions::default()).unwrap().left;
     assert_eq!(
         left[0].file.as_ref().unwrap().pid,
         restic.id().cast_signed()

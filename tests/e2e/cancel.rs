@@ -288,6 +288,15 @@ fn what_a_limit_makes_slow() {
         Signal::TERM,
         &|| count(&locks) > 0,
     );
+    let other = TestEnvironment::with_repository();
+    let copy = other.copal(["copy", "--limit-upload", "500", "--from-repo"]);
+    let password = copal_tests::environment::PASSWORD;
+    let copy = copy
+        .arg(environment.repository())
+        .env("COPAL_FROM_PASSWORD", password);
+    let locks = PathBuf::from(other.repository()).join("locks");
+    ends(copy, Signal::INT, &|| count(&locks) > 0);
+    assert_eq!((count(&locks), other.snapshots().len()), (0, 0));
 }
 
 #[test]

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, and tells what it tried"
 )]
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -313,19 +315,30 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
         let content = sample::noise(number, SMALL);
         environment.write(&format!("source/many/{number}"), content);
     }
-    environment.backup("files", &source, "").run().succeeds();
+    let mut snapshots = 0;
+    let mut back_up = || {
+        snapshots += 1;
+        // Of each the listing and a file are its own, and take some of the caches.
+        let new = sample::noise(MANY + snapshots, 7 << 20);
+        environment.write("source/many/new", new);
+        environment.backup("files", &source, "").run().succeeds();
+    };
+    for _ in 0..20 {
+        back_up();
+    }
     let (place, mounted) = mount::mounted(&environment, time + LONGEST);
     let mut rounds = Vec::new();
-    let mut snapshots = 0;
+    let mut seen = HashMap::new();
+    let mut backed_up = 0;
     let begun = Instant::now();
-    while begun.elapsed() < time || rounds.len() < 10 {
+    while begun.elapsed() < time || rounds.len() < 30 {
         read_all(&place.join("snapshots/latest"));
-        if rounds.len() % 5 == 0 {
-            // What was read long ago, and is forgotten by now.
-            let all: Vec<_> = std::fs::read_dir(place.join("ids")).unwrap().collect();
-            let one = all[rounds.len() * 7_919 % all.len()].as_ref().unwrap();
-            read_all(&one.path());
-        }
+        // What was read long ago, and is forgotten by now, is the same.
+        let all = std::fs::read_dir(place.join("ids")).unwrap();
+        let all: Vec<_> = all.map(|entry| entry.unwrap().path()).collect();
+        let one = &all[rounds.len() * 7_919 % all.len()];
+        let read = read_all(one);
+        assert_eq!(*seen.entry(one.clone()).or_insert(read), read, "{one:?}");
         let now = held(mounted.id());
         rounds.push(now);
         println!(
@@ -335,12 +348,10 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
             now.0 >> 10,
             now.1
         );
-        // The mount looks for new ones once in a minute. Its caches are filled by ten: each has a listing and a file of its own that take a tenth.
-        if begun.elapsed() > Duration::from_secs(60) * snapshots {
-            snapshots += 1;
-            let new = sample::noise(MANY + u64::from(snapshots), 7 << 20);
-            environment.write("source/many/new", new);
-            environment.backup("files", &source, "").run().succeeds();
+        // It looks for new ones once in a minute.
+        if begun.elapsed() > Duration::from_secs(60) * (backed_up + 1) {
+            backed_up += 1;
+            back_up();
         }
         std::thread::sleep(Duration::from_secs(2));
     }
@@ -355,7 +366,7 @@ fn a_mount_that_is_read_all_the_time_takes_no_more_and_more() {
     let (first, second) = rounds.split_at(rounds.len() / 2);
     let (first, second) = (most(first), most(second));
     println!(
-        "{snapshots} new snapshots; at most {first:?} in the first half, {second:?} in the second"
+        "{backed_up} new snapshots; at most {first:?} in the first half, {second:?} in the second"
     );
     assert!(second.0 < first.0 + (8 << 20), "it takes more and more");
     assert!(second.1 <= first.1, "it opens more and more files");
@@ -374,10 +385,14 @@ fn held(process: u32) -> (u64, usize) {
 }
 
 /// Reads every file beneath `place`. To where nothing is written, tar alone would not read.
-fn read_all(place: &Path) {
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "tar -cf - . 2>/dev/null | wc -c"]);
-    let read = shell.current_dir(place).output().unwrap().stdout;
-    let read: u64 = String::from_utf8(read).unwrap().trim().parse().unwrap();
-    assert!(read > MANY * SMALL as u64, "{read} bytes were read");
+/// Has all of a folder read, and gives a digest of it.
+fn read_all(place: &Path) -> u64 {
+    let mut tar = std::process::Command::new("tar");
+    let tar = tar.args(["-cf", "-", "."]).current_dir(place).output();
+    let tar = tar.unwrap();
+    let said = String::from_utf8_lossy(&tar.stderr);
+    assert!(tar.status.success(), "{said}");
+    let mut digest = DefaultHasher::new();
+    digest.write(&tar.stdout);
+    digest.finish()
 }

@@ -9,7 +9,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Bytes that a value takes besides its own, roughly.
+const SLOT: usize = 400;
+
 /// Values by key, of which those that were not asked for longest go first. Whoever asks for what another is loading waits for it.
+///
+/// A value counts for no more than half of the limit: one that is larger stays beside small ones for as long as it is asked for, or a large directory
+/// would be read anew for each of those in it.
 pub(crate) struct Cache<K, V> {
     state: Mutex<State<K, V>>,
     /// Bytes that it may hold.
@@ -60,6 +66,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         match loaded {
             Ok((loaded, bytes)) => {
                 *value = Some(loaded.clone());
+                let bytes = (bytes + SLOT).min(self.limit / 2);
                 state.weigh(key, bytes, self.limit);
                 Ok(loaded)
             }
@@ -86,7 +93,7 @@ impl<K: Clone + Eq + Hash, V> State<K, V> {
         Arc::clone(&slot.value)
     }
 
-    /// Notes the size of what was loaded, and lets go of the oldest until all fits; of what was loaded last never.
+    /// Notes the size of what was loaded, and lets go of the oldest until all fits.
     fn weigh(&mut self, key: &K, bytes: usize, limit: usize) {
         if let Some(slot) = self.slots.get_mut(key) {
             self.bytes += bytes - slot.bytes.min(bytes);
@@ -94,7 +101,6 @@ impl<K: Clone + Eq + Hash, V> State<K, V> {
         }
         while self.bytes > limit
             && let Some((_, oldest)) = self.order.first_key_value()
-            && oldest != key
         {
             let oldest = oldest.clone();
             self.remove(&oldest);
@@ -117,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_longest_goes_first() {
-        let cache = Cache::new(10);
+        let cache = Cache::new(10 + 3 * SLOT);
         let loads = AtomicUsize::new(0);
         let get = |key: u8| {
             let load = || {
@@ -130,22 +136,30 @@ mod tests {
         assert_eq!([get(1), get(2), get(1)], [1, 2, 2]);
         // The third drives out the second.
         assert_eq!([get(3), get(1), get(2)], [3, 3, 4]);
-        assert_eq!(lock(&cache.state).bytes, 8);
+        assert_eq!(lock(&cache.state).bytes, 2 * (4 + SLOT));
     }
 
     #[test]
-    fn what_is_larger_than_all_that_fits_is_kept_until_the_next_comes() {
-        let cache = Cache::new(10);
-        assert_eq!(cache.get(&1, || Ok::<_, ()>((1, 50))), Ok(1));
-        assert_eq!(cache.get(&1, || Err(())), Ok(1));
-        assert_eq!(cache.get(&2, || Ok::<_, ()>((2, 1))), Ok(2));
-        assert_eq!(cache.get(&1, || Err(())), Err(()));
-        assert_eq!(lock(&cache.state).bytes, 1);
+    fn what_is_larger_than_all_that_fits_stays_beside_what_is_small_while_it_is_asked_for() {
+        let cache = Cache::new(8 * SLOT);
+        let get = |key: u8, bytes| cache.get(&key, || Ok::<_, ()>((key, bytes)));
+        let has = |key: u8| cache.get(&key, || Err(())).is_ok();
+        get(0, 1 << 30).unwrap();
+        for small in 1..20 {
+            get(small, 0).unwrap();
+            assert!(has(0) && has(small), "{small}");
+        }
+        assert!(has(16) && !has(15), "four fit beside it");
+        for small in 20..28 {
+            get(small, 0).unwrap();
+        }
+        assert!(!has(0));
+        assert_eq!(lock(&cache.state).bytes, 8 * SLOT);
     }
 
     #[test]
     fn a_failure_is_not_kept() {
-        let cache = Cache::new(10);
+        let cache = Cache::new(10 * SLOT);
         assert_eq!(cache.get(&1, || Err::<(u8, usize), _>(())), Err(()));
         assert_eq!(cache.get(&1, || Ok::<_, ()>((1, 1))), Ok(1));
     }

@@ -1,22 +1,28 @@
 //! Directories and files of the repository, read through caches.
 
+use std::io;
 use std::sync::Arc;
 
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::Node;
 use copal_repository::{BlobId, Error, Listing, Repository, TreeId};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use crate::cache::Cache;
 
 /// Bytes of files' content that are kept, besides what the system keeps.
 const BLOBS: usize = 64 << 20;
 /// Bytes of listings that are kept.
-const TREES: usize = 16 << 20;
+const TREES: usize = 32 << 20;
 /// What snapshots hold.
 pub(crate) struct Contents {
     pub(crate) repository: Repository,
     trees: Cache<TreeId, Arc<Listing>>,
     blobs: Cache<BlobId, bytes::Bytes>,
+    /// Threads that load both, as many as the store has connections for. The allocator keeps a heap for each thread, and gives back little of it:
+    /// if those that answer the system loaded, all of theirs would grow by what one needs.
+    loaders: ThreadPool,
 }
 
 /// A file that is open for reading.
@@ -27,17 +33,21 @@ pub(crate) struct OpenFile {
 }
 
 impl Contents {
-    pub(crate) fn new(repository: Repository) -> Self {
-        Self {
+    pub(crate) fn new(repository: Repository) -> Result<Self, Error> {
+        let loaders = ThreadPoolBuilder::new().num_threads(repository.connections());
+        let failed = |error| Error::io("a thread", io::Error::other(error));
+        Ok(Self {
+            loaders: loaders.build().map_err(failed)?,
             repository,
             trees: Cache::new(TREES),
             blobs: Cache::new(BLOBS),
-        }
+        })
     }
 
     pub(crate) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, Error> {
         self.trees.get(tree, || {
-            let listing = self.repository.load_listing(tree)?;
+            let load = || self.repository.load_listing(tree);
+            let listing = self.loaders.install(load)?;
             let size = listing.size();
             Ok((Arc::new(listing), size))
         })
@@ -77,7 +87,8 @@ impl Contents {
                 break;
             }
             let blob = self.blobs.get(id, || {
-                let blob = self.repository.load_blob(BlobKind::Data, id)?;
+                let load = || self.repository.load_blob(BlobKind::Data, id);
+                let blob = self.loaders.install(load)?;
                 let bytes = blob.len();
                 Ok::<_, Error>((blob, bytes))
             })?;

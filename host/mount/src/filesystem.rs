@@ -39,7 +39,7 @@ impl Snapshots {
     pub(crate) fn new(repository: Repository, filter: SnapshotFilter) -> Result<Self, Error> {
         Ok(Self {
             folders: Folders::new(&repository, filter)?,
-            contents: Contents::new(repository),
+            contents: Contents::new(repository)?,
             inodes: Arc::new(Inodes::new()),
             handles: Handles::default(),
         })

@@ -63,6 +63,7 @@ impl Listing {
         names.shrink_to_fit();
         entries.sort_by_key(|entry| slice(&names, entry.name));
         entries.dedup_by_key(|entry| slice(&names, entry.name));
+        entries.shrink_to_fit();
         Ok(Self {
             tree,
             json,

@@ -261,6 +261,11 @@ impl Repository {
         self.0.backend.location()
     }
 
+    /// How many requests at a time make good use of the store.
+    pub fn connections(&self) -> usize {
+        self.0.backend.connections()
+    }
+
     /// What decides where it cuts files.
     pub fn polynomial(&self) -> Polynomial {
         self.0.config.chunker_polynomial

@@ -764,7 +764,7 @@ fn restics_unlock_spares_a_copal_that_runs_and_removes_the_lock_of_one_that_was_
         backup.wait();
         let trial = environment.copal(["unlock", "--dry-run"]);
         let text = trial.run().succeeds().text();
-        assert!(text.contains("would be removed"), "{text}");
+        assert!(text.contains("\n1 locks would be removed"), "{text}");
         assert_eq!(locks(), 1);
         match unlock {
             "restic" => restic.command(["unlock"]).run().succeeds(),

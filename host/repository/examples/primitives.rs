@@ -1,7 +1,7 @@
 //! What the format alone asks for: the limit that the machine sets to a backup, a restore and a check. `cargo xtask bench` runs it beside Copal.
 //!
 //! `primitives first|unchanged|restore|check DATA WORK`: each byte read, cut, hashed, compressed, sealed and written, or the way back, and the
-//! password stretched, on all cores. There are no listings, no index, no metadata, no locks, and nothing is looked up.
+//! password stretched, on all cores. There are no listings, no metadata and no locks, the index is the plainest, and no blob is looked for in it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,8 +9,10 @@
     reason = "a benchmark fails by panicking"
 )]
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +23,6 @@ use copal_repository::chunker::Chunker;
 use copal_repository::format::crypto::{Key, Secrets};
 use copal_repository::format::key::{KeyFile, ScryptCost};
 use copal_repository::format::polynomial::Polynomial;
-use serde::{Deserialize, Serialize};
 use zstd::bulk::{Compressor, Decompressor};
 
 const PASSWORD: &[u8] = b"a password for measuring";
@@ -35,14 +36,12 @@ const WAITING: usize = 4;
 const LEVEL: i32 = 3;
 
 /// Where what is in the packs belongs.
-#[derive(Serialize, Deserialize)]
 struct Index {
     compressed: bool,
     files: Vec<PathBuf>,
     packs: Vec<Vec<Blob>>,
 }
 
-#[derive(Serialize, Deserialize)]
 struct Blob {
     id: [u8; 32],
     file: usize,
@@ -51,6 +50,69 @@ struct Blob {
     length: usize,
     /// Bytes in the pack.
     sealed: usize,
+}
+
+impl Index {
+    /// In as few instructions as can be: it is not what is measured.
+    fn write(&self, path: &Path) {
+        let mut bytes = vec![u8::from(self.compressed)];
+        let number = |bytes: &mut Vec<u8>, number: usize| {
+            bytes.extend_from_slice(&(number as u64).to_le_bytes());
+        };
+        number(&mut bytes, self.files.len());
+        for file in &self.files {
+            let file = file.as_os_str().as_bytes();
+            number(&mut bytes, file.len());
+            bytes.extend_from_slice(file);
+        }
+        for pack in &self.packs {
+            number(&mut bytes, pack.len());
+            for blob in pack {
+                bytes.extend_from_slice(&blob.id);
+                for value in [blob.file, blob.at as usize, blob.length, blob.sealed] {
+                    number(&mut bytes, value);
+                }
+            }
+        }
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn read(path: &Path) -> Self {
+        let bytes = fs::read(path).unwrap();
+        let mut rest = &bytes[..];
+        let compressed = take(&mut rest, 1) == [1];
+        let files = (0..number(&mut rest)).map(|_| {
+            let length = number(&mut rest);
+            PathBuf::from(OsStr::from_bytes(take(&mut rest, length)))
+        });
+        let files = files.collect();
+        let mut packs = Vec::new();
+        while !rest.is_empty() {
+            let blobs = (0..number(&mut rest)).map(|_| Blob {
+                id: take(&mut rest, 32).try_into().unwrap(),
+                file: number(&mut rest),
+                at: number(&mut rest) as u64,
+                length: number(&mut rest),
+                sealed: number(&mut rest),
+            });
+            packs.push(blobs.collect());
+        }
+        Self {
+            compressed,
+            files,
+            packs,
+        }
+    }
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> &'a [u8] {
+    let (first, behind) = rest.split_at(length);
+    *rest = behind;
+    first
+}
+
+fn number(rest: &mut &[u8]) -> usize {
+    u64::from_le_bytes(take(rest, 8).try_into().unwrap()) as usize
 }
 
 fn main() {
@@ -172,7 +234,7 @@ fn back_up(key: &Key, data: &Path, work: &Path) {
         files,
         packs,
     };
-    fs::write(work.join("index"), serde_json::to_vec(&index).unwrap()).unwrap();
+    index.write(&work.join("index"));
 }
 
 /// Whether what is like the beginning of this file becomes smaller.
@@ -281,7 +343,7 @@ impl<'a> Packer<'a> {
 
 /// Reads all packs, and writes the files that they hold, or checks that all is as it was.
 fn read(key: &Key, work: &Path, target: Option<&Path>) {
-    let index: Index = serde_json::from_slice(&fs::read(work.join("index")).unwrap()).unwrap();
+    let index = Index::read(&work.join("index"));
     if let Some(target) = target {
         let directories: std::collections::BTreeSet<_> = index
             .files
@@ -290,6 +352,14 @@ fn read(key: &Key, work: &Path, target: Option<&Path>) {
             .collect();
         for directory in directories {
             fs::create_dir_all(target.join(directory)).unwrap();
+        }
+        // What holds nothing is in no pack.
+        let mut empty = vec![true; index.files.len()];
+        for blob in index.packs.iter().flatten() {
+            empty[blob.file] = false;
+        }
+        for (file, _) in index.files.iter().zip(empty).filter(|(_, empty)| *empty) {
+            fs::write(target.join(file), []).unwrap();
         }
     }
     each(index.packs.len(), |number| {

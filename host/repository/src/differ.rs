@@ -1,5 +1,6 @@
 //! What sets two snapshots apart.
 
+mod blobs;
 mod moves;
 
 use std::cmp::Ordering;
@@ -14,8 +15,8 @@ use crate::id::{BlobId, TreeId};
 use crate::parallel;
 use crate::progress::join;
 use crate::repository::Repository;
-use crate::used::Used;
 use crate::walk::check_depth;
+use blobs::Blobs;
 use moves::{Moves, Unpaired};
 
 /// One entry that is not in both snapshots as it is.
@@ -87,6 +88,14 @@ impl Amount {
             _ => self.others += 1,
         }
     }
+
+    fn add_blob(&mut self, kind: BlobKind, size: u32) {
+        match kind {
+            BlobKind::Data => self.data_blobs += 1,
+            BlobKind::Tree => self.tree_blobs += 1,
+        }
+        self.bytes += u64::from(size);
+    }
 }
 
 /// Compares the snapshots whose roots are `first` and `second`, and shows `visit` each change, in the order of the paths within each directory.
@@ -104,14 +113,12 @@ pub fn diff(
     if first == second {
         return Ok(Summary::default());
     }
-    // What this process has added itself is in it, too, then.
-    repository.reload_index()?;
     let differ = Differ {
         repository,
         metadata,
-        before: repository.with_index(Used::nothing)?,
-        after: repository.with_index(Used::nothing)?,
-        common: repository.with_index(Used::nothing)?,
+        before: Blobs::none(repository)?,
+        after: Blobs::none(repository)?,
+        common: Blobs::none(repository)?,
     };
     let Surveyed {
         mut summary,
@@ -162,10 +169,10 @@ struct Differ<'a> {
     repository: &'a Repository,
     metadata: bool,
     /// What the directories that differ use.
-    before: Used,
-    after: Used,
-    /// Directories that both snapshots have at the same path, and what is in them.
-    common: Used,
+    before: Blobs<'a>,
+    after: Blobs<'a>,
+    /// Directories that both snapshots have at the same path, and those in them.
+    common: Blobs<'a>,
 }
 
 impl Differ<'_> {
@@ -177,19 +184,19 @@ impl Differ<'_> {
             unpaired,
             common,
         } = &mut surveyed;
-        self.note(&self.before, BlobKind::Tree, &first.into())?;
-        self.note(&self.after, BlobKind::Tree, &second.into())?;
+        self.before.note(BlobKind::Tree, first.into())?;
+        self.after.note(BlobKind::Tree, second.into())?;
         self.walk(first, second, &mut |entry| {
             let sides = [(entry.old, &self.before), (entry.new, &self.after)];
-            for (node, used) in sides {
+            for (node, blobs) in sides {
                 for (kind, id) in node.into_iter().flat_map(blobs_of) {
-                    self.note(used, kind, &id)?;
+                    blobs.note(kind, id)?;
                 }
             }
             let subtree = |node: Option<&Node>| node.and_then(|node| node.subtree);
             let both = subtree(entry.old).filter(|id| subtree(entry.new) == Some(*id));
             if let Some(id) = both
-                && self.note(&self.common, BlobKind::Tree, &id.into())? == Some(true)
+                && self.common.note(BlobKind::Tree, id.into())?
             {
                 common.push(id);
             }
@@ -331,44 +338,25 @@ impl Differ<'_> {
         }
     }
 
-    fn note(&self, used: &Used, kind: BlobKind, id: &BlobId) -> Result<Option<bool>, Error> {
-        self.repository
-            .with_index(|index| used.note(index, kind, id))
-    }
-
     /// Counts the blobs that only one of the snapshots uses. What both have at the same path uses blobs too.
     fn weigh(&self, common: Vec<TreeId>, summary: &mut Summary) -> Result<(), Error> {
         parallel::spread(common, |tree: TreeId, more| {
             for node in self.repository.load_tree(&tree)?.nodes {
                 for (kind, id) in blobs_of(&node) {
-                    self.note(&self.before, kind, &id)?;
-                    self.note(&self.after, kind, &id)?;
+                    self.before.note(kind, id)?;
+                    self.after.note(kind, id)?;
                 }
                 if let Some(subtree) = node.subtree
-                    && self.note(&self.common, BlobKind::Tree, &subtree.into())? == Some(true)
+                    && self.common.note(BlobKind::Tree, subtree.into())?
                 {
                     more.push(subtree);
                 }
             }
             Ok::<_, Error>(())
         })?;
-        self.repository.with_index(|index| {
-            let sides = [
-                (&self.before, &self.after, &mut summary.removed),
-                (&self.after, &self.before, &mut summary.added),
-            ];
-            for (here, there, amount) in sides {
-                for kind in [BlobKind::Data, BlobKind::Tree] {
-                    for entry in here.without(there, index, kind) {
-                        match kind {
-                            BlobKind::Data => amount.data_blobs += 1,
-                            BlobKind::Tree => amount.tree_blobs += 1,
-                        }
-                        amount.bytes += u64::from(entry.place.plaintext_length());
-                    }
-                }
-            }
-        })
+        let Summary { added, removed, .. } = summary;
+        self.before.weigh_without(&self.after, removed)?;
+        self.after.weigh_without(&self.before, added)
     }
 }
 

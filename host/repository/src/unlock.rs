@@ -44,7 +44,7 @@ pub struct Unlocked {
 
 impl Repository {
     /// Removes the locks of processes that are gone: those not refreshed for 30 minutes, and those of this machine whose process does not run.
-    /// With `all`, removes every lock; a Copal that holds one finds out before it relies on it the next time.
+    /// Where all are to go, every lock; a Copal that holds one finds out before it relies on it the next time.
     ///
     /// # Errors
     /// The store fails.

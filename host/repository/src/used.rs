@@ -108,7 +108,7 @@ impl Needed {
     }
 }
 
-/// What snapshots need.
+/// What snapshots need, of one index: once that is loaded anew, the bits mean nothing.
 #[derive(Debug)]
 pub(crate) struct Used {
     pub(crate) live: Needed,

@@ -12,7 +12,7 @@ pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
          turns; each works as it comes, encrypted, in a local directory with the page cache warm. Copal had compiled its plugin before, which\n\
          a machine does once for each version of it; \"copal, filtering\" goes through a plugin that classifies every entry and reads every SQL\n\
          file statement by statement. \"primitives\" is what the format asks for and nothing else: each byte read, cut, hashed, compressed, sealed\n\
-         and written on all cores, and back, and the password stretched, without listings, index, metadata or locks. What is shown are medians. In the first run, what each tool restored was compared with\n\
+         and written on all cores, and back, and the password stretched, without listings, metadata, locks and whatever else Copal does. What is shown are medians. In the first run, what each tool restored was compared with\n\
          the original.\n\n\
          ![Wall time of each operation](chart.svg)\n\n\
          [Where the time goes](limits.md), and where the machine sets the limit.\n\n\

@@ -20,8 +20,7 @@ pub(crate) fn run(args: &DiffArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let (first, before) = select::one(&repository, &args.first, &args.filter)?;
     let (second, after) = select::one(&repository, &args.second, &args.filter)?;
-    let mut printer = Printer::new(session.global.json);
-    printer.begin(&first, &second)?;
+    let mut printer = Printer::new(session.global.json, [first, second]);
     let mut show = |change| {
         let shown = printer.change(&change);
         shown.map_err(|error| copal_repository::Error::io("standard output", error))
@@ -38,48 +37,56 @@ pub(crate) fn run(args: &DiffArgs, session: &Session) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints one change after the other, so that many need no memory.
+/// Prints one change after the other, so that many need no memory; nothing before the first is known.
 struct Printer {
     json: bool,
-    first: bool,
+    snapshots: [SnapshotId; 2],
+    begun: bool,
     out: io::BufWriter<io::Stdout>,
 }
 
 impl Printer {
-    fn new(json: bool) -> Self {
+    fn new(json: bool, snapshots: [SnapshotId; 2]) -> Self {
         Self {
             json,
-            first: true,
+            snapshots,
+            begun: false,
             out: io::BufWriter::new(io::stdout()),
         }
     }
 
-    fn begin(&mut self, first: &SnapshotId, second: &SnapshotId) -> io::Result<()> {
+    /// Prints what stands before the first change. Tells whether that is next.
+    fn begin(&mut self) -> io::Result<bool> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(false);
+        }
+        let [first, second] = self.snapshots;
         match self.json {
             true => write!(
                 self.out,
                 r#"{{"first": "{first}", "second": "{second}", "changes": ["#
-            ),
+            )?,
             false => writeln!(
                 self.out,
                 "From snapshot {} to {}:",
                 first.short(),
                 second.short()
-            ),
+            )?,
         }
+        Ok(true)
     }
 
     fn change(&mut self, change: &Change) -> io::Result<()> {
+        let is_first = self.begin()?;
         if self.json {
-            self.out
-                .write_all(if self.first { b"\n" } else { b",\n" })?;
-            self.first = false;
+            self.out.write_all(if is_first { b"\n" } else { b",\n" })?;
             return Ok(serde_json::to_writer(&mut self.out, &document(change))?);
         }
         writeln!(self.out, "{}", output::printable(&line(change)))
     }
 
     fn end(mut self, summary: &Summary) -> Result<(), Failure> {
+        self.begin()?;
         if self.json {
             write!(self.out, "\n], \"summary\": ")?;
             serde_json::to_writer(&mut self.out, summary)?;

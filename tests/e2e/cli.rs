@@ -329,6 +329,21 @@ fn every_command_prints_one_json_document() {
             .succeeds()
             .json();
     }
+    // Of two that differ; and nothing where that can't be told.
+    std::fs::write(format!("{source}/new"), "new").unwrap();
+    environment
+        .backup("files", Path::new(source), "")
+        .run()
+        .succeeds();
+    let ids = environment.snapshots();
+    let (first, last) = (&ids[0], &ids[ids.len() - 1]);
+    let [first, last] = [first, last].map(|snapshot| snapshot["id"].as_str().unwrap());
+    let diff = || environment.copal(["diff", "--json", first, last]).run();
+    let found = diff().succeeds().json();
+    let mut changes = found["changes"].as_array().unwrap().iter();
+    assert!(changes.any(|change| change["path"] == "files/new"));
+    std::fs::remove_dir_all(Path::new(environment.repository()).join("data")).unwrap();
+    assert_eq!(diff().exits(1).text(), "");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod archive;
 mod choice;
 mod compare;
+mod diff;
 mod exact;
 mod fixture;
 mod hostile;

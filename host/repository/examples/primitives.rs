@@ -198,6 +198,7 @@ fn back_up(key: &Key, data: &Path, work: &Path) {
     let files = files(data);
     let compressed = compresses(&data.join(&files[0]));
     let packs = Mutex::new(Vec::new());
+    let chunker = Chunker::new(Polynomial::new(POLYNOMIAL).unwrap());
     // A file that is small is one thread's alone; of a large one, one cuts and the others seal.
     let (pieces, waiting) = mpsc::sync_channel::<Piece>(WAITING);
     let waiting = Mutex::new(waiting);
@@ -206,12 +207,13 @@ fn back_up(key: &Key, data: &Path, work: &Path) {
         for _ in 0..cores() {
             let pieces = pieces.clone();
             let (files, next, packs, waiting) = (&files, &next, &packs, &waiting);
+            let chunker = &chunker;
             scope.spawn(move || {
                 let mut packer = Packer::new(key, work, packs, compressed);
                 while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed))
                     && let Some(path) = files.get(number)
                 {
-                    cut(&data.join(path), number, |piece| {
+                    cut(chunker, &data.join(path), number, |piece| {
                         match pieces.try_send(piece) {
                             Ok(()) => {}
                             Err(mpsc::TrySendError::Full(piece)) => packer.add(&piece),
@@ -246,8 +248,7 @@ fn compresses(path: &Path) -> bool {
 }
 
 /// Cuts a file as restic does.
-fn cut(path: &Path, file: usize, mut piece: impl FnMut(Piece)) {
-    let chunker = Chunker::new(Polynomial::new(POLYNOMIAL).unwrap());
+fn cut(chunker: &Chunker, path: &Path, file: usize, mut piece: impl FnMut(Piece)) {
     let mut splitter = chunker.splitter();
     let mut source = File::open(path).unwrap();
     let mut bytes = Vec::new();

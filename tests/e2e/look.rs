@@ -293,7 +293,7 @@ fn a_part_is_restored_and_the_rest_is_named() {
         .run()
         .succeeds();
     assert!(
-        restored.text().contains("2 not chosen"),
+        restored.text().contains("2 entries not chosen"),
         "{}",
         restored.text()
     );

@@ -571,6 +571,40 @@ fn a_damaged_repository_is_repaired_as_far_as_can_be_and_says_what_is_lost() {
     }
 }
 
+/// Its manifest can't say what it lacks, so its tag does.
+#[test]
+fn a_snapshot_that_has_lost_its_manifest_is_known_to_be_incomplete() {
+    let environment = TestEnvironment::with_repository();
+    let source = environment.make_directory("source");
+    sample::simple(&source);
+    environment.backup("files", &source, "").run().succeeds();
+    // All contents lie in one pack, and the listings in another.
+    let packs = packs(&environment).into_iter();
+    let contents = packs.max_by_key(|pack| pack.metadata().unwrap().len());
+    std::fs::remove_file(contents.unwrap()).unwrap();
+    environment
+        .refused(environment.copal(["manifest", "latest"]), 1)
+        .says("copal check");
+    environment.copal(["repair", "index"]).run().exits(3);
+    let repair = environment.copal(["repair", "snapshots", "--forget"]);
+    repair.run().exits(3);
+    let snapshots = environment.snapshots();
+    let tags = snapshots[0]["tags"].to_string();
+    assert!(tags.contains("\"incomplete\""), "{tags}");
+    let target = environment.path("target");
+    let plan = environment.copal(["plan", "restore", "latest", "--to"]);
+    let text = plan.arg(&target).run().succeeds().text();
+    let all = format!("all of the snapshot to {}", target.display());
+    assert!(text.contains(&all), "{text}");
+    let restored = environment.restore(&target, "--json").run().succeeds();
+    let restored = restored.json();
+    let findings = restored["findings"].to_string();
+    assert!(
+        findings.contains("copal.snapshot.incomplete"),
+        "{restored:#}"
+    );
+}
+
 #[test]
 fn rewriting_leaves_out_what_is_asked_for_and_spares_what_is_copals_own() {
     let environment = TestEnvironment::with_repository();
@@ -598,7 +632,9 @@ fn rewriting_leaves_out_what_is_asked_for_and_spares_what_is_copals_own() {
     {
         assert_eq!(done["excluded"], told["excluded"]);
         assert_eq!(done["excluded"], serde_json::json!(["files/cache"]));
-        assert_eq!(done["excluded_entries"], 1);
+        // With what is in it.
+        let within = std::fs::read_dir(source.join("cache")).unwrap().count() as u64;
+        assert_eq!(done["excluded_entries"], 1 + within);
         let spared = done["spared"].to_string();
         assert!(
             spared.contains(".copal/manifest.json") && spared.contains(".copal/plugin.wasm"),

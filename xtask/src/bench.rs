@@ -25,11 +25,12 @@ use measure::Usage;
 use results::Results;
 use tools::{Job, Tool};
 
-/// `cargo xtask bench [--runs N] [--corpus NAME]… [--in DIRECTORY] [--write]`, `cargo xtask bench filters`, or `cargo xtask bench engine`
+/// `cargo xtask bench [--runs N] [--corpus NAME]… [--in DIRECTORY] [--write]`, or `cargo xtask bench` with `page`, `filters` or `engine`
 pub(crate) fn task(arguments: &[String]) -> Result<()> {
     match arguments {
         [only] if only == "filters" => return filters(),
         [only] if only == "engine" => return engine(),
+        [only] if only == "page" => return write_page(&kept()),
         _ => {}
     }
     let options = Options::parse(arguments)?;
@@ -45,7 +46,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
     let tools = Tool::installed()?;
     let folder = &options.folder;
     fs::create_dir_all(folder)?;
-    let kept = workspace::root().join("docs/benchmarks");
+    let kept = kept();
     for corpus in &options.corpora {
         let data = command::stage(&format!("Making the corpus {}", corpus.name()), || {
             corpus.make(&folder.join("corpora"))
@@ -74,6 +75,11 @@ pub(crate) fn task(arguments: &[String]) -> Result<()> {
         write_page(&kept)?;
     }
     Ok(())
+}
+
+/// Where figures are kept.
+fn kept() -> PathBuf {
+    workspace::root().join("docs/benchmarks")
 }
 
 /// Writes the page and the chart of all that was ever measured with `--write`.

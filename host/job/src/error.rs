@@ -267,6 +267,9 @@ impl Error {
                 ))
             }
             Self::NotUndone { work, .. } | Self::Replaced { work, .. } => work.advice(),
+            Self::Repository(error) if error.is_loss() => Some(
+                "Something of the repository is damaged or missing: `copal check` says what that is, and what to do.".to_owned(),
+            ),
             Self::Pending { .. } => Some("Run `copal resume` first.".to_owned()),
             Self::Unindexed => Some("Run `copal repair index` first.".to_owned()),
             Self::Unfinished { .. } => {

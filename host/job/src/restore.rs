@@ -10,6 +10,7 @@ use copal_sandbox::{Engine, Grants, Plugin};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::backup::INCOMPLETE_TAG;
 use crate::context::Context;
 use crate::error::{Error, UndoFailure};
 use crate::manifest::{Manifest, Missing, PluginIdentity};
@@ -201,10 +202,28 @@ impl RestoreJob {
             ));
         }
         let content = PlacementContent::Tree(PLAIN.to_owned());
-        let message = "The snapshot has no manifest: it is restored as plain files.".to_owned();
-        let plain = finding(Severity::Info, "copal.snapshot.plain", message, None);
+        let message = "The snapshot has no manifest: it is restored as plain files, each of its folders as one in the target.";
+        let plain = finding(
+            Severity::Info,
+            "copal.snapshot.plain",
+            message.to_owned(),
+            None,
+        );
+        let (_, snapshot) = &self.snapshot;
+        let is_incomplete = snapshot.tags.iter().any(|tag| tag == INCOMPLETE_TAG);
+        let incomplete = is_incomplete.then(|| {
+            let message = "The snapshot is incomplete: its tag says that something is lost, and no manifest what that is.";
+            let remedy = "Restore another snapshot if there is one.";
+            finding(
+                Severity::Warning,
+                "copal.snapshot.incomplete",
+                message.to_owned(),
+                Some(remedy.to_owned()),
+            )
+        });
         let plan = RestorePlan {
             findings: std::iter::once(plain)
+                .chain(incomplete)
                 .chain(occupied(targets.iter(), &self.extent))
                 .collect(),
             safeguards: Vec::new(),

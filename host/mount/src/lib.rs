@@ -51,7 +51,7 @@ impl Default for MountOptions {
     fn default() -> Self {
         Self {
             filter: SnapshotFilter::default(),
-            most_files: 1 << 16,
+            most_files: 1 << 15,
             allow_other: false,
         }
     }

@@ -192,7 +192,7 @@ impl Error {
     }
 
     /// Whether what was to be read is damaged or missing, rather than out of reach.
-    pub(crate) fn is_loss(&self) -> bool {
+    pub fn is_loss(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
             Self::Storage(error) => error.is_not_found(),

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{corpus::Corpus, results::Results, tools::Operation};
+use super::{
+    corpus::Corpus,
+    results::Results,
+    tools::{Operation, PRIMITIVES},
+};
 
 /// A page about all corpora that were measured.
 pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
@@ -20,12 +24,7 @@ pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
          How many times as long as Copal the fastest of the others takes: above 1, Copal is faster. In parentheses the peak memory of Copal\n\
          as a multiple of restic's.\n\n|",
     );
-    for (corpus, _) in all {
-        let _ = write!(page, " | {}", corpus.name());
-    }
-    page += " |\n|---";
-    page += &"|---".repeat(all.len());
-    page += "|\n";
+    columns(&mut page, all);
     for operation in Operation::ALL {
         let _ = write!(page, "| {}", operation.name());
         for (_, results) in all {
@@ -33,10 +32,41 @@ pub(crate) fn page(all: &[(Corpus, Results)]) -> String {
         }
         page += " |\n";
     }
+    page += "\nHow much of the time that Copal takes the primitives alone take: what is at 100 % can't be done faster in this format.\n\n|";
+    columns(&mut page, all);
+    for operation in Operation::ALL {
+        let shares = all.iter().map(|(_, results)| share(results, operation));
+        let shares: Vec<_> = shares.collect();
+        if shares.iter().all(Option::is_none) {
+            continue;
+        }
+        let _ = write!(page, "| {}", operation.name());
+        for share in shares {
+            let _ = write!(page, " | {}", share.unwrap_or_default());
+        }
+        page += " |\n";
+    }
     for (corpus, results) in all {
         page += &table(*corpus, results);
     }
     page
+}
+
+/// The head of a table with a column for each corpus.
+fn columns(page: &mut String, all: &[(Corpus, Results)]) {
+    for (corpus, _) in all {
+        let _ = write!(page, " | {}", corpus.name());
+    }
+    *page += " |\n|---";
+    *page += &"|---".repeat(all.len());
+    *page += "|\n";
+}
+
+/// What the primitives take of Copal's time.
+fn share(results: &Results, operation: Operation) -> Option<String> {
+    let wall = |tool| Some(results.tool(tool)?.medians(operation)?.wall);
+    let share = wall(PRIMITIVES)? / wall("copal")?;
+    Some(format!("{:.0} %", 100.0 * share))
 }
 
 fn ratio(results: &Results, operation: Operation) -> Option<String> {

@@ -10,10 +10,10 @@ use copal_storage::Options;
 #[derive(Debug, Args)]
 pub(crate) struct StorageArgs {
     /// Send no more than this to the repository's storage, over all connections
-    #[arg(long, global = true, value_name = "KiB/s")]
+    #[arg(long, global = true, value_name = "KiB/s", value_parser = rate)]
     limit_upload: Option<NonZeroU32>,
     /// Receive no more than this from the repository's storage, over all connections
-    #[arg(long, global = true, value_name = "KiB/s")]
+    #[arg(long, global = true, value_name = "KiB/s", value_parser = rate)]
     limit_download: Option<NonZeroU32>,
     /// How long a request to the repository's storage may stand still before it is given up [default: 300]
     #[arg(
@@ -24,6 +24,11 @@ pub(crate) struct StorageArgs {
     )]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
     storage_timeout: Option<u32>,
+}
+
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is no rate: give a whole number of KiB/s, from 1 on"))
 }
 
 /// The same, as a job says it.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum as _};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum as _};
 use copal_repository::PackId;
 use copal_repository::forget::{Period, RetentionPolicy};
 use copal_repository::prune::{GRACE_HOURS, MaxUnused, parse_size};
@@ -233,6 +233,7 @@ pub(crate) struct RewriteArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("change").args(["add", "remove", "set"]).required(true).multiple(true)))]
 pub(crate) struct TagArgs {
     /// Only these: ids or the beginnings of them
     #[arg(value_name = "SNAPSHOT")]
@@ -246,7 +247,7 @@ pub(crate) struct TagArgs {
     #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = tag)]
     pub(crate) remove: Vec<String>,
     /// Put these tags, separated by commas, in place of all there are but Copal's own; '' for none
-    #[arg(long, value_name = "TAG", conflicts_with_all = ["add", "remove"], required_unless_present_any = ["add", "remove"])]
+    #[arg(long, value_name = "TAG", conflicts_with_all = ["add", "remove"])]
     pub(crate) set: Option<String>,
     /// Say what would be changed, and stop
     #[arg(short = 'n', long)]

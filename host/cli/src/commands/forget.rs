@@ -129,7 +129,21 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
     }
     if !session.global.json {
         let would = if args.dry_run { " would be" } else { "" };
-        output::print(&format!("{} snapshots{would} forgotten", forgotten.len()))?;
+        let which = match named.is_empty() {
+            true => String::new(),
+            false => format!(
+                ": {}",
+                named
+                    .iter()
+                    .map(SnapshotId::short)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        };
+        output::print(&format!(
+            "{} snapshots{would} forgotten{which}",
+            forgotten.len()
+        ))?;
     }
     let prune = args.prune && !forgotten.is_empty();
     let pruned = prune.then(|| {

@@ -39,6 +39,7 @@ pub(crate) fn start_logging(verbose: u8) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
+        .with_target(verbose > 0)
         .without_time()
         .init();
 }

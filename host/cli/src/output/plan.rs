@@ -54,6 +54,7 @@ pub(crate) fn restore(planned: &PlannedRestore) -> String {
         &planned.plan,
         &planned.grants,
         planned.saves_first(),
+        planned.plugin.is_none(),
     );
     page.extent(&planned.extent);
     page.preview(planned.preview.as_deref().unwrap_or_default());
@@ -98,6 +99,7 @@ pub(crate) fn migration(planned: &PlannedMigration) -> String {
         &restore.plan,
         &restore.grants,
         true,
+        false,
     );
     text + &page.text
 }
@@ -166,7 +168,14 @@ pub(crate) fn tried_backup(tried: &Tried, plan: &BackupPlan) -> String {
 pub(crate) fn tried_restore(tried: &Tried, plan: &RestorePlan) -> String {
     let mut page = Page::new("How it would be restored".to_owned());
     let saves = !plan.safeguards.is_empty();
-    page.restore((&tried.targets, &[]), &tried.config, plan, &[], saves);
+    page.restore(
+        (&tried.targets, &[]),
+        &tried.config,
+        plan,
+        &[],
+        saves,
+        false,
+    );
     page.heading(&format!("The state has {} bytes", plan.state.len()));
     page.text
 }
@@ -228,6 +237,7 @@ impl Page {
         plan: &RestorePlan,
         grants: &[Needed],
         safety: bool,
+        plain: bool,
     ) {
         self.roots(targets);
         for root in looked_at {
@@ -255,7 +265,12 @@ impl Page {
                     let target = target
                         .map(|target| target.path.display().to_string())
                         .unwrap_or_default();
-                    self.line(1, &format!("{root}/ to {target}"));
+                    // What no plugin restores is no root alone.
+                    let what = match plain {
+                        true => "all of the snapshot".to_owned(),
+                        false => format!("{root}/"),
+                    };
+                    self.line(1, &format!("{what} to {target}"));
                 }
                 PlacementContent::Feed(feed) => {
                     self.line(1, &format!("streams/{}", feed.name));
@@ -293,7 +308,10 @@ impl Page {
                 (summary.unchanged, "files have the same content"),
                 (summary.mended, "entries get other metadata alone"),
                 (summary.kept, "entries are there and stay as they are"),
-                (summary.left_out, "entries of the snapshot are not chosen"),
+                (
+                    summary.left_out,
+                    "entries of the snapshot are not chosen, without what lies in folders among them",
+                ),
             ] {
                 if count > 0 {
                     self.line(1, &format!("{count} {what}"));

@@ -71,7 +71,10 @@ fn changes(placed: &Placed) -> String {
         (summary.replaced.count, "replaced"),
         (summary.removed.count, "removed"),
         (summary.kept, "left as they were"),
-        (summary.left_out, "not chosen"),
+        (
+            summary.left_out,
+            "entries not chosen, without what lies in folders among them",
+        ),
     ];
     let counts: Vec<_> = counts
         .iter()

@@ -77,16 +77,12 @@ pub fn repair_snapshots(
             }
             Err(error) => return Err(error),
         };
-        if !options.dry_run && repair.could_be_indexed()? {
+        if repair.could_be_indexed()? {
             return Err(Error::Unindexed);
         }
-        if let Some((tree, has_manifest)) = mended {
+        if let Some(tree) = mended {
             let mut tags = snapshot.tags.clone();
-            // A snapshot that Copal did not take has no manifest that says more.
-            let marks = [REPAIRED_TAG]
-                .into_iter()
-                .chain(has_manifest.then_some(INCOMPLETE_TAG));
-            for mark in marks {
+            for mark in [REPAIRED_TAG, INCOMPLETE_TAG] {
                 if !tags.iter().any(|tag| tag == mark) {
                     tags.push(mark.to_owned());
                 }
@@ -132,16 +128,13 @@ pub fn repair_snapshots(
     Ok(repaired)
 }
 
-/// What was lost, the tree without it, and whether that has a manifest.
-type Mended = (Vec<Missing>, (TreeId, bool));
-
-/// Nothing where nothing is lost.
+/// What was lost, and the tree without it. Nothing where nothing is lost.
 fn mend(
     repository: &Repository,
     repair: &mut SnapshotRepair,
     tree: &TreeId,
     writer: Option<&BlobWriter>,
-) -> Result<Option<Mended>, Error> {
+) -> Result<Option<(Vec<Missing>, TreeId)>, Error> {
     let losses = repair.losses(tree)?;
     if losses.is_empty() {
         return Ok(None);
@@ -153,7 +146,7 @@ fn mend(
         .map(|node| (MANIFEST_PATH.as_bytes(), node))
         .collect();
     let mended = repair.mend(tree, &replaced, writer)?;
-    Ok(Some((lost, (mended, !replaced.is_empty()))))
+    Ok(Some((lost, mended)))
 }
 
 /// The manifest of a snapshot that has lost this. None where there is none that can be read.

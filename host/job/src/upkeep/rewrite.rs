@@ -7,6 +7,7 @@ use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::pattern::Patterns;
 use copal_repository::progress::Progress;
 use copal_repository::rewriter::{self, Edit, Fate};
+use copal_repository::walk::{self, Next};
 use copal_repository::{LockGuard, Repository, SnapshotId, WriterOptions};
 use copal_sandbox::name;
 use serde::Serialize;
@@ -38,9 +39,9 @@ pub struct RewrittenSnapshot {
     pub replaced_by: Option<SnapshotId>,
     /// Entries that are left out, without those beneath a directory: the first of them.
     pub excluded: Vec<String>,
-    /// How many are left out.
+    /// How many are left out, with those beneath a directory, as far as it can be read.
     pub excluded_entries: u64,
-    /// Bytes of the files that are left out, without those beneath a directory.
+    /// Bytes of the files among them.
     pub excluded_bytes: u64,
     /// What of Copal's own matches a pattern and stays all the same.
     pub spared: Vec<String>,
@@ -80,6 +81,7 @@ pub fn rewrite_snapshots(
     for (id, snapshot) in snapshots {
         progress.part(&format!("Rewriting snapshot {}", id.short()));
         let mut excluder = Excluder {
+            repository,
             exclude: &options.exclude,
             own: &own,
             named: options.named,
@@ -176,6 +178,7 @@ fn consequences(excluded: &[String], manifest: Option<&Manifest>) -> Vec<String>
 }
 
 struct Excluder<'a> {
+    repository: &'a Repository,
     exclude: &'a Patterns,
     /// Those that mean what is Copal's own.
     own: &'a Patterns,
@@ -186,6 +189,13 @@ struct Excluder<'a> {
     entries: u64,
     bytes: u64,
     spared: Vec<String>,
+}
+
+impl Excluder<'_> {
+    fn count(&mut self, node: &Node) {
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(node.size);
+    }
 }
 
 impl Edit for Excluder<'_> {
@@ -200,8 +210,18 @@ impl Edit for Excluder<'_> {
             }
             return Ok(Fate::Keep);
         }
-        self.bytes += node.size;
-        self.entries += 1;
+        self.count(node);
+        if let Some(tree) = &node.subtree {
+            let repository = self.repository;
+            let mut count = |_: &[u8], node: &Node| {
+                self.count(node);
+                Ok(Next::Continue)
+            };
+            match walk::walk(repository, tree, &mut count) {
+                Err(error) if !error.is_loss() => return Err(error),
+                _ => {}
+            }
+        }
         // A stream lies in the folder of all, and a root at the top.
         let streams = shown.strip_prefix(STREAMS);
         let rest = streams.and_then(|rest| rest.strip_prefix('/'));

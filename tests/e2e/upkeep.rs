@@ -763,6 +763,13 @@ fn what_is_damaged_is_told_and_what_was_forgotten_is_so_whatever_the_prune_says(
         .join(&before[0]);
     std::fs::write(&damaged, "not a snapshot").unwrap();
     forget("--keep-last 2").exits(3).says(&before[0]);
+    let listed = environment.copal(["snapshots", "--json"]).run().exits(3);
+    assert_eq!(listed.json().as_array().unwrap().len(), 2);
+    let told: Value = serde_json::from_str(&listed.stderr).unwrap();
+    assert!(
+        told["unreadable"].to_string().contains(&before[0]),
+        "{told}"
+    );
     let outcome = forget("--keep-last 1 --prune --json").exits(1);
     let told = outcome.json();
     assert_eq!(told["forgotten"], serde_json::json!([before[1]]));

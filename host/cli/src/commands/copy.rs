@@ -41,7 +41,7 @@ pub(crate) fn run(args: &CopyArgs, session: &Session) -> Outcome {
     let report = copy(&source, &target, chosen.clone(), &lock, &options, &console)?;
     drop(console);
     let is_damaged = |outcome: &CopyOutcome| matches!(outcome.copied, Copied::Damaged { .. });
-    let code = select::complain(&damaged);
+    let code = select::complain(&damaged, session);
     let code = match report.snapshots.iter().any(is_damaged) {
         true => ExitCode::from(INCOMPLETE),
         false => code,

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshot, &args.filter)?;
-    let mut code = select::complain(&damaged);
+    let mut code = select::complain(&damaged, session);
     let query = query(args, &repository)?;
     let mut finder = Finder::new(&repository, &query);
     let mut found = Found {

@@ -1,5 +1,7 @@
 //! `copal forget`
 
+use std::process::ExitCode;
+
 use copal_job::Group;
 use copal_repository::forget::{Decision, RetentionPolicy};
 use copal_repository::format::Timestamp;
@@ -11,7 +13,7 @@ use serde::Serialize;
 
 use super::{pruning, select};
 use crate::args::ForgetArgs;
-use crate::failure::Failure;
+use crate::failure::{Failure, INCOMPLETE};
 use crate::session::Session;
 use crate::{Outcome, output};
 
@@ -174,8 +176,12 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
             prune: pruned.as_ref(),
         })?;
     }
-    let code = select::complain(&damaged);
-    if !damaged.is_empty() {
+    // The document names them.
+    let code = match session.global.json && !damaged.is_empty() {
+        true => ExitCode::from(INCOMPLETE),
+        false => select::complain(&damaged, session),
+    };
+    if !damaged.is_empty() && !session.global.json {
         output::complain(
             "hint: no rule was applied to what can't be read; `copal forget` with the whole id gives such a snapshot up\n",
         );

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RewriteArgs, session: &Session) -> Outcome {
     } else {
         output::print(&text(&rewritten, looked, args))?;
     }
-    Ok(select::complain(&damaged))
+    Ok(select::complain(&damaged, session))
 }
 
 fn text(rewritten: &[RewrittenSnapshot], looked: usize, args: &RewriteArgs) -> String {

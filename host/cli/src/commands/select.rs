@@ -8,9 +8,12 @@ use copal_repository::format::snapshot::Snapshot;
 use copal_repository::select::SnapshotFilter;
 use copal_repository::{Error, ErrorKind, ReadableSnapshots, Repository, SnapshotId};
 
+use serde_json::json;
+
 use crate::args::FilterArgs;
 use crate::failure::{Failure, INCOMPLETE};
 use crate::output;
+use crate::session::Session;
 
 const NONE: &str = "no snapshot is of that machine, with those tags and of those paths";
 
@@ -93,13 +96,22 @@ pub(super) fn filtered(
 }
 
 /// Says which snapshots can't be read, and how a command ends that looked at the others.
-pub(super) fn complain(damaged: &[Error]) -> ExitCode {
-    for error in damaged {
-        let text = output::printable(&error.to_string());
-        output::complain(&format!("ERROR: {text}\n"));
+pub(super) fn complain(damaged: &[Error], session: &Session) -> ExitCode {
+    let damaged: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+    match session.global.json {
+        true if !damaged.is_empty() => {
+            output::complain(&format!("{}\n", json!({"unreadable": damaged})));
+        }
+        true => {}
+        false => {
+            for error in &damaged {
+                let text = output::printable(error);
+                output::complain(&format!("ERROR: {text}\n"));
+            }
+        }
     }
-    match damaged {
-        [] => ExitCode::SUCCESS,
-        _ => ExitCode::from(INCOMPLETE),
+    match damaged.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(INCOMPLETE),
     }
 }

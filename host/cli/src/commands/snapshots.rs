@@ -32,7 +32,7 @@ pub(crate) fn run(args: &SnapshotsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
-    let code = select::complain(&damaged);
+    let code = select::complain(&damaged, session);
     let mut groups = group(snapshots, &by(&args.group_by));
     if let Some(latest) = args.latest {
         for snapshots in groups.values_mut() {

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
-    let code = select::complain(&damaged);
+    let code = select::complain(&damaged, session);
     let mut counted = Vec::new();
     let mut groups = group(snapshots, &by(&args.group_by));
     if groups.is_empty() && args.group_by.is_empty() {

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &TagArgs, session: &Session) -> Outcome {
     } else {
         output::print(&text(&changed, args.dry_run))?;
     }
-    Ok(select::complain(&damaged))
+    Ok(select::complain(&damaged, session))
 }
 
 fn text(changed: &[Retagged], dry_run: bool) -> String {

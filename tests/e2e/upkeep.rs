@@ -296,9 +296,11 @@ fn what_an_index_does_not_name_is_not_lost() {
     let check = environment.copal(["check"]).run().exits(1);
     let hint = "packs are in no index, and may hold what is missing";
     assert!(check.text().contains(hint), "{}", check.text());
-    let repair = environment.copal(["repair", "snapshots", "--forget"]);
-    let refused = environment.refused(repair, 1);
-    refused.is("unindexed").says("copal repair index");
+    for how in ["--dry-run", "--forget"] {
+        let repair = environment.copal(["repair", "snapshots", how]);
+        let refused = environment.refused(repair, 1);
+        refused.is("unindexed").says("copal repair index");
+    }
     assert_eq!(environment.snapshots().len(), 2);
     let repair = |what| environment.copal(["repair", what]).run();
     repair("index").succeeds();

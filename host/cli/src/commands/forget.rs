@@ -176,16 +176,18 @@ pub(crate) fn run(args: &ForgetArgs, session: &Session) -> Outcome {
             prune: pruned.as_ref(),
         })?;
     }
-    // The document names them.
-    let code = match session.global.json && !damaged.is_empty() {
-        true => ExitCode::from(INCOMPLETE),
-        false => select::complain(&damaged, session),
+    let code = match (damaged.is_empty(), session.global.json) {
+        (true, _) => ExitCode::SUCCESS,
+        // The document names them.
+        (false, true) => ExitCode::from(INCOMPLETE),
+        (false, false) => {
+            let code = select::complain(&damaged, session);
+            output::complain(
+                "hint: no rule was applied to what can't be read; `copal forget` with the whole id gives such a snapshot up\n",
+            );
+            code
+        }
     };
-    if !damaged.is_empty() && !session.global.json {
-        output::complain(
-            "hint: no rule was applied to what can't be read; `copal forget` with the whole id gives such a snapshot up\n",
-        );
-    }
     failed.map_or(Ok(code), Err)
 }
 

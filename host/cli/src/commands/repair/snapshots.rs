@@ -31,15 +31,15 @@ pub(super) fn run(args: &RepairSnapshotsArgs, session: &Session) -> Outcome {
     let state = &session.context.state;
     let repaired = repair_snapshots(&repository, snapshots, options, &lock, state, &console)?;
     drop(console);
-    for error in &unreadable {
-        let error = output::printable(error);
-        output::complain(&format!(
-            "ERROR: {error}; `copal forget` with its whole id gives it up\n"
-        ));
-    }
     if session.global.json {
         output::json(&json!({"snapshots": repaired, "unreadable": unreadable}))?;
     } else {
+        for error in &unreadable {
+            let error = output::printable(error);
+            output::complain(&format!(
+                "ERROR: {error}; `copal forget` with its whole id gives it up\n"
+            ));
+        }
         output::print(&text(&repaired, looked, args))?;
     }
     Ok(match repaired.is_empty() && unreadable.is_empty() {

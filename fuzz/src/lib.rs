@@ -1,13 +1,19 @@
-//! What must hold of any bytes that a repository, a plugin or its publisher may hand over. The fuzz targets call these functions with what the
+//! What must hold of any bytes that a repository, a plugin, its publisher or an application may hand over. The fuzz targets call these functions with what the
 //! fuzzer finds, and a test of every run with the corpora.
 
 use std::fmt::Debug;
 
+mod application;
+mod home;
 mod plugin;
 mod release;
 mod repository;
 
-pub use self::plugin::{backup_plan, component, description, grant, manifest, restore_plan};
+pub use self::application::{archive, compressed, glob, h2_header, sql, yaml};
+pub use self::home::{changelog, home};
+pub use self::plugin::{
+    backup_plan, component, description, grant, manifest, restore_plan, schema,
+};
 pub use self::release::{publisher, signature, statement};
 pub use self::repository::{
     config, index, key, lock, pack_header, pattern, snapshot, tree, unpacked,
@@ -17,7 +23,7 @@ pub use self::repository::{
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("config", config),
     ("key", key),
     ("lock", lock),
@@ -32,10 +38,19 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("backup_plan", backup_plan),
     ("restore_plan", restore_plan),
     ("grant", grant),
+    ("schema", schema),
     ("manifest", manifest),
     ("statement", statement),
     ("publisher", publisher),
     ("signature", signature),
+    ("sql", sql),
+    ("archive", archive),
+    ("compressed", compressed),
+    ("yaml", yaml),
+    ("glob", glob),
+    ("h2_header", h2_header),
+    ("changelog", changelog),
+    ("home", home),
 ];
 
 /// What can be read is written so that it reads the same again.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::OnceLock;
 
-use copal_job::Manifest;
+use copal_job::{Manifest, Schema, Settings, SettingsError};
 use copal_sandbox::needs::{self, Use};
 use copal_sandbox::placeholder::{self, Placeholder};
 use copal_sandbox::types::{BackupPlan, Description, RestorePlan};
@@ -92,6 +92,44 @@ pub fn grant(bytes: &[u8]) -> bool {
     // Only a setting tells them apart.
     assert!(grant.is_ok() == pattern.is_ok() || text.contains("{setting:"));
     pattern.is_ok()
+}
+
+/// Settings on the first line, and the schema that a plugin gives for them: what it calls secret is not shown.
+pub fn schema(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    let (values, schema) = text.split_once('\n').unwrap_or_default();
+    let Ok(schema) = Schema::parse(schema) else {
+        return false;
+    };
+    let Ok(Value::Object(values)) = serde_json::from_str(values) else {
+        return false;
+    };
+    let given = Settings {
+        values,
+        ..Settings::default()
+    };
+    let shown = Value::Object(schema.redact(&given.values, &given));
+    for pointer in schema.write_only(&given.values) {
+        let shown = shown.pointer(&pointer);
+        assert!(shown.is_none_or(|shown| shown == "***"), "{pointer}");
+    }
+    let value = Value::Object(given.values);
+    let mut fits = schema.mismatches(&value, &|_, _| Ok(())).is_empty();
+    for key in value
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
+    {
+        let words = vec![(key.clone(), "1".to_owned()), (key.clone(), "x".to_owned())];
+        let refused = matches!(
+            schema.settings(&words.into()),
+            Err(SettingsError::Unknown { .. })
+        );
+        fits &= !refused;
+    }
+    fits
 }
 
 /// The manifest of a snapshot. Its names become parts of paths.

@@ -55,9 +55,9 @@ pub struct Change {
     pub uid: Option<u64>,
     /// The group's number.
     pub gid: Option<u64>,
-    /// The owner's name, of at most 31 bytes.
+    /// The owner's name, of at most 31 bytes. A header without names, from before ustar, gets none.
     pub user: Option<String>,
-    /// The group's name, of at most 31 bytes.
+    /// The group's name, likewise.
     pub group: Option<String>,
     /// Permission bits, 0 to 0o7777.
     pub mode: Option<u32>,

@@ -1,0 +1,2 @@
+COPY picked FROM stdin;
+1

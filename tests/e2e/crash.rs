@@ -204,7 +204,7 @@ impl Scene {
             let moment = format!("killed before {:?}", seen.last().unwrap());
             self.goes_on(&moment, &command, &before, &after);
         }
-        if self.service.is_none() && moments::have_quotas() {
+        if self.service.is_none() && moments::can_refuse() {
             for number in moments::chosen(&moments) {
                 tree::copy(&saved, &storage);
                 let (seen, outcome) = moments::out_of_quota(number, command(), &self.files());

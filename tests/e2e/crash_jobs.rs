@@ -1,5 +1,6 @@
 //! Killed before any change that it makes or any program that it starts, a job leaves an application that `copal resume` brings back, and every file
-//! old or new; run again, it does its work. The same holds where its quota is used up from then on, only that the job itself brings the application back.
+//! old or new; run again, it does its work. The same holds where its quota is used up from then on, and where the repository can't be read, once or any
+//! more; only that the job itself brings the application back.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +12,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use copal_tests::applications::Applications;
-use copal_tests::{Program, TestEnvironment, moments, plugins, run, sample, tree};
+use copal_tests::moments::{self, Moment};
+use copal_tests::{Outcome, Program, TestEnvironment, plugins, run, sample, tree};
 
 const KILLED: i32 = 9;
 
@@ -58,8 +60,8 @@ impl Scene {
         granted(backup)
     }
 
-    /// Kills the command at its moments, and has it run out of quota from them on, each time from the same beginning. After `copal resume`, `again` does
-    /// its work, and `judge` looks at what is left.
+    /// Kills the command at its moments, has it run out of quota from them on, and lets reads of the repository fail, each time from the same
+    /// beginning. After `copal resume`, `again` does its work, and `judge` looks at what is left.
     #[track_caller]
     fn survives(
         &self,
@@ -81,7 +83,7 @@ impl Scene {
         };
         let (moments, outcome) = moments::of(command(), &world);
         outcome.succeeds();
-        let (mut killed, mut refused, mut failed) = (0, 0, 0);
+        let mut killed = 0;
         for number in moments::chosen(&moments) {
             begin();
             let (seen, outcome) = moments::kill_before(number, command(), &world);
@@ -96,36 +98,54 @@ impl Scene {
             again().run().succeeds();
             judge();
         }
-        let quotas = match moments::have_quotas() {
-            true => moments::chosen(&moments),
-            false => Vec::new(),
-        };
-        for &number in &quotas {
-            begin();
-            let (seen, outcome) = moments::out_of_quota(number, command(), &world);
-            let Some(first) = seen.get(number) else {
-                continue;
-            };
-            refused += 1;
-            println!("out of quota from {first:?} on");
-            let code = outcome.status.code().expect("it comes to its end");
-            assert!(self.applications.runs("app"), "it was left stopped");
-            self.comes_back();
-            if code != 0 {
-                failed += 1;
-                assert!(outcome.stderr.contains("quota"), "{outcome:?}");
-                again().run().succeeds();
-            }
-            judge();
-        }
+        assert!(killed > 0, "nothing was killed");
         let thread = std::thread::current();
         let test = thread.name().unwrap_or_default();
-        println!(
-            "{test}: {} moments, killed at {killed}, out of quota from {refused}, {failed} failed by that",
-            moments.len()
-        );
-        assert!(killed > 0, "nothing was killed");
-        assert!(failed > 0 || quotas.is_empty(), "no quota was used up");
+        println!("{test}: killed at {killed} of {} moments", moments.len());
+        if !moments::can_refuse() {
+            return;
+        }
+        // How often something was refused, and how often the job could not do its work for that.
+        let refused = |what: &str, chosen: Vec<usize>, run: &dyn Fn(usize) -> _, said: &[&str]| {
+            let (mut refused, mut failed) = (0, 0);
+            for number in chosen {
+                begin();
+                let (seen, outcome): (Vec<Moment>, Outcome) = run(number);
+                let Some(first) = seen.get(number) else {
+                    continue;
+                };
+                refused += 1;
+                println!("{what}: {first:?}");
+                let code = outcome.status.code().expect("it comes to its end");
+                assert!(self.applications.runs("app"), "it was left stopped");
+                self.comes_back();
+                if code != 0 {
+                    failed += 1;
+                    let names = said.iter().any(|said| outcome.stderr.contains(said));
+                    assert!(names, "{outcome:?}");
+                    again().run().succeeds();
+                }
+                judge();
+            }
+            println!("{test}: {what} {refused} times, {failed} failed by that");
+            assert!(failed > 0, "{what}: never");
+        };
+        let out_of_quota = |number| moments::out_of_quota(number, command(), &world);
+        let chosen = moments::chosen(&moments);
+        refused("out of quota", chosen, &out_of_quota, &["quota"]);
+        begin();
+        let repository = world.join("repository");
+        let (reads, outcome) = moments::reads_of(command(), &repository);
+        outcome.succeeds();
+        for (what, for_good) in [("unread", false), ("unreadable", true)] {
+            let unread = |number| moments::unread(number, for_good, command(), &repository);
+            refused(
+                what,
+                moments::chosen(&reads),
+                &unread,
+                &["Input/output error"],
+            );
+        }
     }
 
     /// Sees that every file is old or new, that the application is brought back, and that the repository is whole.

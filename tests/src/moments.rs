@@ -1,9 +1,9 @@
 //! The moments of a program: each change that it is about to make beneath a directory, and each program that it is about to start. They are
-//! counted, so that it can be killed right before any one of them, or be out of quota from then on.
+//! counted, so that it can be killed right before any one of them, or be out of quota from then on. Its reads are counted likewise, so that they can fail.
 //!
 //! The kernel stops a traced program at every system call (ptrace(2)). Its threads are followed, the programs that it starts are not.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use crate::programs;
 use crate::run::{Outcome, Program};
 
-/// One change or start that a program was about to make: the system call and the path beneath the directory, or nothing for a start.
+/// One change, start or read that a program was about to make: the system call and the path beneath the directory, or nothing for a start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
     /// The name of the system call.
@@ -49,6 +49,31 @@ enum Fate {
     Killed(usize),
     /// From then on its quota is used up: what takes space fails.
     OutOfQuota(usize),
+    /// Nothing, but its reads are counted rather than its changes.
+    Read,
+    /// This read fails.
+    Unread(usize),
+    /// From then on every read fails.
+    Unreadable(usize),
+}
+
+impl Fate {
+    /// Whether reads are what is counted.
+    fn is_of_reads(self) -> bool {
+        matches!(self, Self::Read | Self::Unread(_) | Self::Unreadable(_))
+    }
+
+    /// What the system call at the moment of this number fails with, if it does.
+    fn refuses(self, number: usize, moment: &Moment) -> Option<Errno> {
+        match self {
+            Self::OutOfQuota(first) if first <= number && moment.takes_space() => {
+                Some(Errno::EDQUOT)
+            }
+            Self::Unread(one) if one == number => Some(Errno::EIO),
+            Self::Unreadable(first) if first <= number => Some(Errno::EIO),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the program to its end and gives its moments.
@@ -61,19 +86,39 @@ pub fn kill_before(number: usize, program: Program, below: &Path) -> (Vec<Moment
     trace(program, below, Fate::Killed(number))
 }
 
-/// Whether [`out_of_quota`] can be had: a system call can be taken away on x86-64 alone; says so elsewhere.
-pub fn have_quotas() -> bool {
-    let have = cfg!(target_arch = "x86_64");
-    if !have {
-        programs::missing("a quota can be used up on x86-64 alone");
+/// Whether calls of the system can be made to fail: they can be taken away on x86-64 alone; says so elsewhere.
+pub fn can_refuse() -> bool {
+    let can = cfg!(target_arch = "x86_64");
+    if !can {
+        programs::missing("a call of the system can be refused on x86-64 alone");
     }
-    have
+    can
 }
 
 /// From its moment of this number on, counted from 0, whatever of the program's takes space beneath the directory fails as it does where a quota is
 /// used up.
 pub fn out_of_quota(number: usize, program: Program, below: &Path) -> (Vec<Moment>, Outcome) {
     trace(program, below, Fate::OutOfQuota(number))
+}
+
+/// Runs the program to its end and gives the moments at which it opens a file or a folder to read it.
+pub fn reads_of(program: Program, below: &Path) -> (Vec<Moment>, Outcome) {
+    trace(program, below, Fate::Read)
+}
+
+/// The read of this number, counted from 0, fails as on a broken disk; where it is broken for good, so does every one after it.
+pub fn unread(
+    number: usize,
+    for_good: bool,
+    program: Program,
+    below: &Path,
+) -> (Vec<Moment>, Outcome) {
+    let fate = if for_good {
+        Fate::Unreadable(number)
+    } else {
+        Fate::Unread(number)
+    };
+    trace(program, below, fate)
 }
 
 #[expect(clippy::zombie_processes, reason = "`follow` waits for what is traced")]
@@ -128,25 +173,24 @@ fn follow(
     let mut begin = Some(begin);
     let mut moments = Vec::new();
     let mut killed = false;
-    // Threads in a system call that was taken from them.
-    let mut refused = HashSet::new();
+    // Threads in a system call that was taken from them, and what it fails with.
+    let mut refused = HashMap::new();
     loop {
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         let (thread, signal) = match waitpid(None, Some(flags)).unwrap() {
-            WaitStatus::PtraceSyscall(thread) if refused.remove(&thread) => {
-                answer(thread, Errno::EDQUOT);
-                (thread, None)
-            }
             WaitStatus::PtraceSyscall(thread) => {
-                if let Some(moment) = moment(thread, below).filter(|_| !killed) {
+                if let Some(error) = refused.remove(&thread) {
+                    answer(thread, error);
+                } else if let Some(moment) =
+                    moment(thread, below, fate.is_of_reads()).filter(|_| !killed)
+                {
                     killed = fate == Fate::Killed(moments.len());
                     if killed {
                         kill(process, Signal::SIGKILL).unwrap();
                     }
-                    let is_out = matches!(fate, Fate::OutOfQuota(first) if first <= moments.len());
-                    if is_out && moment.takes_space() {
+                    if let Some(error) = fate.refuses(moments.len(), &moment) {
                         skip(thread);
-                        refused.insert(thread);
+                        refused.insert(thread, error);
                     }
                     moments.push(moment);
                 }
@@ -249,7 +293,7 @@ const OLD_CALLS: &[(c_long, &str, Object)] = &[
 const OLD_CALLS: &[(c_long, &str, Object)] = &[];
 
 /// The moment that a thread is at, if it is at one: it has just made a system call that is not done yet.
-fn moment(thread: Pid, below: &Path) -> Option<Moment> {
+fn moment(thread: Pid, below: &Path, reads: bool) -> Option<Moment> {
     if ptrace::syscall_info(thread).ok()?.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
         return None;
     }
@@ -269,20 +313,25 @@ fn moment(thread: Pid, below: &Path) -> Option<Moment> {
         thread,
         values: &arguments,
     };
+    let opens = match *object {
+        Object::Open(_, flags) => Some(*arguments.get(flags)?),
+        Object::Open2(_, flags) => Some(at.number(flags)?),
+        _ => None,
+    };
+    if reads != opens.is_some_and(|flags| !makes(flags)) {
+        return None;
+    }
     let path = match *object {
         Object::Path(path) => at.path("cwd".to_owned(), path)?,
-        Object::At(directory) => at.relative(directory)?,
-        Object::Open(directory, flags) => {
-            makes(*arguments.get(flags)?).then(|| at.relative(directory))??
-        }
-        Object::Open2(directory, flags) => {
-            makes(at.number(flags)?).then(|| at.relative(directory))??
+        Object::At(directory) | Object::Open(directory, _) | Object::Open2(directory, _) => {
+            at.relative(directory)?
         }
         Object::Descriptor(descriptor) => at.link(&at.descriptor(descriptor)?)?,
         Object::Clone(flags) => return starts(call, *arguments.get(flags)?),
         Object::Clone3(flags) => return starts(call, at.number(flags)?),
     };
     let path = path.strip_prefix(below).ok()?.to_owned();
+    let call = if reads { "read" } else { call };
     Some(Moment { call, path })
 }
 

@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -115,6 +116,19 @@ impl<'a> Watch<'a> {
             }
         }
         assert!(files >= least, "there is nothing to look at");
+    }
+}
+
+/// Sees that nobody but the owner can look into what Copal has written there.
+#[track_caller]
+fn is_private(folder: &Path) {
+    let mut within = tree::contents(folder);
+    // The folder itself is the test's.
+    within.remove(Path::new(""));
+    assert!(!within.is_empty(), "{folder:?} is empty");
+    for path in within.into_keys() {
+        let mode = folder.join(&path).symlink_metadata().unwrap().mode();
+        assert_eq!(mode & 0o077, 0, "{path:?} of {folder:?}: {mode:o}");
     }
 }
 
@@ -228,10 +242,6 @@ fn no_command_gives_a_secret_away() {
     }
 
     // What looks at a repository and keeps it in order.
-    let pack = tree::contents(&Path::new(environment.repository()).join("data"));
-    let pack = pack.into_iter().find(|(_, content)| content.is_some());
-    let pack = pack.unwrap().0;
-    let pack = pack.file_name().unwrap().to_str().unwrap();
     let snapshots = environment.snapshots();
     let id = snapshots[0]["id"].as_str().unwrap();
     let index = std::fs::read_dir(Path::new(environment.repository()).join("index")).unwrap();
@@ -264,11 +274,19 @@ fn no_command_gives_a_secret_away() {
         "forget --keep-last 3 --prune",
         "prune",
         "prune --two-phase",
-        &format!("repair packs {pack} --dry-run"),
         "mount no/such/place",
     ] {
         watch.says(words, same);
     }
+    let packs = tree::contents(&Path::new(environment.repository()).join("data"));
+    let pack = packs.into_iter().find(|(_, content)| content.is_some());
+    let pack = pack.unwrap().0;
+    let pack = pack.file_name().unwrap().to_str().unwrap();
+    let copies = environment.make_directory("copies");
+    let copies = |program: Program| program.arg("--copies").arg(&copies);
+    watch
+        .says(&format!("repair packs {pack}"), copies)
+        .succeeds();
     let wrong = |program: Program| program.env("COPAL_PASSWORD", "wrong");
     watch.says("snapshots", wrong).exits(12);
     let add = |program: Program| program.arg("--new-password-file").arg(&new_password);
@@ -337,6 +355,9 @@ fn no_command_gives_a_secret_away() {
         "seen",
     ];
     watch.wrote_nothing(&folders, 50);
+    for folder in ["other", "state", "copies"] {
+        is_private(&environment.path(folder));
+    }
     assert!(watch.commands.borrow().len() > 40, "{:?}", watch.commands);
 }
 

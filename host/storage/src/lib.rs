@@ -18,6 +18,7 @@ mod interruptible;
 mod limit;
 mod location;
 mod options;
+mod private;
 mod pulse;
 mod retry;
 mod services;

@@ -9,7 +9,6 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
-use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -23,6 +22,7 @@ use crate::diagnosis::credentials;
 use crate::limit::Limit;
 use crate::location::Location;
 use crate::options::Options;
+use crate::private::Private;
 use crate::retry::RETRY;
 use crate::sftp::Sftp;
 use crate::transport::{self, Transport};
@@ -69,8 +69,7 @@ impl Opening<'_> {
                     location: self.shown.clone(),
                     reason: error.to_string(),
                 })?;
-                let files = LocalFileSystem::new().with_fsync(true);
-                Arc::new(PrefixStore::new(files, prefix))
+                Arc::new(PrefixStore::new(Private::new(), prefix))
             }
             Location::Memory => Arc::new(InMemory::new()),
             Location::S3 {

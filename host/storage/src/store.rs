@@ -166,7 +166,16 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+            let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode();
+            assert_eq!(mode(&path) & 0o777, 0o700);
+            let file = path.join("keys/1234");
+            assert_eq!(mode(&file) & 0o777, 0o600);
+            store.objects().put(&name, "other".into()).await.unwrap();
+            let parts = Path::from("keys/parts");
+            let mut upload = store.objects().put_multipart(&parts).await.unwrap();
+            upload.put_part("abc".into()).await.unwrap();
+            upload.complete().await.unwrap();
+            assert_eq!(mode(&path.join("keys/parts")) & 0o777, 0o600);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::ExitCode;
 
 use copal_repository::finder::{Finder, Hit, Query, Wanted};
 use copal_repository::format::BlobKind;
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use super::entries::{Row, line};
 use super::select;
 use crate::args::FindArgs;
-use crate::failure::{Failure, INCOMPLETE};
+use crate::failure::Failure;
 use crate::session::Session;
 use crate::{Outcome, output};
 
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshot, &args.filter)?;
-    let mut code = select::complain(&damaged, session);
+    let mut unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
     let query = query(args, &repository)?;
     let mut finder = Finder::new(&repository, &query);
     let mut found = Found {
@@ -41,14 +40,11 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
             Err(failure) => vec![failure.to_string()],
             Ok(lost) => lost.iter().map(ToString::to_string).collect(),
         };
-        for what in lost {
-            code = ExitCode::from(INCOMPLETE);
-            let text = format!("snapshot {}: {what}", snapshot.0.short());
-            output::complain(&format!("failed: {}\n", output::printable(&text)));
-        }
+        let within = |what| format!("snapshot {}: {what}", snapshot.0.short());
+        unreadable.extend(lost.into_iter().map(within));
     }
     found.end()?;
-    Ok(code)
+    Ok(select::complain(&unreadable, session))
 }
 
 fn query(args: &FindArgs, repository: &Repository) -> Result<Query, Failure> {

@@ -6,7 +6,7 @@ use copal_repository::forget::is_of_the_future;
 use copal_repository::format::Timestamp;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::select::SnapshotFilter;
-use copal_repository::{Error, ErrorKind, ReadableSnapshots, Repository, SnapshotId};
+use copal_repository::{ErrorKind, ReadableSnapshots, Repository, SnapshotId};
 
 use serde_json::json;
 
@@ -95,22 +95,22 @@ pub(super) fn filtered(
     Ok(readable)
 }
 
-/// Says which snapshots can't be read, and how a command ends that looked at the others.
-pub(super) fn complain(damaged: &[Error], session: &Session) -> ExitCode {
-    let damaged: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+/// Says what can't be read, and how a command ends that looked at all else.
+pub(super) fn complain(unreadable: &[impl ToString], session: &Session) -> ExitCode {
+    let unreadable: Vec<_> = unreadable.iter().map(ToString::to_string).collect();
     match session.global.json {
-        true if !damaged.is_empty() => {
-            output::complain(&format!("{}\n", json!({"unreadable": damaged})));
+        true if !unreadable.is_empty() => {
+            output::complain(&format!("{}\n", json!({"unreadable": unreadable})));
         }
         true => {}
         false => {
-            for error in &damaged {
+            for error in &unreadable {
                 let text = output::printable(error);
                 output::complain(&format!("ERROR: {text}\n"));
             }
         }
     }
-    match damaged.is_empty() {
+    match unreadable.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(INCOMPLETE),
     }

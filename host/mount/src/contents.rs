@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::Node;
-use copal_repository::{BlobId, Error, Listing, Repository, TreeId};
-
+use copal_repository::{BlobId, Error, Listing, Repository, TreeId, kept};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::cache::Cache;
@@ -15,6 +14,7 @@ use crate::cache::Cache;
 const BLOBS: usize = 64 << 20;
 /// Bytes of listings that are kept.
 const TREES: usize = 32 << 20;
+
 /// What snapshots hold.
 pub(crate) struct Contents {
     pub(crate) repository: Repository,
@@ -88,7 +88,7 @@ impl Contents {
             }
             let blob = self.blobs.get(id, || {
                 let load = || self.repository.load_blob(BlobKind::Data, id);
-                let blob = self.loaders.install(load)?;
+                let blob = kept(self.loaders.install(load)?);
                 let bytes = blob.len();
                 Ok::<_, Error>((blob, bytes))
             })?;

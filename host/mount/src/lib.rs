@@ -28,9 +28,6 @@ use filesystem::Snapshots;
 use forgetting::Forgetting;
 use inodes::Inodes;
 
-/// Requests that are answered at the same time: most of them wait for the store.
-const THREADS: usize = 8;
-
 /// How long it is waited for those who still use what is unmounted, and how often it is looked.
 const PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
@@ -166,7 +163,8 @@ pub fn mount(
         config.acl = SessionACL::All;
         config.mount_options.push(MountOption::DefaultPermissions);
     }
-    config.n_threads = Some(THREADS);
+    // Most requests wait for the store, and one more can be answered without it.
+    config.n_threads = Some(repository.connections() + 1);
     let snapshots = Snapshots::new(repository.clone(), options.filter)?;
     let inodes = Arc::clone(snapshots.inodes());
     let session = Session::new(snapshots, mountpoint, &config).map_err(failed)?;

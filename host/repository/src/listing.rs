@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::format::tree::Node;
 use crate::format::{BlobKind, Malformed};
 use crate::id::TreeId;
+use crate::kept::kept;
 use crate::repository::Repository;
 
 /// A directory's listing as it stands in the repository, in which nodes are found by name. A node is parsed whenever it is asked for: parsed it
@@ -34,7 +35,7 @@ impl Repository {
     /// # Errors
     /// Those of [`Repository::load_tree`].
     pub fn load_listing(&self, id: &TreeId) -> Result<Listing, Error> {
-        let json = self.load_blob(BlobKind::Tree, &(*id).into())?;
+        let json = kept(self.load_blob(BlobKind::Tree, &(*id).into())?);
         Listing::new(*id, json).map_err(Error::damaged(format!("tree {id}")))
     }
 }

@@ -1,4 +1,4 @@
-//! A directory whose files nobody but their owner may read.
+//! A directory whose files nobody may read whom their folders do not let in.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -16,7 +16,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 
-/// Files of a local directory. Each gets mode 0600 as soon as it is there, where the file system has modes: the store itself leaves them to the umask.
+/// Files of a local directory. As soon as each is there it gets mode 0600, and for the group what the group may do with the folder that it is in: the
+/// store itself leaves modes to the umask.
 #[derive(Debug)]
 pub(crate) struct Private(LocalFileSystem);
 
@@ -26,11 +27,15 @@ impl Private {
     }
 }
 
-/// Keeps everybody else out.
-fn close(path: &std::path::Path) -> Result<()> {
-    match fs::set_permissions(path, Permissions::from_mode(0o600)) {
+/// Keeps everybody out whom its folder does not let in.
+fn close(file: &std::path::Path) -> Result<()> {
+    const GROUP: u32 = 0o060;
+    let folder = file.parent().map(fs::metadata);
+    let folder = folder.and_then(io::Result::ok);
+    let shared = folder.map_or(0, |folder| folder.permissions().mode() & GROUP);
+    match fs::set_permissions(file, Permissions::from_mode(0o600 | shared)) {
         Ok(()) => Ok(()),
-        // As on a share of Windows, or where the file is another user's by now.
+        // The file system has no modes.
         Err(error)
             if matches!(
                 error.kind(),
@@ -41,7 +46,7 @@ fn close(path: &std::path::Path) -> Result<()> {
         }
         Err(source) => Err(object_store::Error::Generic {
             store: "LocalFileSystem",
-            source: format!("can't set the mode of {}: {source}", path.display()).into(),
+            source: format!("can't set the mode of {}: {source}", file.display()).into(),
         }),
     }
 }

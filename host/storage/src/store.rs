@@ -176,6 +176,10 @@ mod tests {
             upload.put_part("abc".into()).await.unwrap();
             upload.complete().await.unwrap();
             assert_eq!(mode(&path.join("keys/parts")) & 0o777, 0o600);
+            let shared = std::fs::Permissions::from_mode(0o2770);
+            std::fs::set_permissions(path.join("keys"), shared).unwrap();
+            store.objects().put(&name, "ours".into()).await.unwrap();
+            assert_eq!(mode(&file) & 0o777, 0o660);
         }
     }
 }

@@ -547,6 +547,9 @@ fn globs_leave_files_out() {
         info["config_schema"]["properties"]["exclude"].is_object(),
         "{info:#}"
     );
+    let elsewhere = environment.backup("files", &source, "--exclude *.log");
+    let elsewhere = elsewhere.run().exits(2);
+    assert!(elsewhere.stderr.contains("--set exclude="), "{elsewhere:?}");
     environment
         .backup("files", &source, "--set exclude=**/*.log")
         .run()

@@ -20,6 +20,7 @@ mod upkeep;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use copal_repository::checker::ReadData;
 use copal_sandbox::Grant;
@@ -55,6 +56,22 @@ pub(crate) use self::upkeep::{
     ForgetArgs, PruneArgs, PruningArgs, RepairCommand, RepairIndexArgs, RepairPacksArgs,
     RepairSnapshotsArgs, RewriteArgs, TagArgs, UnlockArgs,
 };
+
+/// What of an option that other programs have for a backup stands elsewhere here is said with the error.
+pub(crate) fn advised(mut error: clap::Error) -> clap::Error {
+    let excludes = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => option.contains("exclude"),
+        _ => false,
+    };
+    if excludes && error.kind() == ErrorKind::UnknownArgument {
+        let advice = "what a backup leaves out is a setting of the plugin, such as '--set exclude=PATTERN' of 'files'";
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![advice.into()]),
+        );
+    }
+    error
+}
 
 /// Backs up, restores and migrates applications through sandboxed plugins, into repositories that restic reads.
 #[derive(Debug, Parser)]

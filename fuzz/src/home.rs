@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use copal_plugin_gitlab::Gitlab;
 use copal_plugin_jpom::Jpom;
@@ -16,7 +17,53 @@ use serde_json::{Value, json};
 
 const STREAMS: &str = "streams";
 
-/// A plugin and a file's path on the first line, then what the file holds, in a home that a case of the plugin shows: it is backed up and restored.
+/// A case of a plugin: the folders of an application.
+struct Case {
+    plugin: &'static str,
+    name: &'static str,
+    settings: &'static str,
+    survives: fn(&Self, &str, &[u8]) -> Result<(), Failure>,
+    roots: OnceLock<Vec<MemoryTree>>,
+}
+
+impl Case {
+    const fn new<P: Plugin>(
+        plugin: &'static str,
+        name: &'static str,
+        settings: &'static str,
+    ) -> Self {
+        Self {
+            plugin,
+            name,
+            settings,
+            survives: survives::<P>,
+            roots: OnceLock::new(),
+        }
+    }
+
+    /// Its roots, and its streams as one more.
+    fn roots(&self) -> Vec<MemoryTree> {
+        let read = || {
+            let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
+            let case = plugins.join(self.plugin).join("cases").join(self.name);
+            let folders = fs::read_dir(case.join("roots")).expect("a case");
+            let folders = folders.map(|folder| folder.expect("a case").path());
+            let folders = folders.chain([case.join(STREAMS)]);
+            let folders = folders.filter(|folder| folder.is_dir());
+            folders.map(|folder| tree(&folder)).collect()
+        };
+        self.roots.get_or_init(read).clone()
+    }
+}
+
+static CASES: [Case; 4] = [
+    Case::new::<Gitlab>("gitlab", "archives", r#"{"archives":"all"}"#),
+    Case::new::<Jpom>("jpom", "stopped", r#"{"stopped":true}"#),
+    Case::new::<LiquibasePlugin>("liquibase", "dump", r#"{"database":"app"}"#),
+    Case::new::<Metabase>("metabase", "stopped", r#"{"stopped":true}"#),
+];
+
+/// A plugin and a file's path on the first line, then what the file holds, among the folders of a case: they are backed up and restored.
 pub fn home(bytes: &[u8]) -> bool {
     let Some((first, content)) = split(bytes) else {
         return false;
@@ -24,29 +71,8 @@ pub fn home(bytes: &[u8]) -> bool {
     let Some((plugin, path)) = first.split_once(' ') else {
         return false;
     };
-    let survives = match plugin {
-        "gitlab" => survives::<Gitlab>(
-            "gitlab/cases/archives",
-            r#"{"archives":"all"}"#,
-            path,
-            content,
-        ),
-        "jpom" => survives::<Jpom>("jpom/cases/stopped", r#"{"stopped":true}"#, path, content),
-        "liquibase" => survives::<LiquibasePlugin>(
-            "liquibase/cases/dump",
-            r#"{"database":"app"}"#,
-            path,
-            content,
-        ),
-        "metabase" => survives::<Metabase>(
-            "metabase/cases/stopped",
-            r#"{"stopped":true}"#,
-            path,
-            content,
-        ),
-        _ => return false,
-    };
-    survives.is_ok()
+    let case = CASES.iter().find(|case| case.plugin == plugin);
+    case.is_some_and(|case| (case.survives)(case, path, content).is_ok())
 }
 
 /// A changelog's name on the first line, and what it says.
@@ -82,19 +108,16 @@ fn parsed<P: Plugin>(json: &str) -> P::Config {
 }
 
 /// Backs up and restores the roots of a case, in which the file at `path`, ROOT/…, holds `content`.
-fn survives<P: Plugin>(
-    case: &str,
-    config: &str,
-    path: &str,
-    content: &[u8],
-) -> Result<(), Failure> {
-    let mut roots = roots(case);
-    if let Some((name, path)) = path.split_once('/') {
-        let root = roots.iter_mut().find(|root| root.name() == name);
-        if let Some(root) = root {
-            *root = root.clone().file(path, content);
-        }
-    }
+fn survives<P: Plugin>(case: &Case, path: &str, content: &[u8]) -> Result<(), Failure> {
+    let mut roots = case.roots();
+    let place = path.split_once('/').and_then(|(name, path)| {
+        let root = roots.iter_mut().find(|root| root.name() == name)?;
+        Some((root, path))
+    });
+    let Some((root, path)) = place else {
+        return Err(Failure::missing("fuzz.root", "the case has no such root"));
+    };
+    *root = root.clone().file(path, content);
     let streams = roots.iter().position(|root| root.name() == STREAMS);
     let streams = streams.map(|at| roots.remove(at));
     for root in &roots {
@@ -103,7 +126,7 @@ fn survives<P: Plugin>(
     let plan = P::plan_backup(&BackupRequest {
         roots: roots.iter().cloned().collect(),
         probe: &Database::Empty,
-        config: parsed::<P>(config),
+        config: parsed::<P>(case.settings),
         now: NOW,
     })?;
     let mut snapshot = Vec::new();
@@ -112,7 +135,10 @@ fn survives<P: Plugin>(
             SourceContent::Tree(name) => {
                 let root = roots.iter().find(|root| root.name() == *name);
                 let root = root.expect("the case has what its plan reads");
-                run_pass::<P::Pass>(root, Direction::Backup, &plan.state)?.0
+                let pass = || run_pass::<P::Pass>(root, Direction::Backup, &plan.state);
+                let passed = pass()?;
+                assert_eq!(pass().as_ref(), Ok(&passed), "the same in, the same out");
+                passed.0
             }
             SourceContent::Command(stream) => {
                 let streams = streams.as_ref().expect("the case has streams");
@@ -132,7 +158,7 @@ fn survives<P: Plugin>(
         probe: &Database::Empty,
         intent: Intent::Migrate,
         rehearsal: false,
-        config: parsed::<P>(config),
+        config: parsed::<P>(case.settings),
         now: NOW,
         facts: plan.facts.into(),
         streams: streams.clone(),
@@ -172,22 +198,10 @@ fn filtered<P: Plugin>(
     Ok(MemoryTree::new(STREAMS).file(name, out))
 }
 
-/// The roots of a case, and its streams as one more.
-fn roots(case: &str) -> Vec<MemoryTree> {
-    let case = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../plugins")
-        .join(case);
-    let folders = fs::read_dir(case.join("roots")).expect("a case");
-    let folders = folders.map(|folder| folder.expect("a case").path());
-    folders
-        .chain([case.join(STREAMS)])
-        .filter(|folder| folder.is_dir())
-        .map(|folder| {
-            let name = folder.file_name().expect("a name").to_string_lossy();
-            let disk = DiskTree::new(name.clone(), &folder).expect("a folder");
-            copied(&disk, "", MemoryTree::new(name))
-        })
-        .collect()
+fn tree(folder: &Path) -> MemoryTree {
+    let name = folder.file_name().expect("a name").to_string_lossy();
+    let disk = DiskTree::new(name.clone(), folder).expect("a folder");
+    copied(&disk, "", MemoryTree::new(name))
 }
 
 fn copied(disk: &DiskTree, path: &str, mut tree: MemoryTree) -> MemoryTree {

@@ -550,6 +550,9 @@ fn globs_leave_files_out() {
     let elsewhere = environment.backup("files", &source, "--exclude *.log");
     let elsewhere = elsewhere.run().exits(2);
     assert!(elsewhere.stderr.contains("--set exclude="), "{elsewhere:?}");
+    let misspelled = environment.restore(&source, "--excludes *.log");
+    let misspelled = misspelled.run().exits(2);
+    assert!(!misspelled.stderr.contains("--set"), "{misspelled:?}");
     environment
         .backup("files", &source, "--set exclude=**/*.log")
         .run()

@@ -8,7 +8,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -292,8 +293,9 @@ fn no_command_gives_a_secret_away() {
     let add = |program: Program| program.arg("--new-password-file").arg(&new_password);
     watch.says("key add", add).succeeds();
 
-    // Another repository, and what vendors do.
-    let other = environment.path("other");
+    // Another repository, in a folder that others may look into, and what vendors do.
+    let other = environment.make_directory("other");
+    std::fs::set_permissions(&other, Permissions::from_mode(0o755)).unwrap();
     let from = |program: Program| {
         let program = program.env("COPAL_FROM_REPOSITORY", environment.repository());
         let program = program.env("COPAL_FROM_PASSWORD", PASSWORD);

@@ -25,7 +25,7 @@ use crate::run::{Outcome, Program};
 /// One change, start or read that a program was about to make: the system call and the path beneath the directory, or nothing for a start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
-    /// The name of the system call.
+    /// What the system call does.
     pub call: &'static str,
     /// The file, relative to the directory.
     pub path: PathBuf,
@@ -239,13 +239,13 @@ fn skip(_: Pid) {}
 #[cfg(not(target_arch = "x86_64"))]
 fn answer(_: Pid, _: Errno) {}
 
-/// What a system call changes.
+/// What a system call is about.
 enum Object {
     /// The file of the path that is this argument.
     Path(usize),
     /// The same, but relative to the directory before it.
     At(usize),
-    /// The same, where the flags of this argument make or empty the file.
+    /// The same, with the flags of this argument: they make or empty the file, or open it to read.
     Open(usize, usize),
     /// The same with the flags in memory.
     Open2(usize, usize),
@@ -267,6 +267,8 @@ const CALLS: &[(c_long, &str, Object)] = &[
     (libc::SYS_openat, "create", Object::Open(0, 2)),
     (libc::SYS_openat2, "create", Object::Open2(0, 2)),
     (libc::SYS_truncate, "truncate", Object::Path(0)),
+    (libc::SYS_fchmodat, "mode", Object::At(0)),
+    (libc::SYS_fchmod, "mode", Object::Descriptor(0)),
     (libc::SYS_ftruncate, "truncate", Object::Descriptor(0)),
     (libc::SYS_fallocate, "allocate", Object::Descriptor(0)),
     (libc::SYS_write, "write", Object::Descriptor(0)),
@@ -288,6 +290,7 @@ const OLD_CALLS: &[(c_long, &str, Object)] = &[
     (libc::SYS_unlink, "unlink", Object::Path(0)),
     (libc::SYS_rmdir, "unlink", Object::Path(0)),
     (libc::SYS_mkdir, "mkdir", Object::Path(0)),
+    (libc::SYS_chmod, "mode", Object::Path(0)),
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OLD_CALLS: &[(c_long, &str, Object)] = &[];

@@ -57,13 +57,14 @@ pub(crate) use self::upkeep::{
     RepairSnapshotsArgs, RewriteArgs, TagArgs, UnlockArgs,
 };
 
-/// What of an option that other programs have for a backup stands elsewhere here is said with the error.
+/// Says with an unknown `--exclude` of a command that has nothing like it, which is mostly a backup, which setting does the same.
 pub(crate) fn advised(mut error: clap::Error) -> clap::Error {
     let excludes = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(option)) => option.contains("exclude"),
         _ => false,
     };
-    if excludes && error.kind() == ErrorKind::UnknownArgument {
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    if excludes && is_unknown && error.get(ContextKind::SuggestedArg).is_none() {
         let advice = "what a backup leaves out is a setting of the plugin, such as '--set exclude=PATTERN' of 'files'";
         error.insert(
             ContextKind::Suggested,

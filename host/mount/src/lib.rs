@@ -163,7 +163,7 @@ pub fn mount(
         config.acl = SessionACL::All;
         config.mount_options.push(MountOption::DefaultPermissions);
     }
-    // Most requests wait for the store, and one more can be answered without it.
+    // As many as can load, and one. All who want what is being loaded wait for it, however many they are.
     config.n_threads = Some(repository.connections() + 1);
     let snapshots = Snapshots::new(repository.clone(), options.filter)?;
     let inodes = Arc::clone(snapshots.inodes());

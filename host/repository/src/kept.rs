@@ -7,7 +7,7 @@ use memmap2::MmapMut;
 /// free between them.
 const LARGE: usize = 128 << 10;
 
-/// The same bytes, to be kept among many others: where they are many, in pages of their own, which the system has back when they are dropped.
+/// The same bytes, to be kept among many others: where they are large, in pages of their own, which the system has back when they are dropped.
 pub fn kept(bytes: Bytes) -> Bytes {
     if bytes.len() < LARGE {
         return bytes;

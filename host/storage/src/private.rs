@@ -1,10 +1,10 @@
-//! A directory whose files nobody may read whom their folders do not let in.
+//! A directory whose files are their owner's alone, or a group's that has been let into it.
 
 use std::fmt;
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -15,9 +15,10 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+use tokio::runtime::Handle;
 
-/// Files of a local directory. As soon as each is there it gets mode 0600, and for the group what the group may do with the folder that it is in: the
-/// store itself leaves modes to the umask.
+/// Files of a local directory. As soon as each is there it gets mode 0600, or 0660 in a folder that its group may write to: the store itself leaves
+/// modes to the umask.
 #[derive(Debug)]
 pub(crate) struct Private(LocalFileSystem);
 
@@ -27,28 +28,37 @@ impl Private {
     }
 }
 
-/// Keeps everybody out whom its folder does not let in.
-fn close(file: &std::path::Path) -> Result<()> {
-    const GROUP: u32 = 0o060;
-    let folder = file.parent().map(fs::metadata);
-    let folder = folder.and_then(io::Result::ok);
-    let shared = folder.map_or(0, |folder| folder.permissions().mode() & GROUP);
-    match fs::set_permissions(file, Permissions::from_mode(0o600 | shared)) {
-        Ok(()) => Ok(()),
-        // The file system has no modes.
+/// Leaves a file to its owner, and to its group where that is the folder's and may write there.
+async fn restrict(file: PathBuf) -> Result<()> {
+    let work = move || match restrict_now(&file) {
+        // Somebody has removed it, as whoever breaks a stale lock does, or the file system has no modes.
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+                ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported
             ) =>
         {
             Ok(())
         }
-        Err(source) => Err(object_store::Error::Generic {
+        done => done.map_err(|source| object_store::Error::Generic {
             store: "LocalFileSystem",
             source: format!("can't set the mode of {}: {source}", file.display()).into(),
         }),
+    };
+    // As the store itself does it.
+    match Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await?,
+        Err(_) => work(),
     }
+}
+
+fn restrict_now(file: &std::path::Path) -> io::Result<()> {
+    const GROUP: u32 = 0o060;
+    let folder = file.parent().map(fs::metadata).transpose()?;
+    let group = fs::metadata(file)?.gid();
+    let shares = |folder: fs::Metadata| folder.mode() & GROUP == GROUP && folder.gid() == group;
+    let shared = if folder.is_some_and(shares) { GROUP } else { 0 };
+    fs::set_permissions(file, Permissions::from_mode(0o600 | shared))
 }
 
 impl fmt::Display for Private {
@@ -67,7 +77,7 @@ impl ObjectStore for Private {
         options: PutOptions,
     ) -> Result<PutResult> {
         let put = self.0.put_opts(location, payload, options).await?;
-        close(&self.0.path_to_filesystem(location)?)?;
+        restrict(self.0.path_to_filesystem(location)?).await?;
         Ok(put)
     }
 
@@ -137,7 +147,7 @@ impl MultipartUpload for Upload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let put = self.upload.complete().await?;
-        close(&self.path)?;
+        restrict(self.path.clone()).await?;
         Ok(put)
     }
 

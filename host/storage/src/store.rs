@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(std::fs::read(path.join("keys/1234")).unwrap(), b"abc");
         #[cfg(unix)]
         {
-            use std::os::unix::fs::PermissionsExt as _;
+            use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
             let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode();
             assert_eq!(mode(&path) & 0o777, 0o700);
             let file = path.join("keys/1234");
@@ -176,10 +176,19 @@ mod tests {
             upload.put_part("abc".into()).await.unwrap();
             upload.complete().await.unwrap();
             assert_eq!(mode(&path.join("keys/parts")) & 0o777, 0o600);
-            let shared = std::fs::Permissions::from_mode(0o2770);
-            std::fs::set_permissions(path.join("keys"), shared).unwrap();
-            store.objects().put(&name, "ours".into()).await.unwrap();
-            assert_eq!(mode(&file) & 0o777, 0o660);
+            // A folder that others may only look into shares nothing; nor does one of another group.
+            let shared = |mode| std::fs::Permissions::from_mode(mode);
+            for (folder, expected) in [(0o755, 0o600), (0o750, 0o600), (0o2770, 0o660)] {
+                std::fs::set_permissions(path.join("keys"), shared(folder)).unwrap();
+                store.objects().put(&name, "ours".into()).await.unwrap();
+                assert_eq!(mode(&file) & 0o777, expected, "in {folder:o}");
+            }
+            std::fs::set_permissions(path.join("keys"), shared(0o770)).unwrap();
+            let another = file.metadata().unwrap().gid() + 1;
+            if std::os::unix::fs::chown(path.join("keys"), None, Some(another)).is_ok() {
+                store.objects().put(&name, "mine".into()).await.unwrap();
+                assert_eq!(mode(&file) & 0o777, 0o600);
+            }
         }
     }
 }

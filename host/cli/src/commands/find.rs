@@ -24,7 +24,7 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshot, &args.filter)?;
-    let mut unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+    let mut code = select::complain(&damaged, session);
     let query = query(args, &repository)?;
     let mut finder = Finder::new(&repository, &query);
     let mut found = Found {
@@ -41,10 +41,13 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
             Ok(lost) => lost.iter().map(ToString::to_string).collect(),
         };
         let within = |what| format!("snapshot {}: {what}", snapshot.0.short());
-        unreadable.extend(lost.into_iter().map(within));
+        let lost: Vec<_> = lost.into_iter().map(within).collect();
+        if !lost.is_empty() {
+            code = select::complain(&lost, session);
+        }
     }
     found.end()?;
-    Ok(select::complain(&unreadable, session))
+    Ok(code)
 }
 
 fn query(args: &FindArgs, repository: &Repository) -> Result<Query, Failure> {

@@ -137,14 +137,12 @@ impl Schema {
             let target = reference.and_then(|text| self.target(text));
             let beneath = keywords
                 .iter()
-                .filter_map(|keyword| schema.get(keyword))
+                .filter_map(|keyword| Some((*keyword, schema.get(keyword)?)))
                 .flat_map(|found| match found {
-                    Value::Array(list) => list.iter().collect::<Vec<_>>(),
-                    // `properties` maps names to schemas; every other object is a schema.
-                    Value::Object(map) if schema.get("properties") == Some(found) => {
-                        map.values().collect()
-                    }
-                    other => vec![other],
+                    (_, Value::Array(list)) => list.iter().collect::<Vec<_>>(),
+                    // It maps names to schemas; every other object is a schema.
+                    ("properties", Value::Object(map)) => map.values().collect(),
+                    (_, other) => vec![other],
                 });
             for found in target.into_iter().chain(beneath) {
                 if !reached.iter().any(|other| std::ptr::eq(*other, found)) {

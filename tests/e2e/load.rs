@@ -387,7 +387,10 @@ fn held(process: u32) -> (u64, usize) {
 /// Has all of a folder read, and gives a digest of it. What its owners are called here may change meanwhile.
 fn read_all(place: &Path) -> u64 {
     let mut tar = std::process::Command::new("tar");
-    let tar = tar.args(["-cf", "-", "--numeric-owner", "."]).current_dir(place).output();
+    let tar = tar
+        .args(["-cf", "-", "--numeric-owner", "."])
+        .current_dir(place)
+        .output();
     let tar = tar.unwrap();
     let said = String::from_utf8_lossy(&tar.stderr);
     assert!(tar.status.success(), "{said}");

@@ -598,6 +598,10 @@ fn a_snapshot_that_has_lost_its_manifest_is_known_to_be_incomplete() {
     let text = plan.arg(&target).run().succeeds().text();
     let all = format!("all of the snapshot to {}", target.display());
     assert!(text.contains(&all), "{text}");
+    // What it would remove may be what was lost.
+    environment.write("target/files/precious", "and nowhere else");
+    let exact = environment.restore(&target, "--delete");
+    environment.refused(exact, 1).says("--delete");
     let restored = environment.restore(&target, "--json").run().succeeds();
     let restored = restored.json();
     let findings = restored["findings"].to_string();

@@ -267,9 +267,7 @@ impl Error {
                 ))
             }
             Self::NotUndone { work, .. } | Self::Replaced { work, .. } => work.advice(),
-            Self::Repository(error) if error.is_loss() => Some(
-                "Something of the repository is damaged or missing: `copal check` says what that is, and what to do.".to_owned(),
-            ),
+            Self::Repository(error) if error.is_loss() => of_loss(error).map(str::to_owned),
             Self::Pending { .. } => Some("Run `copal resume` first.".to_owned()),
             Self::Unindexed => Some("Run `copal repair index` first.".to_owned()),
             Self::Unfinished { .. } => {
@@ -299,6 +297,32 @@ fn codes(findings: &[Finding]) -> String {
         .map(|finding| format!("{} ({})", finding.message, finding.code))
         .collect();
     lines.join("; ")
+}
+
+/// What to do where something of the repository is damaged or missing, if the error does not say it.
+fn of_loss(error: &copal_repository::Error) -> Option<&'static str> {
+    let what = match error {
+        copal_repository::Error::Corrupt { what, .. } => what.as_str(),
+        _ => "",
+    };
+    if what.starts_with("the repository at ") {
+        return None;
+    }
+    Some(match what.split(' ').next() {
+        _ if what.starts_with("the file `config` ") => {
+            "Without it nothing of the repository can be read: put back the file as it was, from another copy of the repository."
+        }
+        Some("key") => {
+            "Another key opens the repository with its own password; else only another copy of the file brings it back."
+        }
+        Some("lock") => {
+            "If nobody works on the repository, `copal unlock --remove-all` removes it."
+        }
+        Some("snapshot") => "`copal forget` with its whole id gives it up.",
+        _ => {
+            "Something of the repository is damaged or missing: `copal check --read-data` says what that is, and what to do."
+        }
+    })
 }
 
 fn lost(missing: &[Missing]) -> String {

@@ -213,9 +213,18 @@ impl RestoreJob {
         let is_incomplete = snapshot.tags.iter().any(|tag| tag == INCOMPLETE_TAG);
         let incomplete = is_incomplete.then(|| {
             let message = "The snapshot is incomplete: its tag says that something is lost, and no manifest what that is.";
-            let remedy = "Restore another snapshot if there is one.";
+            let (severity, remedy) = match self.extent.delete {
+                true => (
+                    Severity::Error,
+                    "Restore it without --delete, which would remove what was lost, or another snapshot.",
+                ),
+                false => (
+                    Severity::Warning,
+                    "Restore another snapshot if there is one.",
+                ),
+            };
             finding(
-                Severity::Warning,
+                severity,
                 "copal.snapshot.incomplete",
                 message.to_owned(),
                 Some(remedy.to_owned()),

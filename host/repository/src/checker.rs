@@ -173,8 +173,16 @@ pub fn check(
             ),
         });
     }
+    if !report.errors.is_empty() {
+        report.hints.push(REPAIR.to_owned());
+    }
     Ok(report)
 }
+
+/// What to do about errors.
+const REPAIR: &str = "in this order, `copal repair index`, `copal check --read-data`, `copal repair packs` with the packs that it names, a backup of what is still \
+    there, and `copal repair snapshots` make the best of it; a damaged snapshot goes by `copal forget` with its whole id, a key by `copal key remove`, a lock by \
+    `copal unlock --remove-all`";
 
 /// Runs `work` on everything; it cannot fail as a whole.
 fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {

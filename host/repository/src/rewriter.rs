@@ -3,6 +3,8 @@
 //! What stays keeps its bytes, fields that are unknown here included. So a tree in which nothing changes keeps its id, and one that a later
 //! version of restic wrote loses nothing.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,7 +26,7 @@ pub enum Fate {
     KeepWhole,
     /// It is left out, with all that is beneath it.
     Drop,
-    /// This stands in its place.
+    /// This stands in its place. Where it has another name, and something else in the directory has that too, `~` is appended to it.
     Replace(Box<Node>),
 }
 
@@ -63,6 +65,8 @@ struct Level {
     changed: bool,
     /// The entry of the directory beneath, which is being made anew.
     open: Option<Box<RawValue>>,
+    /// Entries under new names, which have their place further on.
+    renamed: BTreeMap<Vec<u8>, Node>,
 }
 
 const BEGIN: &[u8] = b"{\"nodes\":[";
@@ -86,6 +90,7 @@ impl Level {
             lossless: false,
             changed: false,
             open: None,
+            renamed: BTreeMap::new(),
         };
         nodes.iter().for_each(|node| all.push(node.get()));
         all.new.extend_from_slice(END);
@@ -108,6 +113,30 @@ impl Level {
             lossless: true,
             changed: true,
             open: None,
+            renamed: BTreeMap::new(),
+        }
+    }
+
+    /// Puts an entry where its new name belongs.
+    fn rename(&mut self, mut node: Node) {
+        while self.renamed.contains_key(&node.name) {
+            node.name.push(b'~');
+        }
+        self.renamed.insert(node.name.clone(), node);
+    }
+
+    /// Writes those under new names that come before what is called `next`, or all.
+    fn push_renamed(&mut self, next: Option<&[u8]>) {
+        while let Some(first) = self.renamed.first_entry()
+            && next.is_none_or(|next| first.key().as_slice() <= next)
+        {
+            let node = first.remove();
+            if next == Some(&node.name) {
+                let name = [&node.name[..], b"~"].concat();
+                self.rename(Node { name, ..node });
+            } else {
+                self.push(&json_of(node));
+            }
         }
     }
 
@@ -164,12 +193,16 @@ pub fn rewrite(
         if let Some(raw) = level.nodes.next() {
             let node: Node = serde_json::from_str(raw.get())
                 .map_err(|error| Error::corrupt(format!("tree {}", level.old), error))?;
+            level.push_renamed(Some(&node.name));
             let path = join(&level.path, &node.name);
             match (edit.entry(&path, &node)?, node.subtree) {
                 (Fate::Drop, _) => level.changed = true,
-                (Fate::Replace(node), _) => {
+                (Fate::Replace(new), _) => {
                     level.changed = true;
-                    level.push(&json_of(*node));
+                    match new.name == node.name {
+                        true => level.push(&json_of(*new)),
+                        false => level.rename(*new),
+                    }
                 }
                 (Fate::Keep, Some(subtree)) => {
                     level.open = Some(raw);
@@ -183,6 +216,7 @@ pub fn rewrite(
         let Some(mut done) = levels.pop() else {
             break;
         };
+        done.push_renamed(None);
         edit.done(&done.old, done.changed);
         let mut new = done.old;
         if done.changed {

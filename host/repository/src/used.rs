@@ -194,8 +194,8 @@ pub(crate) fn missing(repository: &Repository, named: &[String], count: u64) -> 
     Error::corrupt(
         format!("the repository at {}", repository.location()),
         format!(
-            "snapshots need what is missing or damaged: {}{more}. Nothing was removed. `copal repair index` may find it; what it does not find \
-             is lost, and `copal repair snapshots --forget` makes snapshots without it",
+            "snapshots need what is missing or damaged: {}{more}. Nothing was removed. `copal repair index` and `copal repair packs` may find it, and a new backup \
+             may bring it back; what is lost then, `copal repair snapshots --forget` makes snapshots without",
             named.join("; ")
         ),
     )

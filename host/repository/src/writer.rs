@@ -161,6 +161,8 @@ struct Shared {
     index_age: Duration,
     /// Blobs under way: in no index file yet, but on the way to a pack that will be.
     claimed: Mutex<HashSet<(BlobKind, BlobId)>>,
+    /// Blobs that an index names and that can't be read.
+    unreadable: Mutex<HashSet<(BlobKind, BlobId)>>,
     /// Packs that must still count when a snapshot refers to them: those with blobs that were known, and those that were written.
     relied: Mutex<HashSet<PackId>>,
     /// Since when what counts is known, by the clock on the wall.
@@ -200,6 +202,7 @@ impl Repository {
                 slots: Arc::new(Semaphore::new(uploads as usize)),
                 index_age: options.index_age,
                 claimed: Mutex::default(),
+                unreadable: Mutex::default(),
                 relied: Mutex::default(),
                 since,
                 unindexed: Mutex::new(Unindexed {
@@ -442,6 +445,11 @@ impl BlobWriter {
         }
     }
 
+    /// The repository's blob turned out to be unreadable: whoever has it stores it anew.
+    pub(crate) fn give_up(&self, kind: BlobKind, id: BlobId) {
+        lock(&self.shared.unreadable).insert((kind, id));
+    }
+
     /// Whether the repository has the blob, or this writer is about to give it one.
     pub(crate) fn knows(&self, kind: BlobKind, id: &BlobId) -> Result<bool, Error> {
         let claimed = lock(&self.shared.claimed);
@@ -490,12 +498,16 @@ impl Shared {
         if claimed.contains(&(kind, id)) || self.relies(kind, &id)? {
             return Ok(false);
         }
+        lock(&self.unreadable).remove(&(kind, id));
         claimed.insert((kind, id));
         Ok(true)
     }
 
     /// Whether the repository has the blob, and so a snapshot is going to rely on it.
     fn relies(&self, kind: BlobKind, id: &BlobId) -> Result<bool, Error> {
+        if lock(&self.unreadable).contains(&(kind, *id)) {
+            return Ok(false);
+        }
         let pack = self.repository.live_pack(kind, id)?;
         lock(&self.relied).extend(pack);
         Ok(pack.is_some())

@@ -13,7 +13,8 @@ pub(crate) struct RestoreArgs {
     /// The snapshot: its id or the beginning of it, or `latest`. With --job it may be left out: the job's latest
     pub(crate) snapshot: Option<String>,
     /// Where to; a directory without a name receives the snapshot's only root. It goes before the job's
-    #[arg(long, value_name = "[NAME=]DIR", value_parser = root)]
+    // `--target` is what restic calls it.
+    #[arg(long, alias = "target", value_name = "[NAME=]DIR", value_parser = root)]
     pub(crate) to: Vec<(Option<String>, PathBuf)>,
     /// Why: for the same place, for a new place, or beside the old one. Without it the plugin's first
     #[arg(long, value_enum)]

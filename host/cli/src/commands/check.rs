@@ -38,10 +38,7 @@ pub(crate) fn run(args: &CheckArgs, session: &Session) -> Outcome {
             .collect();
         let state = match report.errors.len() {
             0 => "no errors were found".to_owned(),
-            count => format!(
-                "{count} errors were found\n`copal repair packs`, `index` and `snapshots`, in this order, make the best of packs, index files and directories; a damaged \
-                 snapshot goes by `copal forget ID`, a key by `copal key remove ID`, a lock by `copal unlock --remove-all`"
-            ),
+            count => format!("{count} errors were found"),
         };
         let looked = format!(
             "{} snapshots, {} directories, {} packs of which {} were read",

@@ -92,6 +92,11 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// A listing of the parent snapshot, where it can be read.
+    pub(super) fn parent_tree(&self, id: &TreeId) -> Option<Tree> {
+        super::parent_tree(self.repository, self.writer, id)
+    }
+
     /// Stores a blob that is not there yet, and counts what that took.
     pub(super) fn store(&self, kind: BlobKind, data: &[u8]) -> Result<BlobId, Error> {
         let stored = self.writer.store(kind, data)?;

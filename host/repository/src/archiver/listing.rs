@@ -10,7 +10,7 @@ use super::directory::Entry;
 use super::members::view_name;
 use super::worker::Worker;
 use crate::error::Error;
-use crate::format::tree::{Node, NodeKind, Tree};
+use crate::format::tree::{Node, NodeKind};
 use crate::id::TreeId;
 use crate::pass::{Change, Verdict, is_file_name};
 use crate::progress::join;
@@ -114,10 +114,7 @@ impl Worker<'_> {
     /// Gives each entry the one of the same name in the parent snapshot's tree, and the listing of its members.
     fn match_previous(&self, entries: &mut [Box<Entry>], tree: Option<&TreeId>) {
         let Some(id) = tree else { return };
-        let tree = self.job.repository.load_tree(id).unwrap_or_else(|error| {
-            tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
-            Tree::default()
-        });
+        let tree = self.job.parent_tree(id).unwrap_or_default();
         for entry in entries.iter_mut().filter(|entry| entry.change.filter) {
             let name = view_name(entry.name());
             let at = tree.nodes.binary_search_by(|node| node.name.cmp(&name));

@@ -218,12 +218,8 @@ pub(super) fn is_whole(view: &Node, job: &Job<'_>) -> Result<bool, Error> {
         if !job.writer.knows(BlobKind::Tree, &id.into())? {
             return Ok(false);
         }
-        let tree = match job.repository.load_tree(&id) {
-            Ok(tree) => tree,
-            Err(error) => {
-                tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
-                return Ok(false);
-            }
+        let Some(tree) = job.parent_tree(&id) else {
+            return Ok(false);
         };
         for node in tree.nodes {
             if !job.knows_content(&node)? {

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::fstat;
 
 use crate::error::Error;
+use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::id::TreeId;
 use crate::metadata::{Reader, kind_of};
@@ -98,6 +99,18 @@ pub struct Archiver<'a> {
     views: Vec<(String, Node)>,
 }
 
+/// A listing of the parent snapshot, where it can be read. One that is damaged is stored anew if it comes again.
+fn parent_tree(repository: &Repository, writer: &BlobWriter, id: &TreeId) -> Option<Tree> {
+    let tree = repository.load_tree(id);
+    tree.inspect_err(|error| {
+        tracing::warn!("can't use the tree {id} of the parent snapshot: {error}");
+        if error.is_loss() {
+            writer.give_up(BlobKind::Tree, (*id).into());
+        }
+    })
+    .ok()
+}
+
 impl<'a> Archiver<'a> {
     /// An archiver with nothing in it yet.
     ///
@@ -108,15 +121,13 @@ impl<'a> Archiver<'a> {
         options: ArchiveOptions,
         progress: &'a dyn Progress,
     ) -> Result<Self, Error> {
-        let parent = options.parent.map(|id| repository.load_tree(&id));
-        let parent = parent.unwrap_or_else(|| Ok(Tree::default()));
+        let writer = repository.writer(options.writer)?;
+        let parent = options.parent.as_ref();
+        let parent = parent.and_then(|id| parent_tree(repository, &writer, id));
         Ok(Self {
-            writer: repository.writer(options.writer)?,
+            writer,
             repository: repository.clone(),
-            parent: parent.unwrap_or_else(|error| {
-                tracing::warn!("can't use the parent snapshot: {error}");
-                Tree::default()
-            }),
+            parent: parent.unwrap_or_default(),
             cancel: options.cancel,
             progress,
             summary: Mutex::default(),

@@ -12,6 +12,11 @@ use crate::repository::Repository;
 use crate::rewriter::{Edit, Fate, rewrite};
 use crate::writer::BlobWriter;
 
+/// What is appended to the name of a file of which a part is left, as rustic does it.
+const SUFFIX: &[u8] = b".repaired";
+/// Bytes that a name may have.
+const LONGEST_NAME: usize = 255;
+
 /// Knows what of a repository is there.
 #[derive(Debug)]
 pub struct SnapshotRepair {
@@ -31,8 +36,8 @@ pub struct SnapshotRepair {
 }
 
 impl SnapshotRepair {
-    /// Looks at the index and at the packs that are there. Of files that lack something the rest is kept, but not where `indivisible` says of
-    /// their path that it is worth nothing.
+    /// Looks at the index and at the packs that are there. Of files that lack something the rest is kept, under a name that ends with `.repaired`, but
+    /// not where `indivisible` says of their path that it is worth nothing.
     ///
     /// # Errors
     /// The index can't be read, or the store fails.
@@ -142,7 +147,7 @@ impl SnapshotRepair {
     }
 }
 
-/// Leaves out what is lost, as restic does, and tells what that is.
+/// Leaves out what is lost, and tells what that is.
 struct Finder<'a> {
     repair: &'a mut SnapshotRepair,
     replaced: &'a [(&'a [u8], Node)],
@@ -190,8 +195,20 @@ impl Edit for Finder<'_> {
                 self.lose(path, lost);
                 return Ok(Fate::Drop);
             }
+            if left.content.is_empty() {
+                self.lose(path, "all of its content is lost".to_owned());
+                return Ok(Fate::Drop);
+            }
             let (size, old) = (left.size, node.size);
-            self.lose(path, format!("{lost}: {size} of {old} bytes are left"));
+            // Under its own name it would take the place of a good one.
+            left.name.truncate(LONGEST_NAME - SUFFIX.len());
+            left.name.extend_from_slice(SUFFIX);
+            left.links = 1;
+            let name = display(&left.name);
+            self.lose(
+                path,
+                format!("{lost}: {size} of {old} bytes are left, as {name}"),
+            );
             return Ok(Fate::Replace(Box::new(left)));
         }
         if node.kind == NodeKind::Directory && node.subtree.is_none() {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use copal_repository::archiver::{ArchiveOptions, Archiver};
 use copal_repository::progress::{ItemError, Silent};
 use copal_repository::prune::{MaxUnused, PruneOptions};
 use copal_repository::repair::{
@@ -9,7 +10,7 @@ use copal_repository::repair::{
 };
 use copal_repository::{ErrorKind, LockMode, PackId, SnapshotId, WriterOptions};
 
-use crate::fixture::{World, flip, marked, name};
+use crate::fixture::{World, contents, flip, marked, name, noise};
 
 impl World {
     fn repair_index(&self, options: &IndexRepairOptions) -> IndexRepair {
@@ -177,7 +178,9 @@ fn of_a_damaged_pack_all_other_blobs_are_saved() {
         let mut expected = before[&old].clone();
         let mut found = after[&id].clone();
         for loss in &lost[&old] {
-            let (whole, part) = (expected.remove(&loss.path), found.remove(&loss.path));
+            // What is left of it does not take its place.
+            let left = format!("{}.repaired", loss.path);
+            let (whole, part) = (expected.remove(&loss.path), found.remove(&left));
             assert!(whole.is_some() && part.is_some() && whole != part, "{loss}");
         }
         assert_eq!(found, expected);
@@ -193,6 +196,38 @@ fn of_a_damaged_pack_all_other_blobs_are_saved() {
 }
 
 #[test]
+fn what_is_left_of_a_file_takes_nobodys_name_nor_place() {
+    let world = World::new();
+    world.write("f", noise(1, 3 << 20));
+    for beside in ["f.new", "f.repaired", "f.repaired~a", "g"] {
+        world.write(beside, beside);
+    }
+    let id = world.back_up();
+    let repository = world.open();
+    let (_, snapshot) = repository.snapshot(&id.to_string()).unwrap();
+    let node = copal_repository::walk::find(&repository, &snapshot.tree, b"home/f");
+    let last = *node.unwrap().unwrap().content.last().unwrap();
+    let kind = copal_repository::format::BlobKind::Data;
+    let location = repository.locate(kind, &last).unwrap().unwrap();
+    let pack = location.pack.to_string();
+    let file = world.path("repository/data").join(&pack[..2]).join(&pack);
+    flip(&file, location.offset as usize + 20);
+    world.repair_packs(&[file]);
+    let losses = world.repair_snapshots().remove(&id).unwrap();
+    assert_eq!(losses[0].path, "home/f");
+    world.is_whole();
+    let repository = world.open();
+    let (_, snapshot) = repository.snapshots().unwrap().remove(0);
+    let home = copal_repository::walk::find(&repository, &snapshot.tree, b"home");
+    let home = home.unwrap().unwrap().subtree.unwrap();
+    let nodes = repository.load_tree(&home).unwrap().nodes;
+    let names = nodes.iter().map(|node| String::from_utf8_lossy(&node.name));
+    let names: Vec<_> = names.collect();
+    let expected = ["f.new", "f.repaired", "f.repaired~", "f.repaired~a", "g"];
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn a_pack_that_was_cut_off_gives_what_is_before_the_cut() {
     let (world, snapshots) = World::with_history();
     let pack = world.packs_of(&snapshots[0], "home/own/large").remove(0);
@@ -205,6 +240,34 @@ fn a_pack_that_was_cut_off_gives_what_is_before_the_cut() {
     assert!(report.saved > 0 && !report.lost.is_empty(), "{report:?}");
     world.repair_snapshots();
     world.is_whole();
+}
+
+#[test]
+fn a_backup_stores_anew_the_listings_that_it_finds_damaged() {
+    let world = World::new();
+    world.write("deep/file", "file");
+    let id = world.back_up();
+    let repository = world.open();
+    let (_, snapshot) = repository.snapshot(&id.to_string()).unwrap();
+    let before = contents(&repository, &snapshot.tree);
+    let node = copal_repository::walk::find(&repository, &snapshot.tree, b"home/deep");
+    let listing = node.unwrap().unwrap().subtree.unwrap();
+    let kind = copal_repository::format::BlobKind::Tree;
+    let location = repository.locate(kind, &listing.into()).unwrap().unwrap();
+    let pack = location.pack.to_string();
+    let file = world.path("repository/data").join(&pack[..2]).join(&pack);
+    flip(&file, location.offset as usize + 20);
+    let again = world.open();
+    let options = ArchiveOptions {
+        parent: Some(snapshot.tree),
+        ..ArchiveOptions::default()
+    };
+    let mut archiver = Archiver::new(&again, options, &Silent).unwrap();
+    archiver.add_tree("home", &world.source(""), None).unwrap();
+    let tree = archiver.finish().unwrap().tree;
+    assert_eq!(tree, snapshot.tree);
+    // So the damaged snapshot is whole, too.
+    assert_eq!(contents(&world.open(), &snapshot.tree), before);
 }
 
 #[test]

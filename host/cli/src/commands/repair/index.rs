@@ -71,7 +71,7 @@ fn text(report: &IndexRepair) -> String {
     }
     if !report.missing.is_empty() {
         lines.push(format!(
-            "the missing packs held {} blobs: `copal repair snapshots --dry-run` tells what snapshots lost with them",
+            "the missing packs held {} blobs: back up again, which may bring back some; then `copal repair snapshots --dry-run` tells what snapshots lack",
             report.missing_blobs
         ));
     }

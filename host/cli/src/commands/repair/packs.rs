@@ -55,7 +55,8 @@ fn text(report: &PackRepair) -> String {
     });
     if lost > 0 {
         lines.push(
-            "`copal repair snapshots --dry-run` tells what snapshots lost with them".to_owned(),
+            "back up again, which may bring back what is lost; then `copal repair snapshots --dry-run` tells what snapshots lack"
+                .to_owned(),
         );
     }
     output::printable_lines(&lines.join("\n"))

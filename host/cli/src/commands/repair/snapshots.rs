@@ -75,8 +75,12 @@ fn text(repaired: &[RepairedSnapshot], looked: usize, args: &RepairSnapshotsArgs
         false => true,
     });
     lines.push(match (repaired.len(), args.dry_run, left) {
-        (0, ..) => format!("{looked} snapshots: nothing is lost"),
-        (count, true, _) => format!("{count} of {looked} snapshots are damaged; nothing was changed"),
+        (0, ..) => format!(
+            "{looked} snapshots: nothing is lost, as far as the index says; what packs hold was not read: `copal check --read-data` does that"
+        ),
+        (count, true, _) => format!(
+            "{count} of {looked} snapshots are damaged; nothing was changed. Before anything is given up, back up again: what is still there is stored anew"
+        ),
         (count, false, false) => format!("{count} of {looked} snapshots were damaged"),
         (count, false, true) => format!(
             "{count} of {looked} snapshots were damaged; until those that are left are forgotten, with --forget or by `copal forget`, nothing can be \

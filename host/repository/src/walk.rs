@@ -58,12 +58,32 @@ pub fn find(repository: &Repository, root: &TreeId, path: &[u8]) -> Result<Optio
 /// What is shown each entry of a tree.
 pub type Visitor<'a> = dyn FnMut(&[u8], &Node) -> Result<Next, Error> + 'a;
 
+/// What is told of each directory whose listing is lost.
+pub type Losing<'a> = dyn FnMut(&[u8], Error) -> Result<(), Error> + 'a;
+
 /// Shows `visit` every entry beneath `root`, a directory before what is in it, with its path as in [`find`].
 ///
 /// # Errors
 /// A tree can't be read or is nested too deeply, or whatever `visit` fails with.
 pub fn walk(repository: &Repository, root: &TreeId, visit: &mut Visitor<'_>) -> Result<(), Error> {
-    let mut levels = vec![(Vec::new(), repository.load_tree(root)?.nodes.into_iter())];
+    walk_on(repository, root, visit, &mut |_, error| Err(error))
+}
+
+/// The same, but `lost` decides what becomes of a directory whose listing is damaged or missing: where it does not fail, what is beside it is shown.
+///
+/// # Errors
+/// As [`walk`], or whatever `lost` fails with.
+pub fn walk_on(
+    repository: &Repository,
+    root: &TreeId,
+    visit: &mut Visitor<'_>,
+    lost: &mut Losing<'_>,
+) -> Result<(), Error> {
+    let mut listing = |path: &[u8], tree: &TreeId| match repository.load_tree(tree) {
+        Err(error) if error.is_loss() => lost(path, error).map(|()| Vec::new()),
+        tree => Ok(tree?.nodes),
+    };
+    let mut levels = vec![(Vec::new(), listing(b"", root)?.into_iter())];
     while let Some((directory, nodes)) = levels.last_mut() {
         let Some(node) = nodes.next() else {
             levels.pop();
@@ -74,7 +94,8 @@ pub fn walk(repository: &Repository, root: &TreeId, visit: &mut Visitor<'_>) -> 
             (Next::Stop, _) => return Ok(()),
             (Next::Continue, Some(subtree)) => {
                 check_depth(&path, levels.len())?;
-                levels.push((path, repository.load_tree(subtree)?.nodes.into_iter()));
+                let nodes = listing(&path, subtree)?;
+                levels.push((path, nodes.into_iter()));
             }
             _ => {}
         }

@@ -1,7 +1,6 @@
 //! `copal ls`
 
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::walk::{self, Next};
@@ -44,8 +43,8 @@ pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
             _ => printer.node(path, &node)?,
         }
     }
-    printer.end()?;
-    Ok(ExitCode::SUCCESS)
+    let unreadable = printer.end()?;
+    Ok(select::complain(&unreadable, session))
 }
 
 /// The node at a path, spelled as `copal ls` spells it.
@@ -75,6 +74,8 @@ struct Printer {
     long: bool,
     first: bool,
     out: io::BufWriter<io::Stdout>,
+    /// Directories whose listing is lost.
+    unreadable: Vec<String>,
 }
 
 impl Printer {
@@ -84,6 +85,7 @@ impl Printer {
             long,
             first: true,
             out: io::BufWriter::new(io::stdout()),
+            unreadable: Vec::new(),
         }
     }
 
@@ -95,12 +97,21 @@ impl Printer {
         prefix: &str,
         deeper: Next,
     ) -> Result<(), Failure> {
-        walk::walk(repository, tree, &mut |path, node| {
-            let printed = self.node(&format!("{prefix}{}", name::escape(path)), node);
+        let mut unreadable = Vec::new();
+        let path = |path: &[u8]| format!("{prefix}{}", name::escape(path));
+        let visit = &mut |at: &[u8], node: &Node| {
+            let printed = self.node(&path(at), node);
             printed.map_err(|error| copal_repository::Error::io("standard output", error))?;
             Ok(deeper)
-        })
-        .map_err(Failure::of_output)
+        };
+        let lost = &mut |at: &[u8], error| {
+            unreadable.push(format!("{}: {error}", path(at)));
+            Ok(())
+        };
+        let walked = walk::walk_on(repository, tree, visit, lost);
+        walked.map_err(Failure::of_output)?;
+        self.unreadable.append(&mut unreadable);
+        Ok(())
     }
 
     fn node(&mut self, path: &str, node: &Node) -> io::Result<()> {
@@ -114,11 +125,13 @@ impl Printer {
         Ok(())
     }
 
-    fn end(mut self) -> io::Result<()> {
+    /// Gives what could not be read.
+    fn end(mut self) -> io::Result<Vec<String>> {
         if self.json {
             self.out
                 .write_all(if self.first { b"[]\n" } else { b"\n]\n" })?;
         }
-        self.out.flush()
+        self.out.flush()?;
+        Ok(self.unreadable)
     }
 }

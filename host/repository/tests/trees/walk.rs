@@ -1,6 +1,6 @@
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
-use copal_repository::walk::{Next, dump, find, read_range, walk};
+use copal_repository::walk::{Next, dump, find, read_range, walk, walk_on};
 use copal_repository::{ErrorKind, TreeId, WriterOptions};
 
 use crate::fixture::{Place, noise};
@@ -81,6 +81,35 @@ fn any_range_of_a_file_can_be_read() {
     let directory = place.find(&tree, b"home");
     assert!(read_range(&place.repository, &directory, 0, 1).is_err());
     assert!(dump(&place.repository, &directory, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn what_is_beside_a_lost_directory_is_shown() {
+    let place = Place::new();
+    let writer = place.repository.writer(WriterOptions::default()).unwrap();
+    let lost = Node {
+        subtree: Some(TreeId([7; 32])),
+        ..Node::new("lost", NodeKind::Directory)
+    };
+    let nodes = vec![lost, Node::new("other", NodeKind::File)];
+    let stored = writer.store(BlobKind::Tree, &Tree { nodes }.encode());
+    let id = stored.unwrap().id.into();
+    writer.finish().unwrap();
+    let mut seen = Vec::new();
+    let mut unreadable = Vec::new();
+    let visit = &mut |path: &[u8], _: &Node| {
+        seen.push(path.to_vec());
+        Ok(Next::Continue)
+    };
+    walk_on(&place.repository, &id, visit, &mut |path, error| {
+        unreadable.push((path.to_vec(), error.kind()));
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen, [&b"lost"[..], b"other"]);
+    assert_eq!(unreadable, [(b"lost".to_vec(), ErrorKind::Corrupt)]);
+    let all = walk(&place.repository, &id, &mut |_, _| Ok(Next::Continue));
+    assert_eq!(all.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]

@@ -104,6 +104,9 @@ fn an_unknown_plugin_is_refused_with_the_names_of_those_that_there_are() {
         .refused(environment.backup("nosuch", &source, ""), 1)
         .says("jpom")
         .says("files");
+    environment
+        .refused(environment.backup(&source, &source, ""), 1)
+        .says("copal backup files FOLDER");
 }
 
 #[test]

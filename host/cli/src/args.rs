@@ -65,7 +65,7 @@ pub(crate) fn advised(mut error: clap::Error) -> clap::Error {
     };
     let is_unknown = error.kind() == ErrorKind::UnknownArgument;
     if excludes && is_unknown && error.get(ContextKind::SuggestedArg).is_none() {
-        let advice = "what a backup leaves out is a setting of the plugin, such as '--set exclude=PATTERN' of 'files'";
+        let advice = "what a backup leaves out is a setting of the plugin, such as '--set exclude=PATTERN' or '--set-file exclude=FILE' of 'files'";
         error.insert(
             ContextKind::Suggested,
             ContextValue::StyledStrs(vec![advice.into()]),

@@ -58,6 +58,7 @@ fn find(store: &Store, plugin: &str) -> Result<Found, Failure> {
         let path = Path::new(plugin);
         return match path.is_file() {
             true => Ok(Found::File(path.to_owned())),
+            false if path.is_dir() => Err(unknown(plugin, "this is a folder")),
             false => Err(unknown(plugin, "no file has this path")),
         };
     }
@@ -121,6 +122,9 @@ fn unknown(plugin: &str, problem: &str) -> Failure {
         names.join(", ")
     );
     let advice = match is_path(plugin) {
+        _ if Path::new(plugin).is_dir() => {
+            "The plugin comes before the folders that it is to look at, as in `copal backup files FOLDER`."
+        }
         true => "`copal plugin list` shows what there is by name.",
         false => {
             "`copal plugin install SOURCE` installs one, and `copal plugin list` shows what there is. A file is named by a path that begins with `./` or `/`, or ends in `.wasm`."

@@ -214,6 +214,10 @@ mod tests {
             settings(&[("exclude", r#"["a,b"]"#)]).unwrap(),
             json!({"exclude": ["a,b"]})
         );
+        assert_eq!(
+            settings(&[("exclude", "a,b\n  c \r\n\n")]).unwrap(),
+            json!({"exclude": ["a,b", "c"]})
+        );
     }
 
     #[test]

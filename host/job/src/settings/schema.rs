@@ -299,13 +299,17 @@ impl Shape {
         }
     }
 
-    /// A list as JSON, or as words parted by commas.
+    /// A list as JSON, line by line, or as words parted by commas.
     pub(super) fn list(&self, text: &str) -> Option<Vec<Value>> {
         if !self.array {
             return None;
         }
         match serde_json::from_str(text) {
             Ok(Value::Array(list)) => Some(list),
+            _ if text.contains('\n') => {
+                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+                Some(lines.map(Value::from).collect())
+            }
             _ => Some(
                 text.split(',')
                     .map(|word| Value::from(word.trim()))

@@ -198,7 +198,8 @@ fn of_a_damaged_pack_all_other_blobs_are_saved() {
 #[test]
 fn what_is_left_of_a_file_takes_nobodys_name_nor_place() {
     let world = World::new();
-    world.write("f", noise(1, 3 << 20));
+    // More than one piece, wherever it is cut.
+    world.write("f", noise(1, 9 << 20));
     for beside in ["f.new", "f.repaired", "f.repaired~a", "g"] {
         world.write(beside, beside);
     }

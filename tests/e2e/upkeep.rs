@@ -573,6 +573,40 @@ fn a_damaged_repository_is_repaired_as_far_as_can_be_and_says_what_is_lost() {
     }
 }
 
+/// `copal check` could not even begin, or would say no more.
+#[test]
+fn a_damaged_file_that_no_check_mends_has_advice_of_its_own() {
+    for (folder, command, advice) in [
+        ("config", "snapshots", "put back the file"),
+        ("keys", "snapshots", "only another copy"),
+        ("locks", "prune", "copal unlock --remove-all"),
+        ("snapshots", "manifest", "copal forget"),
+    ] {
+        let environment = TestEnvironment::with_repository();
+        let source = environment.make_directory("source");
+        environment.backup("files", &source, "").run().succeeds();
+        let mut place = Path::new(environment.repository()).join(folder);
+        let id = "1".repeat(64);
+        if folder == "locks" {
+            std::fs::write(place.join(&id), [1; 200]).unwrap();
+        } else {
+            if folder != "config" {
+                let file = std::fs::read_dir(&place).unwrap().next().unwrap();
+                place = file.unwrap().path();
+            }
+            std::fs::write(&place, [1; 200]).unwrap();
+        }
+        let mut words = vec![command.to_owned()];
+        if folder == "snapshots" {
+            let id = place.file_name().unwrap().to_str().unwrap();
+            words.push(id.to_owned());
+        }
+        environment
+            .refused(environment.copal(words), 1)
+            .says(advice);
+    }
+}
+
 /// Its manifest can't say what it lacks, so its tag does.
 #[test]
 fn a_snapshot_that_has_lost_its_manifest_is_known_to_be_incomplete() {

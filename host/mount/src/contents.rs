@@ -12,6 +12,8 @@ use crate::cache::Cache;
 
 /// Bytes of files' content that are kept, besides what the system keeps.
 const BLOBS: usize = 64 << 20;
+/// What the system asks for at once. Of a blob that is no longer, the system then has all.
+const REQUEST: u64 = 128 << 10;
 /// Bytes of listings that are kept.
 const TREES: usize = 32 << 20;
 
@@ -80,25 +82,33 @@ impl Contents {
         length: usize,
     ) -> Result<Vec<u8>, Error> {
         let mut found = Vec::with_capacity(length);
-        let mut at = offset;
-        let first = file.ends.partition_point(|&end| end <= offset);
-        for (id, end) in file.node.content.iter().zip(&file.ends).skip(first) {
+        let (before, ends) = file
+            .ends
+            .split_at(file.ends.partition_point(|&end| end <= offset));
+        let mut begin = before.last().copied().unwrap_or(0);
+        for (id, &end) in file.node.content.iter().skip(before.len()).zip(ends) {
             if found.len() == length {
                 break;
             }
-            let blob = self.blobs.get(id, || {
-                let load = || self.repository.load_blob(BlobKind::Data, id);
-                let blob = kept(self.loaders.install(load)?);
-                let bytes = blob.len();
-                Ok::<_, Error>((blob, bytes))
-            })?;
-            let begin = end.saturating_sub(blob.len() as u64);
-            let within = usize::try_from(at.saturating_sub(begin)).unwrap_or(usize::MAX);
+            let blob = match end - begin > REQUEST {
+                true => self.blobs.get(id, || {
+                    let blob = kept(self.blob(id)?);
+                    let bytes = blob.len();
+                    Ok::<_, Error>((blob, bytes))
+                })?,
+                false => self.blob(id)?,
+            };
+            let within = usize::try_from(offset.saturating_sub(begin)).unwrap_or(usize::MAX);
             let rest = blob.get(within..).unwrap_or_default();
             let wanted = rest.len().min(length - found.len());
             found.extend_from_slice(&rest[..wanted]);
-            at = *end;
+            begin = end;
         }
         Ok(found)
+    }
+
+    fn blob(&self, id: &BlobId) -> Result<bytes::Bytes, Error> {
+        let load = || self.repository.load_blob(BlobKind::Data, id);
+        self.loaders.install(load)
     }
 }

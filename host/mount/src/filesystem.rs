@@ -10,14 +10,15 @@ use copal_repository::select::SnapshotFilter;
 use copal_repository::walk::is_name;
 use copal_repository::{Error, Repository};
 use fuser::{
-    Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenFlags,
-    ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyXattr, Request,
+    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
+    OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyXattr,
+    Request,
 };
 
 use crate::attributes;
 use crate::contents::Contents;
 use crate::folders::{Child, Folders};
-use crate::handles::{Handle, Handles};
+use crate::handles::{Handle, Handles, OpenDirectory};
 use crate::inodes::{Inodes, Item};
 
 /// How long the system may remember what is in a snapshot, which never changes.
@@ -73,10 +74,9 @@ impl Snapshots {
             Item::Node { node, snapshot } => {
                 let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
                 let listing = self.contents.listing(tree).map_err(failed)?;
-                let snapshot = Some(snapshot.unwrap_or(directory.0));
+                let snapshot = snapshot.unwrap_or(directory.0);
                 let node = listing.get(name.as_bytes()).map_err(failed)?;
-                let node = node.map(Arc::new);
-                node.map(|node| Item::Node { node, snapshot })
+                node.map(|node| stored(node, snapshot))
             }
             Item::Link(_) => return Err(Errno::ENOTDIR),
         };
@@ -91,38 +91,72 @@ impl Snapshots {
     /// All that lies in a directory.
     fn children(&self, directory: INodeNo) -> Answer<Handle> {
         let (item, above) = self.item(directory)?;
-        let mut entries = Vec::new();
-        for (number, name) in [(directory.0, "."), (above, "..")] {
-            entries.push((number, fuser::FileType::Directory, OsString::from(name)));
-        }
-        let mut add = |name: &[u8], item: Item| {
-            let number = self.inodes.number(directory.0, name, &item);
-            let name = OsString::from_vec(name.to_vec());
-            entries.push((number, attributes::kind(&item), name));
-        };
-        match item {
+        let number = directory.0;
+        let mut own: Vec<_> = [(number, "."), (above, "..")]
+            .map(|(number, name)| (number, FileType::Directory, OsString::from(name)))
+            .into();
+        let stored = match item {
             Item::Folder(folder) => {
                 let layout = self.folders.current(&self.contents.repository);
-                for (name, found) in layout.entries(&folder) {
-                    add(name.as_bytes(), child(found));
-                }
+                own.extend(layout.entries(&folder).map(|(name, found)| {
+                    let item = child(found);
+                    let number = self.inodes.number(number, name.as_bytes(), &item);
+                    (number, attributes::kind(&item), OsString::from(name))
+                }));
+                None
             }
             Item::Node { node, snapshot } => {
                 let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
                 let listing = self.contents.listing(tree).map_err(failed)?;
-                let snapshot = Some(snapshot.unwrap_or(directory.0));
-                for node in listing.nodes() {
-                    let node = Arc::new(node.map_err(failed)?);
-                    // A name that could not stand in a directory can't be asked for either.
-                    if is_name(&node.name) {
-                        let name = node.name.clone();
-                        add(&name, Item::Node { node, snapshot });
-                    }
-                }
+                Some((listing, snapshot.unwrap_or(number)))
             }
             Item::Link(_) => return Err(Errno::ENOTDIR),
+        };
+        Ok(Handle::Directory(OpenDirectory {
+            number,
+            own,
+            stored,
+        }))
+    }
+
+    /// Lists what lies in a directory, without the `first` entries, for as long as `reply` takes more.
+    fn list(
+        &self,
+        directory: &OpenDirectory,
+        first: usize,
+        reply: &mut ReplyDirectory,
+    ) -> Answer<()> {
+        let OpenDirectory {
+            number: above,
+            own,
+            stored: of,
+        } = directory;
+        // Where the next call goes on.
+        let mut next = first as u64;
+        for (number, kind, name) in own.iter().skip(first) {
+            next += 1;
+            if reply.add(INodeNo(*number), next, *kind, name) {
+                return Ok(());
+            }
         }
-        Ok(Handle::Directory(entries))
+        let Some((listing, snapshot)) = of else {
+            return Ok(());
+        };
+        for node in listing.nodes(first.saturating_sub(own.len())) {
+            let node = node.map_err(failed)?;
+            next += 1;
+            // A name that could not stand in a directory can't be asked for either.
+            if !is_name(&node.name) {
+                continue;
+            }
+            let name = OsString::from_vec(node.name.clone());
+            let item = stored(node, *snapshot);
+            let number = self.inodes.number(*above, name.as_bytes(), &item);
+            if reply.add(INodeNo(number), next, attributes::kind(&item), &name) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn opened(&self, number: INodeNo) -> Answer<Handle> {
@@ -182,6 +216,19 @@ fn child(child: &Child) -> Item {
             node: Arc::clone(node),
             snapshot: None,
         },
+    }
+}
+
+/// What a snapshot holds. Whom it belongs to by name is not asked for here, and would only take memory.
+fn stored(node: Node, snapshot: u64) -> Item {
+    let node = Node {
+        user: String::new(),
+        group: String::new(),
+        ..node
+    };
+    Item::Node {
+        node: Arc::new(node),
+        snapshot: Some(snapshot),
     }
 }
 
@@ -290,18 +337,14 @@ impl Filesystem for Snapshots {
         mut reply: ReplyDirectory,
     ) {
         let handle = self.handles.get(handle);
-        let Some(Handle::Directory(entries)) = handle.as_deref() else {
+        let Some(Handle::Directory(directory)) = handle.as_deref() else {
             return reply.error(Errno::EBADF);
         };
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (index, (number, kind, name)) in entries.iter().enumerate().skip(first) {
-            // Where the next call goes on.
-            let next = index as u64 + 1;
-            if reply.add(INodeNo(*number), next, *kind, name) {
-                break;
-            }
+        match self.list(directory, first, &mut reply) {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(error),
         }
-        reply.ok();
     }
 
     fn releasedir(

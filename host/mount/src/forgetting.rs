@@ -40,15 +40,15 @@ impl Forgetting {
 
 fn go_on(inodes: &Inodes, notifier: &Notifier, most: usize, ended: &Receiver<Infallible>) {
     let goes_on = || ended.try_recv() == Err(TryRecvError::Empty);
-    // What stays though it was asked for is in use, and asked for no sooner than it has doubled.
-    let mut stayed = 0;
     while goes_on() {
         // Wakes up at the end, too.
         let _ = ended.recv_timeout(TICK);
-        if inodes.files() <= most.max(2 * stayed) {
+        let (files, asked) = inodes.files();
+        // What stays though it was asked for is in use, and asked for no sooner than there is as much besides.
+        if files - asked <= most.max(asked) {
             continue;
         }
-        for (directory, name) in inodes.names_of_files() {
+        for (directory, name) in inodes.ask_for_files() {
             let name = OsStr::from_bytes(&name);
             let asked = goes_on().then(|| notifier.inval_entry(INodeNo(directory), name));
             match asked {
@@ -57,6 +57,5 @@ fn go_on(inodes: &Inodes, notifier: &Notifier, most: usize, ended: &Receiver<Inf
                 None => return,
             }
         }
-        stayed = inodes.files();
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 
+use copal_repository::Listing;
 use fuser::{FileHandle, FileType};
 
 use crate::cache::lock;
@@ -12,8 +13,16 @@ use crate::contents::OpenFile;
 /// Something open.
 pub(crate) enum Handle {
     File(OpenFile),
-    /// The entries when it was opened: number, kind and name.
-    Directory(Vec<(u64, FileType, OsString)>),
+    Directory(OpenDirectory),
+}
+
+/// A directory as it was when it was opened.
+pub(crate) struct OpenDirectory {
+    pub(crate) number: u64,
+    /// What is not in the repository: number, kind and name.
+    pub(crate) own: Vec<(u64, FileType, OsString)>,
+    /// What is in the repository comes after that: the listing, and the number of the snapshot that it is in.
+    pub(crate) stored: Option<(Arc<Listing>, u64)>,
 }
 
 /// All that is open, by number.

@@ -32,13 +32,15 @@ struct Known {
     above: u64,
     /// How many times the system has been told of it.
     lookups: u64,
+    /// Whether the system has been asked to forget it since. It may take its time.
+    asked: bool,
 }
 
 impl Known {
-    /// The number of the directory and the node, if it is a file.
-    fn file(&self) -> Option<(u64, &Node)> {
+    /// The node, if it is a file: all of a snapshot that is no directory.
+    fn file(&self) -> Option<&Node> {
         match &self.item {
-            Item::Node { node, .. } if node.kind != NodeKind::Directory => Some((self.above, node)),
+            Item::Node { node, .. } if node.kind != NodeKind::Directory => Some(node),
             _ => None,
         }
     }
@@ -57,6 +59,7 @@ impl Inodes {
             item: Item::Folder(Folder::Top),
             above: TOP,
             lookups: 1,
+            asked: false,
         };
         Self {
             known: Mutex::new(HashMap::from([(TOP, top)])),
@@ -100,26 +103,33 @@ impl Inodes {
             item: item.clone(),
             above,
             lookups: 0,
+            asked: false,
         });
         // A file may have other names in other directories.
         known.item = item;
         known.above = above;
         known.lookups += 1;
+        known.asked = false;
     }
 
-    /// How many files the system knows: all of a snapshot that is no directory.
-    pub(crate) fn files(&self) -> usize {
+    /// How many files the system knows, and how many of them it has been asked to forget.
+    pub(crate) fn files(&self) -> (usize, usize) {
         let known = lock(&self.known);
-        known.values().filter_map(Known::file).count()
+        let files = known.values().filter(|known| known.file().is_some());
+        files.fold((0, 0), |(files, asked), known| {
+            (files + 1, asked + usize::from(known.asked))
+        })
     }
 
-    /// These, by the number of the directory and the name there; one name of each.
-    pub(crate) fn names_of_files(&self) -> Vec<(u64, Vec<u8>)> {
-        let known = lock(&self.known);
-        let files = known.values().filter_map(Known::file);
-        files
-            .map(|(above, node)| (above, node.name.clone()))
-            .collect()
+    /// All of them, which the system is to be asked to forget: by the number of the directory and the name there; one name of each.
+    pub(crate) fn ask_for_files(&self) -> Vec<(u64, Vec<u8>)> {
+        let mut known = lock(&self.known);
+        let files = known.values_mut().filter_map(|known| {
+            let name = known.file()?.name.clone();
+            known.asked = true;
+            Some((known.above, name))
+        });
+        files.collect()
     }
 
     /// The system forgets that it was told of it so many times.
@@ -185,10 +195,15 @@ mod tests {
         inodes.remember(7, 5, file(1, 1, 1));
         inodes.forget(7, 1);
         assert!(inodes.get(7).is_some());
-        assert_eq!(inodes.names_of_files(), [(5, b"f".to_vec())]);
-        inodes.forget(7, 1);
+        assert_eq!(inodes.files(), (1, 0));
+        assert_eq!(inodes.ask_for_files(), [(5, b"f".to_vec())]);
+        assert_eq!(inodes.files(), (1, 1));
+        // The system is told of it again before it has forgotten it.
+        inodes.remember(7, 5, file(1, 1, 1));
+        assert_eq!(inodes.files(), (1, 0));
+        inodes.forget(7, 2);
         assert!(inodes.get(7).is_none());
-        assert_eq!(inodes.files(), 0);
+        assert_eq!(inodes.files(), (0, 0));
         inodes.forget(TOP, 100);
         assert!(inodes.get(TOP).is_some());
     }

@@ -74,7 +74,7 @@ impl Mounted {
 
     /// How many files the system knows.
     pub fn known_files(&self) -> usize {
-        self.inodes.files()
+        self.inodes.files().0
     }
 
     /// Unmounts it, unless somebody has. What still uses it has a moment to let go.

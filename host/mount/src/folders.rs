@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use copal_repository::format::Timestamp;
 use copal_repository::format::snapshot::Snapshot;
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::select::SnapshotFilter;
-use copal_repository::{Error, ReadableSnapshots, Repository, SnapshotId};
+use copal_repository::{Error, Repository, SnapshotId, TreeId};
 
 use crate::cache::lock;
 
@@ -40,8 +41,64 @@ pub(crate) enum Child {
 pub(crate) struct Layout {
     folders: HashMap<Folder, BTreeMap<String, Child>>,
     names: BTreeMap<SnapshotId, Names>,
+}
+
+/// What is asked of a snapshot.
+#[derive(Debug, Clone)]
+struct Shown {
+    time: Timestamp,
+    tree: TreeId,
+    host: String,
+    tags: Vec<String>,
+}
+
+impl From<Snapshot> for Shown {
+    fn from(snapshot: Snapshot) -> Self {
+        Self {
+            time: snapshot.time,
+            tree: snapshot.tree,
+            host: snapshot.hostname,
+            tags: snapshot.tags,
+        }
+    }
+}
+
+/// The snapshots that have been read, none of which ever changes.
+#[derive(Default)]
+struct Seen {
+    /// None for those that the filter leaves out.
+    snapshots: BTreeMap<SnapshotId, Option<Shown>>,
     /// What is wrong with those that can't be read.
     damaged: Vec<String>,
+}
+
+impl Seen {
+    /// Reads those that are new, and lets go of those that are no longer there.
+    fn refresh(&mut self, repository: &Repository, filter: &SnapshotFilter) -> Result<(), Error> {
+        let listed = repository.snapshot_ids()?;
+        let is_new = |id: &&SnapshotId| !self.snapshots.contains_key(id);
+        let new: Vec<_> = listed.iter().filter(is_new).copied().collect();
+        let read = repository.read_snapshots(&new)?;
+        let damaged: Vec<_> = read.damaged.iter().map(ToString::to_string).collect();
+        for error in damaged.iter().filter(|error| !self.damaged.contains(error)) {
+            tracing::warn!(error, "a snapshot can't be shown");
+        }
+        self.damaged = damaged;
+        let listed: HashSet<_> = listed.into_iter().collect();
+        self.snapshots.retain(|id, _| listed.contains(id));
+        let read = read.snapshots.into_iter().map(|(id, snapshot)| {
+            let shown = filter.matches(&snapshot).then(|| snapshot.into());
+            (id, shown)
+        });
+        self.snapshots.extend(read);
+        Ok(())
+    }
+
+    /// Those that are shown, by id.
+    fn shown(&self) -> impl Iterator<Item = (&SnapshotId, &Shown)> {
+        let snapshots = self.snapshots.iter();
+        snapshots.filter_map(|(id, shown)| Some((id, shown.as_ref()?)))
+    }
 }
 
 /// What a snapshot is called, for as long as it is mounted.
@@ -52,8 +109,10 @@ struct Names {
 }
 
 impl Layout {
-    /// Lays out snapshots, oldest first. Those that were there `before` are called what they were called then.
-    fn new(snapshots: Vec<(SnapshotId, Snapshot)>, before: &Self) -> Self {
+    /// Lays out snapshots. Those that were there `before` are called what they were called then.
+    fn new(seen: &Seen, before: &Self) -> Self {
+        let mut snapshots: Vec<_> = seen.shown().collect();
+        snapshots.sort_by_key(|(id, shown)| (shown.time, **id));
         let mut layout = Self {
             names: names(&snapshots, before),
             ..Self::default()
@@ -67,13 +126,13 @@ impl Layout {
             layout.folder(Folder::Top, name, folder);
         }
         for (id, snapshot) in snapshots {
-            let Some(Names { id, time }) = layout.names.get(&id).cloned() else {
+            let Some(Names { id, time }) = layout.names.get(id).cloned() else {
                 continue;
             };
-            let node = Arc::new(top(&snapshot));
+            let node = Arc::new(top(snapshot));
             let ids = layout.folders.entry(Folder::Ids).or_default();
             ids.insert(id, Child::Snapshot(Arc::clone(&node)));
-            let host = file_name(&snapshot.hostname);
+            let host = file_name(&snapshot.host);
             layout.folder(Folder::Hosts, &host, Folder::Host(host.clone()));
             let mut folders = vec![Folder::Times, Folder::Host(host)];
             for tag in &snapshot.tags {
@@ -115,71 +174,65 @@ impl Layout {
 /// The folders as they are now.
 pub(crate) struct Folders {
     filter: SnapshotFilter,
-    current: Mutex<(Instant, Arc<Layout>)>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    /// When it was looked for new snapshots.
+    looked: Instant,
+    seen: Seen,
+    layout: Arc<Layout>,
 }
 
 impl Folders {
     pub(crate) fn new(repository: &Repository, filter: SnapshotFilter) -> Result<Self, Error> {
-        let layout = load(repository, &filter, &Layout::default())?;
+        let mut seen = Seen::default();
+        seen.refresh(repository, &filter)?;
         repository.load_index()?;
         Ok(Self {
             filter,
-            current: Mutex::new((Instant::now(), Arc::new(layout))),
+            current: Mutex::new(Current {
+                looked: Instant::now(),
+                layout: Arc::new(Layout::new(&seen, &Layout::default())),
+                seen,
+            }),
         })
     }
 
     /// The folders; where it is time for it, with what has come since. If that can't be read, they stay as they are.
     pub(crate) fn current(&self, repository: &Repository) -> Arc<Layout> {
         let mut current = lock(&self.current);
-        let (read, layout) = &mut *current;
-        if read.elapsed() > FRESH {
-            *read = Instant::now();
-            match load(repository, &self.filter, layout) {
-                Ok(new) if new.names == layout.names => *layout = Arc::new(new),
-                Ok(new) => match repository.reload_index() {
-                    Ok(()) => *layout = Arc::new(new),
+        let Current {
+            looked,
+            seen,
+            layout,
+        } = &mut *current;
+        if looked.elapsed() > FRESH {
+            *looked = Instant::now();
+            if let Err(error) = seen.refresh(repository, &self.filter) {
+                tracing::warn!(%error, "can't look for new snapshots");
+            }
+            if !seen.shown().map(|(id, _)| id).eq(layout.names.keys()) {
+                match repository.refresh_index() {
+                    Ok(()) => *layout = Arc::new(Layout::new(seen, layout)),
                     Err(error) => tracing::warn!(%error, "new snapshots can't be shown"),
-                },
-                Err(error) => tracing::warn!(%error, "can't look for new snapshots"),
+                }
             }
         }
         Arc::clone(layout)
     }
 }
 
-fn load(
-    repository: &Repository,
-    filter: &SnapshotFilter,
-    before: &Layout,
-) -> Result<Layout, Error> {
-    let ReadableSnapshots {
-        mut snapshots,
-        damaged,
-    } = repository.readable_snapshots()?;
-    let damaged: Vec<_> = damaged.iter().map(ToString::to_string).collect();
-    for error in damaged
-        .iter()
-        .filter(|error| !before.damaged.contains(error))
-    {
-        tracing::warn!(error, "a snapshot can't be shown");
-    }
-    snapshots.retain(|(_, snapshot)| filter.matches(snapshot));
-    Ok(Layout {
-        damaged,
-        ..Layout::new(snapshots, before)
-    })
-}
-
 /// What each snapshot is called: by the beginning of its id, and by its time. Where that is another's already, all of the id makes it its own.
-fn names(snapshots: &[(SnapshotId, Snapshot)], before: &Layout) -> BTreeMap<SnapshotId, Names> {
+fn names(snapshots: &[(&SnapshotId, &Shown)], before: &Layout) -> BTreeMap<SnapshotId, Names> {
     let kept = snapshots
         .iter()
-        .filter_map(|(id, _)| Some((*id, before.names.get(id)?.clone())));
+        .filter_map(|&(id, _)| Some((*id, before.names.get(id)?.clone())));
     let mut names: BTreeMap<_, _> = kept.collect();
     let of_times = names.values().map(|names| names.time.clone());
     let of_ids = names.values().map(|names| names.id.clone());
     let mut taken: HashSet<_> = of_times.chain(of_ids).collect();
-    for (id, snapshot) in snapshots {
+    for &(id, snapshot) in snapshots {
         let mut free = |name: String, own: String| match taken.insert(name.clone()) {
             true => name,
             false => own,
@@ -193,7 +246,7 @@ fn names(snapshots: &[(SnapshotId, Snapshot)], before: &Layout) -> BTreeMap<Snap
 }
 
 /// The directory that a snapshot is.
-fn top(snapshot: &Snapshot) -> Node {
+fn top(snapshot: &Shown) -> Node {
     Node {
         mode: 0o555,
         modified: snapshot.time,
@@ -207,7 +260,7 @@ fn top(snapshot: &Snapshot) -> Node {
 }
 
 /// When it was taken, to the second, by the clock that it was taken by.
-fn time(snapshot: &Snapshot) -> String {
+fn time(snapshot: &Shown) -> String {
     let mut time = snapshot.time;
     time.nanoseconds = 0;
     time.to_string()
@@ -224,22 +277,24 @@ fn file_name(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use copal_repository::TreeId;
-    use copal_repository::format::Timestamp;
-
     use super::*;
 
-    fn snapshot(seconds: i64, host: &str, tags: &[&str]) -> (SnapshotId, Snapshot) {
-        let time = Timestamp::utc(seconds, 7);
-        let snapshot = Snapshot {
-            hostname: host.to_owned(),
+    fn snapshot(seconds: i64, host: &str, tags: &[&str]) -> (SnapshotId, Shown) {
+        let shown = Shown {
+            time: Timestamp::utc(seconds, 7),
+            tree: TreeId([1; 32]),
+            host: host.to_owned(),
             tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
-            ..Snapshot::new(time, TreeId([1; 32]))
         };
-        (
-            SnapshotId::of(format!("{seconds}{host}").as_bytes()),
-            snapshot,
-        )
+        (SnapshotId::of(format!("{seconds}{host}").as_bytes()), shown)
+    }
+
+    fn seen(snapshots: &[(SnapshotId, Shown)]) -> Seen {
+        let snapshots = snapshots.iter().cloned();
+        Seen {
+            snapshots: snapshots.map(|(id, shown)| (id, Some(shown))).collect(),
+            damaged: Vec::new(),
+        }
     }
 
     fn listed(layout: &Layout, folder: &Folder) -> Vec<String> {
@@ -253,12 +308,12 @@ mod tests {
     fn a_snapshot_lies_in_every_folder_that_it_belongs_to() {
         let second = snapshot(0, "..", &["a"]);
         let again = &*format!("1970-01-01T00:00:00Z-{}", second.0);
-        let snapshots = vec![
+        let snapshots = [
             snapshot(0, "h", &["a", "plugin:x/y"]),
             second,
             snapshot(86_400, "h", &[]),
         ];
-        let layout = Layout::new(snapshots, &Layout::default());
+        let layout = Layout::new(&seen(&snapshots), &Layout::default());
         assert_eq!(
             listed(&layout, &Folder::Top),
             ["hosts", "ids", "snapshots", "tags"]
@@ -279,9 +334,10 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_called_the_same_whatever_is_forgotten_beside_it() {
-        let twins = [snapshot(0, "a", &[]), snapshot(0, "b", &[])];
-        let both = Layout::new(twins.to_vec(), &Layout::default());
-        let one = Layout::new(vec![twins[1].clone()], &both);
+        let mut twins = [snapshot(0, "a", &[]), snapshot(0, "b", &[])];
+        twins.sort_by_key(|(id, _)| *id);
+        let both = Layout::new(&seen(&twins), &Layout::default());
+        let one = Layout::new(&seen(&twins[1..]), &both);
         let name = format!("1970-01-01T00:00:00Z-{}", twins[1].0);
         assert!(listed(&both, &Folder::Times).contains(&name));
         assert_eq!(listed(&one, &Folder::Times), [&*name, "latest"]);
@@ -294,15 +350,16 @@ mod tests {
             id[31] = last;
             (SnapshotId(id), snapshot(last.into(), "h", &[]).1)
         });
-        let layout = Layout::new(twins.to_vec(), &Layout::default());
+        let layout = Layout::new(&seen(&twins), &Layout::default());
         let expected = [twins[0].0.short(), twins[1].0.to_string()];
         assert_eq!(listed(&layout, &Folder::Ids), expected);
     }
 
     #[test]
     fn a_snapshot_among_those_by_time_is_found_by_its_id() {
-        let (id, snapshot) = snapshot(0, "h", &[]);
-        let layout = Layout::new(vec![(id, snapshot)], &Layout::default());
+        let snapshot = snapshot(0, "h", &[]);
+        let id = snapshot.0;
+        let layout = Layout::new(&seen(&[snapshot]), &Layout::default());
         let find = |folder| layout.find(folder, &id.short()).is_some();
         assert!(find(&Folder::Ids) && find(&Folder::Times) && !find(&Folder::Hosts));
     }

@@ -298,8 +298,24 @@ impl Repository {
     /// # Errors
     /// The store fails.
     pub fn readable_snapshots(&self) -> Result<ReadableSnapshots, Error> {
-        let ids = self.backend().ids(FileKind::Snapshot)?;
-        let read = parallel::map(&ids, |id| {
+        self.read_snapshots(&self.snapshot_ids()?)
+    }
+
+    /// The snapshots that there are.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn snapshot_ids(&self) -> Result<Vec<SnapshotId>, Error> {
+        let ids = self.backend().ids(FileKind::Snapshot)?.into_iter();
+        Ok(ids.map(SnapshotId).collect())
+    }
+
+    /// Those of these snapshots that are there and are not damaged.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn read_snapshots(&self, ids: &[SnapshotId]) -> Result<ReadableSnapshots, Error> {
+        let read = parallel::map(ids, |SnapshotId(id)| {
             let sealed = self.backend().read(FileKind::Snapshot, id);
             match sealed.and_then(|sealed| self.decode_snapshot(id, &sealed)) {
                 Err(error) if !error.is_loss() => Err(error),
@@ -311,7 +327,7 @@ impl Repository {
         for (id, read) in ids.iter().zip(read) {
             match read {
                 Ok(snapshot) => readable.snapshots.push(snapshot),
-                Err(Error::Storage(_)) => unfound.push(*id),
+                Err(Error::Storage(_)) => unfound.push(id.0),
                 Err(damage) => readable.damaged.push(damage),
             }
         }
@@ -388,13 +404,41 @@ impl Repository {
         self.read_index()
     }
 
-    /// Reads all index files anew: for whoever wants to see what others have added.
+    /// Reads all index files anew.
     ///
     /// # Errors
     /// As [`Self::load_index`].
     pub fn reload_index(&self) -> Result<(), Error> {
         let _loading = lock(&self.0.loading);
         self.read_index()
+    }
+
+    /// Reads the index files that others have added since: for whoever looks for long and stores nothing. Where one is gone, all are read anew, for
+    /// what it named may be gone too.
+    ///
+    /// # Errors
+    /// As [`Self::load_index`].
+    pub fn refresh_index(&self) -> Result<(), Error> {
+        let _loading = lock(&self.0.loading);
+        let listed: HashSet<_> = self.backend().ids(FileKind::Index)?.into_iter().collect();
+        let loaded = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
+        let read = loaded.iter().flat_map(Index::files).map(|file| file.id.0);
+        let read: HashSet<_> = read.collect();
+        let is_loaded = loaded.is_some();
+        drop(loaded);
+        if !is_loaded || !read.is_subset(&listed) {
+            return self.read_index();
+        }
+        let add = |new: &mut Vec<_>, id, file| new.push((id, file));
+        let new = self.merge_index_files_but(read, add)?;
+        let mut loaded = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = loaded.as_mut().filter(|_| !new.is_empty()) {
+            for (id, file) in new {
+                index.load(id, &file);
+            }
+            index.sort();
+        }
+        Ok(())
     }
 
     fn read_index(&self) -> Result<(), Error> {
@@ -416,9 +460,18 @@ impl Repository {
         &self,
         merge: impl Fn(&mut T, IndexId, IndexFile),
     ) -> Result<T, Error> {
+        self.merge_index_files_but(HashSet::new(), merge)
+    }
+
+    /// As [`Self::merge_index_files`], but for those that have been read.
+    fn merge_index_files_but<T: Default>(
+        &self,
+        mut read: HashSet<[u8; 32]>,
+        merge: impl Fn(&mut T, IndexId, IndexFile),
+    ) -> Result<T, Error> {
         let mut merged = T::default();
-        let mut read = HashSet::new();
         let mut unread = self.backend().ids(FileKind::Index)?;
+        unread.retain(|id| !read.contains(id));
         for _ in 0..INDEX_LISTINGS {
             for ids in unread.chunks(parallel::threads() * INDEX_FILES) {
                 let files = parallel::map(ids, |id| {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use copal_repository::format::BlobKind;
 use copal_repository::progress::Silent;
 use copal_repository::prune::{GRACE, MIN_GRACE, PruneOptions};
 use copal_repository::repair::{IndexRepairOptions, PackRepairOptions, repair_index, repair_packs};
-use copal_repository::{ErrorKind, LockMode, Repository};
+use copal_repository::{ErrorKind, LockMode, Repository, TreeId};
 use copal_storage::object_store::path::Path;
 use copal_storage::object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -261,4 +262,45 @@ fn what_gets_old_enough_while_a_prune_looks_is_left_to_the_next() {
     assert_eq!((waiting.waiting, waiting.removed.packs), (marked, 0));
     assert_eq!(world.prune(&options).unwrap().removed, marked);
     world.is_whole();
+}
+
+#[test]
+fn an_index_that_is_refreshed_reads_what_is_new_and_all_where_something_is_gone() {
+    let (world, snapshots) = World::with_history();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let get = move |at: &Path| {
+        let is_index = at.as_ref().starts_with("index/");
+        counted.fetch_add(is_index.into(), Ordering::SeqCst);
+        Ok(())
+    };
+    let repository = open(&world, Box::new(get), Box::new(|_| Box::new(|_| true)));
+    let reads = || reads.swap(0, Ordering::SeqCst);
+    let tree = |id| {
+        world.open().read_snapshots(&[id]).unwrap().snapshots[0]
+            .1
+            .tree
+    };
+    let has = |tree: TreeId| repository.has(BlobKind::Tree, &tree.into()).unwrap();
+    let old = tree(snapshots[0]);
+    assert!(has(old));
+    assert_eq!(reads(), world.files("index").len());
+    repository.refresh_index().unwrap();
+    assert_eq!(reads(), 0);
+
+    let before = world.files("index").len();
+    world.write("new", noise(9, 1 << 20));
+    let last = world.back_up();
+    let new = tree(last);
+    assert!(!has(new));
+    repository.refresh_index().unwrap();
+    assert_eq!(reads(), world.files("index").len() - before);
+    assert!(has(old) && has(new));
+
+    world.forget(&snapshots);
+    world.prune(&PruneOptions::default()).unwrap();
+    repository.refresh_index().unwrap();
+    assert_eq!(reads(), world.files("index").len());
+    assert!(!has(old) && has(new));
+    assert_eq!(repository.snapshot_ids().unwrap(), [last]);
 }

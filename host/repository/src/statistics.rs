@@ -11,7 +11,7 @@ use crate::id::{BlobId, TreeId};
 use crate::linked::{LinkedFile, digest};
 use crate::progress::join;
 use crate::repository::Repository;
-use crate::walk::{check_depth, locate};
+use crate::walk::{Losing, check_depth, locate};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,16 +92,21 @@ impl<'a> Counter<'a> {
         &self.found
     }
 
-    /// Adds the snapshot whose root is `root`.
+    /// Adds the snapshot whose root is `root`. `lost` decides what becomes of a directory whose listing is damaged or missing, and of a file of which
+    /// a blob is in no index: where it does not fail, what is beside it is counted. It is told of each as often as that is come by.
     ///
     /// # Errors
-    /// A directory can't be read, or a blob is in no index.
-    pub fn add(&mut self, root: &TreeId) -> Result<(), Error> {
+    /// A directory can't be read or is nested too deeply, or whatever `lost` fails with.
+    pub fn add(&mut self, root: &TreeId, lost: &mut Losing<'_>) -> Result<(), Error> {
+        let mut or_lost = |path: &[u8], result: Result<Option<Level>, Error>| match result {
+            Err(error) if error.is_loss() => lost(path, error).map(|()| None),
+            result => result,
+        };
         self.found.snapshots_count += 1;
         // Numbers of inodes mean something within one snapshot.
         let mut linked = HashSet::new();
         let mut levels: Vec<Level> = Vec::new();
-        levels.extend(self.enter(root, Vec::new())?);
+        levels.extend(or_lost(b"", self.enter(root, b""))?);
         while let Some(level) = levels.last_mut() {
             let Some(node) = level.nodes.next() else {
                 if let Some(done) = levels.pop() {
@@ -114,17 +119,18 @@ impl<'a> Counter<'a> {
             };
             let path = join(&level.path, &node.name);
             level.has_links |= LinkedFile::of(&node).is_some();
-            self.count(&path, &node, &mut linked)?;
+            let counted = self.count(&path, &node, &mut linked);
+            or_lost(&path, counted.map(|()| None))?;
             if let Some(subtree) = &node.subtree {
                 check_depth(&path, levels.len())?;
-                levels.extend(self.enter(subtree, path)?);
+                levels.extend(or_lost(&path, self.enter(subtree, &path))?);
             }
         }
         Ok(())
     }
 
     /// The directory, unless what it adds is known.
-    fn enter(&mut self, tree: &TreeId, path: Vec<u8>) -> Result<Option<Level>, Error> {
+    fn enter(&mut self, tree: &TreeId, path: &[u8]) -> Result<Option<Level>, Error> {
         if let Some((files, bytes)) = self.sums.get(tree) {
             self.found.total_file_count = self.found.total_file_count.saturating_add(*files);
             self.found.total_size = self.found.total_size.saturating_add(*bytes);
@@ -139,7 +145,7 @@ impl<'a> Counter<'a> {
         let Tree { nodes } = self.repository.load_tree(tree)?;
         Ok(Some(Level {
             tree: *tree,
-            path,
+            path: path.to_vec(),
             nodes: nodes.into_iter(),
             before: (self.found.total_file_count, self.found.total_size),
             has_links: false,

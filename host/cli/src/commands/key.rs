@@ -6,7 +6,7 @@ use copal_repository::{KeyId, KeyInfo, KeyOptions, LockMode, Repository};
 use serde_json::json;
 
 use crate::args::{KeyAddArgs, KeyCommand, KeyRemoveArgs};
-use crate::failure::{FAILED, Failure};
+use crate::failure::{Failure, INCOMPLETE};
 use crate::password::Places;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -46,7 +46,7 @@ fn list(repository: &Repository, session: &Session) -> Outcome {
         ))?;
     }
     let damaged = keys.iter().any(|key| key.damage.is_some());
-    Ok(ExitCode::from(if damaged { FAILED } else { 0 }))
+    Ok(ExitCode::from(if damaged { INCOMPLETE } else { 0 }))
 }
 
 fn add(args: &KeyAddArgs, repository: &Repository, session: &Session) -> Outcome {

@@ -4,6 +4,7 @@ use clap::ValueEnum as _;
 use copal_repository::select::{GroupKey, group};
 use copal_repository::statistics::{Counter, Statistics};
 use copal_repository::{LockMode, ReadableSnapshots};
+use copal_sandbox::name;
 use serde::Serialize;
 
 use super::select;
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
-    let code = select::complain(&damaged, session);
+    let mut unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
     let mut counted = Vec::new();
     let mut groups = group(snapshots, &by(&args.group_by));
     if groups.is_empty() && args.group_by.is_empty() {
@@ -34,8 +35,13 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     }
     for (key, snapshots) in groups {
         let mut counter = Counter::new(&repository, args.mode.into());
-        for (_, snapshot) in &snapshots {
-            counter.add(&snapshot.tree)?;
+        for (id, snapshot) in &snapshots {
+            let mut lost = |path: &[u8], error| {
+                let path = name::escape(path);
+                unreadable.push(format!("snapshot {}: /{path}: {error}", id.short()));
+                Ok(())
+            };
+            counter.add(&snapshot.tree, &mut lost)?;
         }
         counted.push((key, counter.statistics().clone()));
     }
@@ -54,7 +60,7 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
         (true, ..) => output::json(&rows)?,
         (false, ..) => output::print(&text(mode, &counted))?,
     }
-    Ok(code)
+    Ok(select::complain(&unreadable, session))
 }
 
 fn text(mode: &str, counted: &[(GroupKey, Statistics)]) -> String {

@@ -1,7 +1,8 @@
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::{Node, NodeKind, Tree};
+use copal_repository::statistics::{CountMode, Counter};
 use copal_repository::walk::{Next, dump, find, read_range, walk, walk_on};
-use copal_repository::{ErrorKind, TreeId, WriterOptions};
+use copal_repository::{BlobId, ErrorKind, TreeId, WriterOptions};
 
 use crate::fixture::{Place, noise};
 
@@ -84,17 +85,25 @@ fn any_range_of_a_file_can_be_read() {
 }
 
 #[test]
-fn what_is_beside_a_lost_directory_is_shown() {
+fn what_is_beside_a_lost_directory_is_shown_and_counted() {
     let place = Place::new();
     let writer = place.repository.writer(WriterOptions::default()).unwrap();
     let lost = Node {
         subtree: Some(TreeId([7; 32])),
         ..Node::new("lost", NodeKind::Directory)
     };
-    let nodes = vec![lost, Node::new("other", NodeKind::File)];
+    let other = Node {
+        content: vec![BlobId([8; 32])],
+        size: 5,
+        ..Node::new("other", NodeKind::File)
+    };
+    let nodes = vec![lost, other];
     let stored = writer.store(BlobKind::Tree, &Tree { nodes }.encode());
-    let id = stored.unwrap().id.into();
+    let stored = stored.unwrap().id;
+    let id = stored.into();
     writer.finish().unwrap();
+    let located = place.repository.locate(BlobKind::Tree, &stored);
+    let tree_size = located.unwrap().unwrap().length.into();
     let mut seen = Vec::new();
     let mut unreadable = Vec::new();
     let visit = &mut |path: &[u8], _: &Node| {
@@ -110,6 +119,30 @@ fn what_is_beside_a_lost_directory_is_shown() {
     assert_eq!(unreadable, [(b"lost".to_vec(), ErrorKind::Corrupt)]);
     let all = walk(&place.repository, &id, &mut |_, _| Ok(Next::Continue));
     assert_eq!(all.unwrap_err().kind(), ErrorKind::Corrupt);
+
+    let lost = vec![b"lost".to_vec()];
+    let both = vec![b"lost".to_vec(), b"other".to_vec()];
+    for (mode, files, size, expected) in [
+        (CountMode::RestoreSize, 2, 5, &lost),
+        (CountMode::FilesByContents, 2, 5, &lost),
+        (CountMode::BlobsPerFile, 1, 0, &both),
+        (CountMode::RawData, 0, tree_size, &both),
+    ] {
+        let mut counter = Counter::new(&place.repository, mode);
+        let mut unreadable = Vec::new();
+        let mut lost = |path: &[u8], _| {
+            unreadable.push(path.to_vec());
+            Ok(())
+        };
+        counter.add(&id, &mut lost).unwrap();
+        let found = counter.statistics();
+        assert_eq!(&unreadable, expected, "{mode:?}");
+        let counted = (found.total_file_count, found.total_size);
+        assert_eq!(counted, (files, size), "{mode:?}");
+        let mut counter = Counter::new(&place.repository, mode);
+        let failed = counter.add(&id, &mut |_, error| Err(error)).unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Corrupt);
+    }
 }
 
 #[test]

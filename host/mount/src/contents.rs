@@ -55,6 +55,12 @@ impl Contents {
         })
     }
 
+    /// A node of a listing, by where it is there.
+    pub(crate) fn node(&self, tree: &TreeId, at: usize) -> Result<Node, Error> {
+        let node = self.listing(tree)?.nodes(at).next();
+        node.unwrap_or_else(|| Err(Error::NotFound(format!("tree {tree} has no node {at}"))))
+    }
+
     pub(crate) fn open(&self, node: Arc<Node>) -> Result<OpenFile, Error> {
         let mut end = 0;
         let ends = node.content.iter().map(|id| {

@@ -19,7 +19,7 @@ use crate::attributes;
 use crate::contents::Contents;
 use crate::folders::{Child, Folders};
 use crate::handles::{Handle, Handles, OpenDirectory};
-use crate::inodes::{Inodes, Item};
+use crate::inodes::{Inodes, Item, Place};
 
 /// How long the system may remember what is in a snapshot, which never changes.
 const LASTING: Duration = Duration::from_secs(60 * 60);
@@ -52,7 +52,14 @@ impl Snapshots {
     }
 
     fn item(&self, number: INodeNo) -> Answer<(Item, u64)> {
-        self.inodes.get(number.0).ok_or(Errno::ESTALE)
+        let (place, above) = self.inodes.get(number.0).ok_or(Errno::ESTALE)?;
+        let item = match place {
+            Place::Item(item) => item,
+            Place::File {
+                tree, at, snapshot, ..
+            } => stored(self.contents.node(&tree, at).map_err(failed)?, snapshot),
+        };
+        Ok((item, above))
     }
 
     fn node(&self, number: INodeNo) -> Answer<Option<Arc<Node>>> {
@@ -65,26 +72,35 @@ impl Snapshots {
     /// What lies in a directory under a name.
     fn child(&self, directory: INodeNo, name: &OsStr) -> Answer<(FileAttr, Duration)> {
         let (above, _) = self.item(directory)?;
-        let found = match &above {
+        let (item, file) = match above {
             Item::Folder(folder) => {
                 let layout = self.folders.current(&self.contents.repository);
                 let name = name.to_str().ok_or(Errno::ENOENT)?;
-                layout.find(folder, name).map(child)
+                let found = layout.find(&folder, name).ok_or(Errno::ENOENT)?;
+                (child(found), None)
             }
             Item::Node { node, snapshot } => {
-                let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
-                let listing = self.contents.listing(tree).map_err(failed)?;
+                let tree = node.subtree.ok_or(Errno::ENOTDIR)?;
+                let listing = self.contents.listing(&tree).map_err(failed)?;
+                let at = listing.find(name.as_bytes()).ok_or(Errno::ENOENT)?;
+                let node = listing.nodes(at).next().ok_or(Errno::ENOENT)?;
+                let node = node.map_err(failed)?;
                 let snapshot = snapshot.unwrap_or(directory.0);
-                let node = listing.get(name.as_bytes()).map_err(failed)?;
-                node.map(|node| stored(node, snapshot))
+                let file = (node.kind != NodeKind::Directory).then(|| Place::File {
+                    tree,
+                    at,
+                    name: name.as_bytes().into(),
+                    snapshot,
+                });
+                (stored(node, snapshot), file)
             }
             Item::Link(_) => return Err(Errno::ENOTDIR),
         };
-        let item = found.ok_or(Errno::ENOENT)?;
         let number = self.inodes.number(directory.0, name.as_bytes(), &item);
         let attributes = attributes::of(number, &item);
         let lasts = lasts(&item);
-        self.inodes.remember(number, directory.0, item);
+        let place = file.unwrap_or(Place::Item(item));
+        self.inodes.remember(number, directory.0, place);
         Ok((attributes, lasts))
     }
 
@@ -219,13 +235,8 @@ fn child(child: &Child) -> Item {
     }
 }
 
-/// What a snapshot holds. Whom it belongs to by name is not asked for here, and would only take memory.
+/// What a snapshot holds.
 fn stored(node: Node, snapshot: u64) -> Item {
-    let node = Node {
-        user: String::new(),
-        group: String::new(),
-        ..node
-    };
     Item::Node {
         node: Arc::new(node),
         snapshot: Some(snapshot),

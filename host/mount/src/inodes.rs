@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex};
 
-use copal_repository::LinkedFile;
-use copal_repository::format::tree::{Node, NodeKind};
+use copal_repository::format::tree::Node;
+use copal_repository::{LinkedFile, TreeId};
 
 use crate::cache::lock;
 use crate::folders::Folder;
@@ -26,8 +26,24 @@ pub(crate) enum Item {
     },
 }
 
+/// What the system knows of, as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// All but files.
+    Item(Item),
+    /// A file: all of a snapshot that is no directory. There are many, so only where it stands is kept.
+    File {
+        tree: TreeId,
+        /// Where it is in the listing.
+        at: usize,
+        name: Box<[u8]>,
+        /// The number of the snapshot that it is in.
+        snapshot: u64,
+    },
+}
+
 struct Known {
-    item: Item,
+    place: Place,
     /// The number of the directory that it is in.
     above: u64,
     /// How many times the system has been told of it.
@@ -37,11 +53,11 @@ struct Known {
 }
 
 impl Known {
-    /// The node, if it is a file: all of a snapshot that is no directory.
-    fn file(&self) -> Option<&Node> {
-        match &self.item {
-            Item::Node { node, .. } if node.kind != NodeKind::Directory => Some(node),
-            _ => None,
+    /// Its name, if it is a file.
+    fn file(&self) -> Option<&[u8]> {
+        match &self.place {
+            Place::File { name, .. } => Some(name),
+            Place::Item(_) => None,
         }
     }
 }
@@ -56,7 +72,7 @@ pub(crate) struct Inodes {
 impl Inodes {
     pub(crate) fn new() -> Self {
         let top = Known {
-            item: Item::Folder(Folder::Top),
+            place: Place::Item(Item::Folder(Folder::Top)),
             above: TOP,
             lookups: 1,
             asked: false,
@@ -89,27 +105,25 @@ impl Inodes {
     }
 
     /// What a number stands for, and the number of the directory that it is in.
-    pub(crate) fn get(&self, number: u64) -> Option<(Item, u64)> {
+    pub(crate) fn get(&self, number: u64) -> Option<(Place, u64)> {
         let known = lock(&self.known);
         known
             .get(&number)
-            .map(|known| (known.item.clone(), known.above))
+            .map(|known| (known.place.clone(), known.above))
     }
 
     /// The system is told of it.
-    pub(crate) fn remember(&self, number: u64, above: u64, item: Item) {
+    pub(crate) fn remember(&self, number: u64, above: u64, place: Place) {
         let mut known = lock(&self.known);
-        let known = known.entry(number).or_insert_with(|| Known {
-            item: item.clone(),
-            above,
-            lookups: 0,
-            asked: false,
-        });
+        let lookups = known.get(&number).map_or(0, |known| known.lookups) + 1;
         // A file may have other names in other directories.
-        known.item = item;
-        known.above = above;
-        known.lookups += 1;
-        known.asked = false;
+        let told = Known {
+            place,
+            above,
+            lookups,
+            asked: false,
+        };
+        known.insert(number, told);
     }
 
     /// How many files the system knows, and how many of them it has been asked to forget.
@@ -125,7 +139,7 @@ impl Inodes {
     pub(crate) fn ask_for_files(&self) -> Vec<(u64, Vec<u8>)> {
         let mut known = lock(&self.known);
         let files = known.values_mut().filter_map(|known| {
-            let name = known.file()?.name.clone();
+            let name = known.file()?.to_vec();
             known.asked = true;
             Some((known.above, name))
         });
@@ -149,6 +163,8 @@ impl Inodes {
 
 #[cfg(test)]
 mod tests {
+    use copal_repository::format::tree::NodeKind;
+
     use super::*;
 
     fn file(inode: u64, links: u64, snapshot: u64) -> Item {
@@ -160,6 +176,15 @@ mod tests {
         Item::Node {
             node: Arc::new(node),
             snapshot: Some(snapshot),
+        }
+    }
+
+    fn place(name: &[u8]) -> Place {
+        Place::File {
+            tree: TreeId([1; 32]),
+            at: 0,
+            name: name.into(),
+            snapshot: 1,
         }
     }
 
@@ -177,7 +202,7 @@ mod tests {
     fn another_snapshot_of_the_same_name_has_another_number() {
         let snapshot = |tree| Item::Node {
             node: Arc::new(Node {
-                subtree: Some(copal_repository::TreeId([tree; 32])),
+                subtree: Some(TreeId([tree; 32])),
                 ..Node::new("", NodeKind::Directory)
             }),
             snapshot: None,
@@ -191,15 +216,15 @@ mod tests {
     #[test]
     fn what_the_system_forgets_is_forgotten_and_the_top_never() {
         let inodes = Inodes::new();
-        inodes.remember(7, TOP, file(1, 1, 1));
-        inodes.remember(7, 5, file(1, 1, 1));
+        inodes.remember(7, TOP, place(b"f"));
+        inodes.remember(7, 5, place(b"g"));
         inodes.forget(7, 1);
         assert!(inodes.get(7).is_some());
         assert_eq!(inodes.files(), (1, 0));
-        assert_eq!(inodes.ask_for_files(), [(5, b"f".to_vec())]);
+        assert_eq!(inodes.ask_for_files(), [(5, b"g".to_vec())]);
         assert_eq!(inodes.files(), (1, 1));
         // The system is told of it again before it has forgotten it.
-        inodes.remember(7, 5, file(1, 1, 1));
+        inodes.remember(7, 5, place(b"g"));
         assert_eq!(inodes.files(), (1, 0));
         inodes.forget(7, 2);
         assert!(inodes.get(7).is_none());

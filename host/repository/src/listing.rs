@@ -78,19 +78,17 @@ impl Listing {
         self.json.len() + self.names.len() + self.entries.len() * size_of::<Entry>()
     }
 
-    /// The node of that name.
-    ///
-    /// # Errors
-    /// Never in practice: all nodes were parsed before.
-    pub fn get(&self, name: &[u8]) -> Result<Option<Node>, Error> {
-        let found = self
-            .entries
-            .binary_search_by_key(&name, |entry| self.name(entry));
-        let entry = found.ok().and_then(|at| self.entries.get(at));
-        entry.map(|entry| self.node(entry)).transpose()
+    /// Where the node of that name is among all.
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let entries = &self.entries;
+        let found = entries.binary_search_by_key(&name, |entry| self.name(entry));
+        found.ok()
     }
 
     /// The nodes by name, without the `first` of them.
+    ///
+    /// # Errors
+    /// Never in practice: all nodes were parsed before.
     pub fn nodes(&self, first: usize) -> impl Iterator<Item = Result<Node, Error>> {
         let entries = self.entries.iter().skip(first);
         entries.map(|entry| self.node(entry))
@@ -141,7 +139,8 @@ mod tests {
             other in prop::collection::vec(any::<u8>(), 0..3),
         ) {
             let listing = listing(&names);
-            let size = |name: &[u8]| listing.get(name).unwrap().map(|node| node.size);
+            let node = |at| listing.nodes(at).next().unwrap().unwrap();
+            let size = |name: &[u8]| listing.find(name).map(|at| node(at).size);
             let last = |name: &[u8]| names.iter().rposition(|own| own == name).map(|at| at as u64);
             for name in names.iter().chain([&other]) {
                 prop_assert_eq!(size(name), last(name));

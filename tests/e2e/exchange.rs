@@ -251,6 +251,15 @@ fn keys_are_added_listed_changed_and_removed() {
         .refused(with("third", &["snapshots"]), 12)
         .is("wrong-password");
     assert_eq!(list(PASSWORD).as_array().unwrap().len(), 1);
+
+    let keys = Path::new(environment.repository()).join("keys");
+    let damaged = keys.join("1".repeat(64));
+    std::fs::write(damaged, "not a key").unwrap();
+    let listed = with(PASSWORD, &["key", "list", "--json"]).run().exits(3);
+    let keys = listed.json();
+    let keys = keys.as_array().unwrap();
+    let damaged = keys.iter().filter(|key| !key["damage"].is_null());
+    assert_eq!((keys.len(), damaged.count()), (2, 1));
 }
 
 /// What both print, as far as both print it.

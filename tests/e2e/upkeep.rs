@@ -513,6 +513,11 @@ fn a_damaged_repository_is_repaired_as_far_as_can_be_and_says_what_is_lost() {
     let report = repair.arg(&copies).run().exits(3).json();
     assert_eq!(report["lost"].as_array().unwrap().len(), 1, "{report:#}");
     assert!(copies.join(format!("pack-{name}")).exists());
+    let counted = environment.copal(["stats", "--mode", "raw-data", "--json"]);
+    let counted = counted.run().exits(3);
+    assert_eq!(counted.json()["snapshots_count"], 2);
+    let told: Value = serde_json::from_str(&counted.stderr).unwrap();
+    assert_eq!(told["unreadable"].as_array().unwrap().len(), 1, "{told}");
 
     environment
         .refused(environment.copal(["prune"]), 1)

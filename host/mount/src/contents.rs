@@ -1,19 +1,20 @@
 //! Directories and files of the repository, read through caches.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use copal_repository::format::BlobKind;
 use copal_repository::format::tree::Node;
 use copal_repository::{BlobId, Error, Listing, Repository, TreeId, kept};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, lock};
 
 /// Bytes of files' content that are kept, besides what the system keeps.
 const BLOBS: usize = 64 << 20;
-/// What the system asks for at once. Of a blob that is no longer, the system then has all.
-const REQUEST: u64 = 128 << 10;
+/// How long the index is not read again for what it does not know or no longer lies where it says.
+const SETTLED: Duration = Duration::from_secs(60);
 /// Bytes of listings that are kept.
 const TREES: usize = 32 << 20;
 
@@ -25,6 +26,8 @@ pub(crate) struct Contents {
     /// Threads that load both, as many as the store has connections for. The allocator keeps a heap for each thread, and gives back little of it:
     /// if those that answer the system loaded, all of theirs would grow by what one needs.
     loaders: ThreadPool,
+    /// When the index was read last because something was missing.
+    refreshed: Mutex<Option<Instant>>,
 }
 
 /// A file that is open for reading.
@@ -43,13 +46,40 @@ impl Contents {
             repository,
             trees: Cache::new(TREES),
             blobs: Cache::new(BLOBS),
+            refreshed: Mutex::new(None),
         })
+    }
+
+    /// Calls `load` on a thread that loads.
+    pub(crate) fn on_loader<T: Send>(&self, load: impl FnOnce() -> T + Send) -> T {
+        self.loaders.install(load)
+    }
+
+    /// What `load` gives; where something is missing it may have been moved since the index was read, so that is read again.
+    fn load<T: Send>(&self, load: impl Fn() -> Result<T, Error> + Sync) -> Result<T, Error> {
+        let begun = Instant::now();
+        let is_missing = |error: &Error| error.is_loss() || matches!(error, Error::NotFound(_));
+        match self.on_loader(&load) {
+            Err(error) if is_missing(&error) && self.has_refreshed(begun) => self.on_loader(&load),
+            loaded => loaded,
+        }
+    }
+
+    /// Reads the index again, unless that was done just now. Tells whether it was since `begun`.
+    fn has_refreshed(&self, begun: Instant) -> bool {
+        let mut refreshed = lock(&self.refreshed);
+        if refreshed.is_none_or(|last| last.elapsed() > SETTLED) {
+            if let Err(error) = self.on_loader(|| self.repository.refresh_index()) {
+                tracing::warn!(%error, "can't look where it is now");
+            }
+            *refreshed = Some(Instant::now());
+        }
+        *refreshed > Some(begun)
     }
 
     pub(crate) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, Error> {
         self.trees.get(tree, || {
-            let load = || self.repository.load_listing(tree);
-            let listing = self.loaders.install(load)?;
+            let listing = self.load(|| self.repository.load_listing(tree))?;
             let size = listing.size();
             Ok((Arc::new(listing), size))
         })
@@ -57,19 +87,23 @@ impl Contents {
 
     /// A node of a listing, by where it is there.
     pub(crate) fn node(&self, tree: &TreeId, at: usize) -> Result<Node, Error> {
-        let node = self.listing(tree)?.nodes(at).next();
-        node.unwrap_or_else(|| Err(Error::NotFound(format!("tree {tree} has no node {at}"))))
+        let missing = || Error::NotFound(format!("tree {tree} has no node {at}"));
+        self.listing(tree)?.node(at)?.ok_or_else(missing)
     }
 
     pub(crate) fn open(&self, node: Arc<Node>) -> Result<OpenFile, Error> {
-        let mut end = 0;
-        let ends = node.content.iter().map(|id| {
-            let size = self.repository.blob_size(BlobKind::Data, id)?;
-            let missing = || Error::NotFound(format!("no index of the repository knows blob {id}"));
-            end += u64::from(size.ok_or_else(missing)?);
-            Ok(end)
-        });
-        let ends = ends.collect::<Result<_, Error>>()?;
+        let ends = self.load(|| {
+            let mut end = 0;
+            let ends = node.content.iter().map(|id| {
+                let size = self.repository.blob_size(BlobKind::Data, id)?;
+                let missing =
+                    || Error::NotFound(format!("no index of the repository knows blob {id}"));
+                end += u64::from(size.ok_or_else(missing)?);
+                Ok(end)
+            });
+            ends.collect::<Result<Vec<_>, Error>>()
+        })?;
+        let end = ends.last().copied().unwrap_or(0);
         if end != node.size {
             let message = format!(
                 "a file has {end} bytes, where the snapshot says {}",
@@ -96,14 +130,19 @@ impl Contents {
             if found.len() == length {
                 break;
             }
-            let blob = match end - begin > REQUEST {
-                true => self.blobs.get(id, || {
+            // The system keeps what it is given, so nobody asks again for a blob that it is given whole.
+            let blob = match offset <= begin && end - offset <= length as u64 {
+                true => self.blob(id)?,
+                false => self.blobs.get(id, || {
                     let blob = kept(self.blob(id)?);
                     let bytes = blob.len();
                     Ok::<_, Error>((blob, bytes))
                 })?,
-                false => self.blob(id)?,
             };
+            if blob.len() as u64 != end - begin {
+                let message = format!("blob {id} is not as long as the index says");
+                return Err(Error::Unsupported(message));
+            }
             let within = usize::try_from(offset.saturating_sub(begin)).unwrap_or(usize::MAX);
             let rest = blob.get(within..).unwrap_or_default();
             let wanted = rest.len().min(length - found.len());
@@ -114,7 +153,6 @@ impl Contents {
     }
 
     fn blob(&self, id: &BlobId) -> Result<bytes::Bytes, Error> {
-        let load = || self.repository.load_blob(BlobKind::Data, id);
-        self.loaders.install(load)
+        self.load(|| self.repository.load_blob(BlobKind::Data, id))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use copal_repository::format::tree::{Node, NodeKind};
 use copal_repository::select::SnapshotFilter;
 use copal_repository::walk::is_name;
-use copal_repository::{Error, Repository};
+use copal_repository::{Error, Listing, Repository, TreeId};
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
     OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyXattr,
@@ -19,7 +19,7 @@ use crate::attributes;
 use crate::contents::Contents;
 use crate::folders::{Child, Folders};
 use crate::handles::{Handle, Handles, OpenDirectory};
-use crate::inodes::{Inodes, Item, Place};
+use crate::inodes::{Inodes, Item, Place, Stored};
 
 /// How long the system may remember what is in a snapshot, which never changes.
 const LASTING: Duration = Duration::from_secs(60 * 60);
@@ -37,9 +37,13 @@ pub(crate) struct Snapshots {
 type Answer<T> = Result<T, Errno>;
 
 impl Snapshots {
-    pub(crate) fn new(repository: Repository, filter: SnapshotFilter) -> Result<Self, Error> {
+    pub(crate) fn new(
+        repository: Repository,
+        filter: SnapshotFilter,
+        fresh: Duration,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            folders: Folders::new(&repository, filter)?,
+            folders: Folders::new(&repository, filter, fresh)?,
             contents: Contents::new(repository)?,
             inodes: Arc::new(Inodes::new()),
             handles: Handles::default(),
@@ -51,19 +55,34 @@ impl Snapshots {
         &self.inodes
     }
 
-    fn item(&self, number: INodeNo) -> Answer<(Item, u64)> {
-        let (place, above) = self.inodes.get(number.0).ok_or(Errno::ESTALE)?;
-        let item = match place {
+    fn place(&self, number: INodeNo) -> Answer<(Place, u64)> {
+        self.inodes.get(number.0).ok_or(Errno::ESTALE)
+    }
+
+    fn item(&self, number: INodeNo) -> Answer<Item> {
+        Ok(match self.place(number)?.0 {
             Place::Item(item) => item,
-            Place::File {
-                tree, at, snapshot, ..
-            } => stored(self.contents.node(&tree, at).map_err(failed)?, snapshot),
+            Place::Stored(stored) => {
+                let node = self.contents.node(&stored.tree, stored.at);
+                item_of(node.map_err(failed)?, stored.snapshot)
+            }
+        })
+    }
+
+    /// What lists a directory of a snapshot, with its id, and the number of the snapshot.
+    fn listing(&self, number: u64, place: &Place) -> Answer<(Arc<Listing>, TreeId, u64)> {
+        let (tree, snapshot) = match place {
+            Place::Item(Item::Node { node, .. }) => (node.subtree, number),
+            Place::Stored(stored) => (stored.subtree, stored.snapshot),
+            Place::Item(Item::Folder(_) | Item::Link(_)) => (None, number),
         };
-        Ok((item, above))
+        let tree = tree.ok_or(Errno::ENOTDIR)?;
+        let listing = self.contents.listing(&tree).map_err(failed)?;
+        Ok((listing, tree, snapshot))
     }
 
     fn node(&self, number: INodeNo) -> Answer<Option<Arc<Node>>> {
-        Ok(match self.item(number)?.0 {
+        Ok(match self.item(number)? {
             Item::Node { node, .. } => Some(node),
             Item::Folder(_) | Item::Link(_) => None,
         })
@@ -71,62 +90,55 @@ impl Snapshots {
 
     /// What lies in a directory under a name.
     fn child(&self, directory: INodeNo, name: &OsStr) -> Answer<(FileAttr, Duration)> {
-        let (above, _) = self.item(directory)?;
-        let (item, file) = match above {
-            Item::Folder(folder) => {
-                let layout = self.folders.current(&self.contents.repository);
+        let (above, _) = self.place(directory)?;
+        let (item, place) = match &above {
+            Place::Item(Item::Folder(folder)) => {
+                let layout = self.folders.current(&self.contents);
                 let name = name.to_str().ok_or(Errno::ENOENT)?;
-                let found = layout.find(&folder, name).ok_or(Errno::ENOENT)?;
-                (child(found), None)
+                let item = child(layout.find(folder, name).ok_or(Errno::ENOENT)?);
+                (item.clone(), Place::Item(item))
             }
-            Item::Node { node, snapshot } => {
-                let tree = node.subtree.ok_or(Errno::ENOTDIR)?;
-                let listing = self.contents.listing(&tree).map_err(failed)?;
+            above => {
+                let (listing, tree, snapshot) = self.listing(directory.0, above)?;
                 let at = listing.find(name.as_bytes()).ok_or(Errno::ENOENT)?;
-                let node = listing.nodes(at).next().ok_or(Errno::ENOENT)?;
-                let node = node.map_err(failed)?;
-                let snapshot = snapshot.unwrap_or(directory.0);
-                let file = (node.kind != NodeKind::Directory).then(|| Place::File {
+                let node = listing.node(at).map_err(failed)?.ok_or(Errno::ENOENT)?;
+                let is_directory = node.kind == NodeKind::Directory;
+                let stored = Stored {
                     tree,
                     at,
-                    name: name.as_bytes().into(),
+                    subtree: node.subtree.filter(|_| is_directory),
                     snapshot,
-                });
-                (stored(node, snapshot), file)
+                };
+                (item_of(node, snapshot), Place::Stored(stored))
             }
-            Item::Link(_) => return Err(Errno::ENOTDIR),
         };
-        let number = self.inodes.number(directory.0, name.as_bytes(), &item);
-        let attributes = attributes::of(number, &item);
-        let lasts = lasts(&item);
-        let place = file.unwrap_or(Place::Item(item));
-        self.inodes.remember(number, directory.0, place);
-        Ok((attributes, lasts))
+        let name = name.as_bytes();
+        let number = self.inodes.number(directory.0, name, &item);
+        self.inodes.remember(number, directory.0, name, place);
+        Ok((attributes::of(number, &item), lasts(&item)))
     }
 
     /// All that lies in a directory.
     fn children(&self, directory: INodeNo) -> Answer<Handle> {
-        let (item, above) = self.item(directory)?;
+        let (place, above) = self.place(directory)?;
         let number = directory.0;
         let mut own: Vec<_> = [(number, "."), (above, "..")]
             .map(|(number, name)| (number, FileType::Directory, OsString::from(name)))
             .into();
-        let stored = match item {
-            Item::Folder(folder) => {
-                let layout = self.folders.current(&self.contents.repository);
-                own.extend(layout.entries(&folder).map(|(name, found)| {
+        let stored = match &place {
+            Place::Item(Item::Folder(folder)) => {
+                let layout = self.folders.current(&self.contents);
+                own.extend(layout.entries(folder).map(|(name, found)| {
                     let item = child(found);
                     let number = self.inodes.number(number, name.as_bytes(), &item);
                     (number, attributes::kind(&item), OsString::from(name))
                 }));
                 None
             }
-            Item::Node { node, snapshot } => {
-                let tree = node.subtree.as_ref().ok_or(Errno::ENOTDIR)?;
-                let listing = self.contents.listing(tree).map_err(failed)?;
-                Some((listing, snapshot.unwrap_or(number)))
+            place => {
+                let (listing, _, snapshot) = self.listing(number, place)?;
+                Some((listing, snapshot))
             }
-            Item::Link(_) => return Err(Errno::ENOTDIR),
         };
         Ok(Handle::Directory(OpenDirectory {
             number,
@@ -145,7 +157,7 @@ impl Snapshots {
         let OpenDirectory {
             number: above,
             own,
-            stored: of,
+            stored,
         } = directory;
         // Where the next call goes on.
         let mut next = first as u64;
@@ -155,7 +167,7 @@ impl Snapshots {
                 return Ok(());
             }
         }
-        let Some((listing, snapshot)) = of else {
+        let Some((listing, snapshot)) = stored else {
             return Ok(());
         };
         for node in listing.nodes(first.saturating_sub(own.len())) {
@@ -166,7 +178,7 @@ impl Snapshots {
                 continue;
             }
             let name = OsString::from_vec(node.name.clone());
-            let item = stored(node, *snapshot);
+            let item = item_of(node, *snapshot);
             let number = self.inodes.number(*above, name.as_bytes(), &item);
             if reply.add(INodeNo(number), next, attributes::kind(&item), &name) {
                 break;
@@ -196,7 +208,7 @@ impl Snapshots {
     }
 
     fn target(&self, number: INodeNo) -> Answer<Vec<u8>> {
-        match self.item(number)?.0 {
+        match self.item(number)? {
             Item::Link(to) => Ok(to.into_bytes()),
             Item::Node { node, .. } if node.kind == NodeKind::Symlink => {
                 Ok(node.link_target.clone())
@@ -236,7 +248,7 @@ fn child(child: &Child) -> Item {
 }
 
 /// What a snapshot holds.
-fn stored(node: Node, snapshot: u64) -> Item {
+fn item_of(node: Node, snapshot: u64) -> Item {
     Item::Node {
         node: Arc::new(node),
         snapshot: Some(snapshot),
@@ -281,7 +293,7 @@ impl Filesystem for Snapshots {
 
     fn getattr(&self, _: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         match self.item(number) {
-            Ok((item, _)) => reply.attr(&lasts(&item), &attributes::of(number.0, &item)),
+            Ok(item) => reply.attr(&lasts(&item), &attributes::of(number.0, &item)),
             Err(error) => reply.error(error),
         }
     }

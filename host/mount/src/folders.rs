@@ -1,7 +1,7 @@
 //! The folders in which snapshots are found: by id, by time, by machine and by tag.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use copal_repository::format::Timestamp;
@@ -11,9 +11,7 @@ use copal_repository::select::SnapshotFilter;
 use copal_repository::{Error, Repository, SnapshotId, TreeId};
 
 use crate::cache::lock;
-
-/// How long it is not looked for new snapshots.
-const FRESH: Duration = Duration::from_secs(60);
+use crate::contents::Contents;
 
 /// A folder that the repository does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,7 +71,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Reads those that are new, and lets go of those that are no longer there.
+    /// Reads those that are new and, again, those that are damaged, and lets go of those that are no longer there.
     fn refresh(&mut self, repository: &Repository, filter: &SnapshotFilter) -> Result<(), Error> {
         let listed = repository.snapshot_ids()?;
         let is_new = |id: &&SnapshotId| !self.snapshots.contains_key(id);
@@ -84,8 +82,8 @@ impl Seen {
             tracing::warn!(error, "a snapshot can't be shown");
         }
         self.damaged = damaged;
-        let listed: HashSet<_> = listed.into_iter().collect();
-        self.snapshots.retain(|id, _| listed.contains(id));
+        self.snapshots
+            .retain(|id, _| listed.binary_search(id).is_ok());
         let read = read.snapshots.into_iter().map(|(id, snapshot)| {
             let shown = filter.matches(&snapshot).then(|| snapshot.into());
             (id, shown)
@@ -174,52 +172,74 @@ impl Layout {
 /// The folders as they are now.
 pub(crate) struct Folders {
     filter: SnapshotFilter,
-    current: Mutex<Current>,
+    fresh: Duration,
+    /// Held by the one who looks whether anything has changed; all others go on with what was there.
+    looking: Mutex<Looking>,
+    layout: Mutex<Arc<Layout>>,
 }
 
-struct Current {
-    /// When it was looked for new snapshots.
+struct Looking {
+    /// When it was looked last.
     looked: Instant,
     seen: Seen,
-    layout: Arc<Layout>,
+    /// What went wrong then.
+    failure: Option<String>,
 }
 
 impl Folders {
-    pub(crate) fn new(repository: &Repository, filter: SnapshotFilter) -> Result<Self, Error> {
+    pub(crate) fn new(
+        repository: &Repository,
+        filter: SnapshotFilter,
+        fresh: Duration,
+    ) -> Result<Self, Error> {
         let mut seen = Seen::default();
         seen.refresh(repository, &filter)?;
         repository.load_index()?;
         Ok(Self {
             filter,
-            current: Mutex::new(Current {
+            fresh,
+            layout: Mutex::new(Arc::new(Layout::new(&seen, &Layout::default()))),
+            looking: Mutex::new(Looking {
                 looked: Instant::now(),
-                layout: Arc::new(Layout::new(&seen, &Layout::default())),
                 seen,
+                failure: None,
             }),
         })
     }
 
     /// The folders; where it is time for it, with what has come since. If that can't be read, they stay as they are.
-    pub(crate) fn current(&self, repository: &Repository) -> Arc<Layout> {
-        let mut current = lock(&self.current);
-        let Current {
-            looked,
-            seen,
-            layout,
-        } = &mut *current;
-        if looked.elapsed() > FRESH {
-            *looked = Instant::now();
-            if let Err(error) = seen.refresh(repository, &self.filter) {
-                tracing::warn!(%error, "can't look for new snapshots");
+    pub(crate) fn current(&self, contents: &Contents) -> Arc<Layout> {
+        let looking = match self.looking.try_lock() {
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(looking)) => Some(looking.into_inner()),
+            Ok(looking) => Some(looking),
+        };
+        if let Some(mut looking) = looking
+            && looking.looked.elapsed() > self.fresh
+        {
+            let seen = &mut looking.seen;
+            let looked = contents.on_loader(|| self.look(seen, &contents.repository));
+            let failure = looked.err().map(|error| error.to_string());
+            if let Some(error) = &failure
+                && looking.failure != failure
+            {
+                tracing::warn!(error, "can't look for new snapshots");
             }
-            if !seen.shown().map(|(id, _)| id).eq(layout.names.keys()) {
-                match repository.refresh_index() {
-                    Ok(()) => *layout = Arc::new(Layout::new(seen, layout)),
-                    Err(error) => tracing::warn!(%error, "new snapshots can't be shown"),
-                }
-            }
+            looking.failure = failure;
+            looking.looked = Instant::now();
         }
-        Arc::clone(layout)
+        Arc::clone(&lock(&self.layout))
+    }
+
+    /// Looks for what has changed: at the snapshots first, so that the index, read after them, knows what they hold.
+    fn look(&self, seen: &mut Seen, repository: &Repository) -> Result<(), Error> {
+        seen.refresh(repository, &self.filter)?;
+        repository.refresh_index()?;
+        let before = Arc::clone(&lock(&self.layout));
+        if !seen.shown().map(|(id, _)| id).eq(before.names.keys()) {
+            *lock(&self.layout) = Arc::new(Layout::new(seen, &before));
+        }
+        Ok(())
     }
 }
 

@@ -43,9 +43,9 @@ fn go_on(inodes: &Inodes, notifier: &Notifier, most: usize, ended: &Receiver<Inf
     while goes_on() {
         // Wakes up at the end, too.
         let _ = ended.recv_timeout(TICK);
-        let (files, asked) = inodes.files();
-        // What stays though it was asked for is in use, and asked for no sooner than there is as much besides.
-        if files - asked <= most.max(asked) {
+        let (names, asked) = inodes.files();
+        // What stays though it was asked for is in use, and may take as many.
+        if names <= most.max(asked) {
             continue;
         }
         for (directory, name) in inodes.ask_for_files() {

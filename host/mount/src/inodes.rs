@@ -29,17 +29,22 @@ pub(crate) enum Item {
 /// What the system knows of, as it is kept.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
-    /// All but files.
+    /// A folder, a link in one, or a snapshot.
     Item(Item),
-    /// A file: all of a snapshot that is no directory. There are many, so only where it stands is kept.
-    File {
-        tree: TreeId,
-        /// Where it is in the listing.
-        at: usize,
-        name: Box<[u8]>,
-        /// The number of the snapshot that it is in.
-        snapshot: u64,
-    },
+    /// What a snapshot holds. There may be much of it, so only where it stands is kept.
+    Stored(Stored),
+}
+
+/// Where a node stands in the repository.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    pub(crate) tree: TreeId,
+    /// Where it is in the listing.
+    pub(crate) at: usize,
+    /// The listing of a directory; none for a file, which is all else.
+    pub(crate) subtree: Option<TreeId>,
+    /// The number of the snapshot that it is in.
+    pub(crate) snapshot: u64,
 }
 
 struct Known {
@@ -48,17 +53,13 @@ struct Known {
     above: u64,
     /// How many times the system has been told of it.
     lookups: u64,
-    /// Whether the system has been asked to forget it since. It may take its time.
-    asked: bool,
+    /// The names that the system has been told of a file since it was last asked to forget it, each with the number of the directory.
+    names: Vec<(u64, Box<[u8]>)>,
 }
 
 impl Known {
-    /// Its name, if it is a file.
-    fn file(&self) -> Option<&[u8]> {
-        match &self.place {
-            Place::File { name, .. } => Some(name),
-            Place::Item(_) => None,
-        }
+    fn is_file(&self) -> bool {
+        matches!(self.place, Place::Stored(Stored { subtree: None, .. }))
     }
 }
 
@@ -75,7 +76,7 @@ impl Inodes {
             place: Place::Item(Item::Folder(Folder::Top)),
             above: TOP,
             lookups: 1,
-            asked: false,
+            names: Vec::new(),
         };
         Self {
             known: Mutex::new(HashMap::from([(TOP, top)])),
@@ -112,38 +113,45 @@ impl Inodes {
             .map(|known| (known.place.clone(), known.above))
     }
 
-    /// The system is told of it.
-    pub(crate) fn remember(&self, number: u64, above: u64, place: Place) {
+    /// The system is told that it has that name in the directory `above`.
+    pub(crate) fn remember(&self, number: u64, above: u64, name: &[u8], place: Place) {
         let mut known = lock(&self.known);
-        let lookups = known.get(&number).map_or(0, |known| known.lookups) + 1;
-        // A file may have other names in other directories.
-        let told = Known {
-            place,
+        let known = known.entry(number).or_insert_with(|| Known {
+            place: place.clone(),
             above,
-            lookups,
-            asked: false,
-        };
-        known.insert(number, told);
+            lookups: 0,
+            names: Vec::new(),
+        });
+        known.place = place;
+        known.above = above;
+        known.lookups += 1;
+        let is_last = |last: &(u64, Box<[u8]>)| last.0 == above && *last.1 == *name;
+        if known.is_file() && !known.names.last().is_some_and(is_last) {
+            // Almost all have one name.
+            known
+                .names
+                .reserve_exact(usize::from(known.names.is_empty()));
+            known.names.push((above, name.into()));
+        }
     }
 
-    /// How many files the system knows, and how many of them it has been asked to forget.
+    /// How many names of files the system has been told since it was last asked to forget them, and how many files there are besides.
     pub(crate) fn files(&self) -> (usize, usize) {
         let known = lock(&self.known);
-        let files = known.values().filter(|known| known.file().is_some());
-        files.fold((0, 0), |(files, asked), known| {
-            (files + 1, asked + usize::from(known.asked))
+        let files = known.values().filter(|known| known.is_file());
+        files.fold((0, 0), |(names, asked), known| {
+            let of_file = known.names.len();
+            (names + of_file, asked + usize::from(of_file == 0))
         })
     }
 
-    /// All of them, which the system is to be asked to forget: by the number of the directory and the name there; one name of each.
-    pub(crate) fn ask_for_files(&self) -> Vec<(u64, Vec<u8>)> {
+    /// The names of files that the system is to be asked to forget, each with the number of the directory. They count as asked for.
+    pub(crate) fn ask_for_files(&self) -> Vec<(u64, Box<[u8]>)> {
         let mut known = lock(&self.known);
-        let files = known.values_mut().filter_map(|known| {
-            let name = known.file()?.to_vec();
-            known.asked = true;
-            Some((known.above, name))
-        });
-        files.collect()
+        let files = known.values_mut();
+        files
+            .flat_map(|known| std::mem::take(&mut known.names))
+            .collect()
     }
 
     /// The system forgets that it was told of it so many times.
@@ -179,15 +187,6 @@ mod tests {
         }
     }
 
-    fn place(name: &[u8]) -> Place {
-        Place::File {
-            tree: TreeId([1; 32]),
-            at: 0,
-            name: name.into(),
-            snapshot: 1,
-        }
-    }
-
     #[test]
     fn names_of_one_file_have_one_number_within_a_snapshot() {
         let inodes = Inodes::new();
@@ -216,18 +215,35 @@ mod tests {
     #[test]
     fn what_the_system_forgets_is_forgotten_and_the_top_never() {
         let inodes = Inodes::new();
-        inodes.remember(7, TOP, place(b"f"));
-        inodes.remember(7, 5, place(b"g"));
+        let tell = |above, name: &[u8], subtree| {
+            let stored = Stored {
+                tree: TreeId([1; 32]),
+                at: 0,
+                subtree,
+                snapshot: 1,
+            };
+            inodes.remember(7, above, name, Place::Stored(stored));
+        };
+        for (above, name) in [(5, b"f"), (5, b"f"), (6, b"f"), (6, b"g")] {
+            tell(above, name, None);
+        }
         inodes.forget(7, 1);
         assert!(inodes.get(7).is_some());
-        assert_eq!(inodes.files(), (1, 0));
-        assert_eq!(inodes.ask_for_files(), [(5, b"g".to_vec())]);
-        assert_eq!(inodes.files(), (1, 1));
+        assert_eq!(inodes.files(), (3, 0));
+        let asked = inodes.ask_for_files();
+        assert_eq!(
+            asked,
+            [(5, b"f"), (6, b"f"), (6, b"g")].map(|(above, name)| (above, Box::from(&name[..])))
+        );
+        assert_eq!(inodes.files(), (0, 1));
         // The system is told of it again before it has forgotten it.
-        inodes.remember(7, 5, place(b"g"));
+        tell(6, b"g", None);
         assert_eq!(inodes.files(), (1, 0));
-        inodes.forget(7, 2);
+        inodes.forget(7, 4);
         assert!(inodes.get(7).is_none());
+        assert_eq!(inodes.files(), (0, 0));
+        tell(5, b"d", Some(TreeId([2; 32])));
+        assert!(inodes.get(7).is_some());
         assert_eq!(inodes.files(), (0, 0));
         inodes.forget(TOP, 100);
         assert!(inodes.get(TOP).is_some());

@@ -37,8 +37,10 @@ const TICK: Duration = Duration::from_millis(20);
 pub struct MountOptions {
     /// Which snapshots there are.
     pub filter: SnapshotFilter,
-    /// How many files the system may know before it is asked to forget them. A system with much memory would remember millions, and each keeps a
-    /// node here.
+    /// How long it is not looked for what has changed in the repository.
+    pub fresh: Duration,
+    /// How many names of files the system may know before it is asked to forget them. A system with much memory would remember millions, and some
+    /// 200 bytes are kept here for each. Directories are not counted: somebody may be in one.
     pub most_files: usize,
     /// Whether other users may look too. Then each sees what the permissions of the files let them; the user who mounts sees all.
     pub allow_other: bool,
@@ -48,6 +50,7 @@ impl Default for MountOptions {
     fn default() -> Self {
         Self {
             filter: SnapshotFilter::default(),
+            fresh: Duration::from_secs(60),
             most_files: 1 << 15,
             allow_other: false,
         }
@@ -72,9 +75,10 @@ impl Mounted {
         session.is_none_or(|session| session.guard.is_finished())
     }
 
-    /// How many files the system knows.
+    /// How many files the system knows; one of several names may count as often.
     pub fn known_files(&self) -> usize {
-        self.inodes.files().0
+        let (names, asked) = self.inodes.files();
+        names + asked
     }
 
     /// Unmounts it, unless somebody has. What still uses it has a moment to let go.
@@ -135,7 +139,7 @@ fn wait<T>(guard: &JoinHandle<T>) -> bool {
 
 /// Mounts the repository at `mountpoint`, an empty directory.
 ///
-/// Snapshots that come later appear within a minute; those that others remove can't be read any more.
+/// Snapshots that come later appear once it has been looked for them; those that others remove can't be read any more.
 ///
 /// # Errors
 /// The repository is locked or can't be read, or the system can't mount it there.
@@ -165,7 +169,7 @@ pub fn mount(
     }
     // As many as can load, and one. All who want what is being loaded wait for it, however many they are.
     config.n_threads = Some(repository.connections() + 1);
-    let snapshots = Snapshots::new(repository.clone(), options.filter)?;
+    let snapshots = Snapshots::new(repository.clone(), options.filter, options.fresh)?;
     let inodes = Arc::clone(snapshots.inodes());
     let session = Session::new(snapshots, mountpoint, &config).map_err(failed)?;
     let forgetting = Forgetting::begin(Arc::clone(&inodes), session.notifier(), options.most_files);

@@ -112,6 +112,16 @@ impl Part {
         packs.iter().map(load).collect()
     }
 
+    /// Adds a pack to what was loaded, and gives its number; it counts at once.
+    fn insert(&mut self, pack: &PackEntry) -> u32 {
+        let number = self.number(pack.id);
+        for blob in &pack.blobs {
+            let table = self.table_mut(blob.kind);
+            table.insert(blob.id, &place(number, blob));
+        }
+        number
+    }
+
     fn sort(&mut self) {
         self.data.sort();
         self.tree.sort();
@@ -217,6 +227,21 @@ impl Index {
     pub(crate) fn load(&mut self, id: IndexId, file: &IndexFile) {
         let packs = self.live.load(&file.packs);
         let marked = self.marked.load(&file.packs_to_delete);
+        self.note(id, file, packs, marked);
+    }
+
+    /// Merges in an index file that was not there when the others were loaded; it counts at once, and nothing of theirs moves.
+    pub(crate) fn add(&mut self, id: IndexId, file: &IndexFile) {
+        let insert = |part: &mut Part, packs: &[PackEntry]| {
+            let numbers = packs.iter().map(|pack| part.insert(pack));
+            numbers.collect()
+        };
+        let packs = insert(&mut self.live, &file.packs);
+        let marked = insert(&mut self.marked, &file.packs_to_delete);
+        self.note(id, file, packs, marked);
+    }
+
+    fn note(&mut self, id: IndexId, file: &IndexFile, packs: Vec<u32>, marked: Vec<u32>) {
         for (number, pack) in marked.iter().zip(&file.packs_to_delete) {
             match self.marked_since.get_mut(*number as usize) {
                 // The later one leaves the pack there for longer.
@@ -251,11 +276,7 @@ impl Index {
 
     /// Adds a pack that has just been stored.
     pub(crate) fn insert(&mut self, pack: &PackEntry) {
-        let number = self.live.number(pack.id);
-        for blob in &pack.blobs {
-            let table = self.live.table_mut(blob.kind);
-            table.insert(blob.id, &place(number, blob));
-        }
+        self.live.insert(pack);
     }
 
     /// The packs that count.

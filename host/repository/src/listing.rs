@@ -85,20 +85,28 @@ impl Listing {
         found.ok()
     }
 
+    /// The node that is there among all.
+    ///
+    /// # Errors
+    /// Never in practice: all nodes were parsed before.
+    pub fn node(&self, at: usize) -> Result<Option<Node>, Error> {
+        self.nodes(at).next().transpose()
+    }
+
     /// The nodes by name, without the `first` of them.
     ///
     /// # Errors
     /// Never in practice: all nodes were parsed before.
     pub fn nodes(&self, first: usize) -> impl Iterator<Item = Result<Node, Error>> {
         let entries = self.entries.iter().skip(first);
-        entries.map(|entry| self.node(entry))
+        entries.map(|entry| self.parse(entry))
     }
 
     fn name(&self, entry: &Entry) -> &[u8] {
         slice(&self.names, entry.name)
     }
 
-    fn node(&self, entry: &Entry) -> Result<Node, Error> {
+    fn parse(&self, entry: &Entry) -> Result<Node, Error> {
         let parsed = serde_json::from_slice(slice(&self.json, entry.node));
         parsed
             .map_err(|error| Error::damaged(format!("tree {}", self.tree))(Malformed::from(error)))
@@ -139,7 +147,7 @@ mod tests {
             other in prop::collection::vec(any::<u8>(), 0..3),
         ) {
             let listing = listing(&names);
-            let node = |at| listing.nodes(at).next().unwrap().unwrap();
+            let node = |at| listing.node(at).unwrap().unwrap();
             let size = |name: &[u8]| listing.find(name).map(|at| node(at).size);
             let last = |name: &[u8]| names.iter().rposition(|own| own == name).map(|at| at as u64);
             for name in names.iter().chain([&other]) {

@@ -301,7 +301,7 @@ impl Repository {
         self.read_snapshots(&self.snapshot_ids()?)
     }
 
-    /// The snapshots that there are.
+    /// The snapshots that there are, in order.
     ///
     /// # Errors
     /// The store fails.
@@ -407,36 +407,38 @@ impl Repository {
     /// Reads all index files anew.
     ///
     /// # Errors
-    /// As [`Self::load_index`].
+    /// As [`Self::load_index`], and the index stays as it was.
     pub fn reload_index(&self) -> Result<(), Error> {
         let _loading = lock(&self.0.loading);
         self.read_index()
     }
 
-    /// Reads the index files that others have added since: for whoever looks for long and stores nothing. Where one is gone, all are read anew, for
-    /// what it named may be gone too.
+    /// Reads the index files that others have added since: for whoever looks for long. Where one is gone, all are read anew, for what it named may be
+    /// gone too; so nobody may count by the index meanwhile, as a prune does.
     ///
     /// # Errors
-    /// As [`Self::load_index`].
+    /// As [`Self::reload_index`].
     pub fn refresh_index(&self) -> Result<(), Error> {
         let _loading = lock(&self.0.loading);
-        let listed: HashSet<_> = self.backend().ids(FileKind::Index)?.into_iter().collect();
-        let loaded = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
-        let read = loaded.iter().flat_map(Index::files).map(|file| file.id.0);
-        let read: HashSet<_> = read.collect();
-        let is_loaded = loaded.is_some();
-        drop(loaded);
-        if !is_loaded || !read.is_subset(&listed) {
+        // None if there is no index.
+        let read = {
+            let loaded = self.0.index.read().unwrap_or_else(PoisonError::into_inner);
+            let files = loaded.as_ref().map(Index::files);
+            files.map(|files| files.iter().map(|file| file.id.0).collect::<HashSet<_>>())
+        };
+        let mut listed = self.backend().ids(FileKind::Index)?;
+        let is_there = |id: &[u8; 32]| listed.binary_search(id).is_ok();
+        let Some(read) = read.filter(|read| read.iter().all(is_there)) else {
             return self.read_index();
-        }
+        };
+        listed.retain(|id| !read.contains(id));
         let add = |new: &mut Vec<_>, id, file| new.push((id, file));
-        let new = self.merge_index_files_but(read, add)?;
+        let new = self.merge_unread(listed, read, add)?;
         let mut loaded = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = loaded.as_mut().filter(|_| !new.is_empty()) {
+        if let Some(index) = loaded.as_mut() {
             for (id, file) in new {
-                index.load(id, &file);
+                index.add(id, &file);
             }
-            index.sort();
         }
         Ok(())
     }
@@ -460,18 +462,18 @@ impl Repository {
         &self,
         merge: impl Fn(&mut T, IndexId, IndexFile),
     ) -> Result<T, Error> {
-        self.merge_index_files_but(HashSet::new(), merge)
+        let listed = self.backend().ids(FileKind::Index)?;
+        self.merge_unread(listed, HashSet::new(), merge)
     }
 
-    /// As [`Self::merge_index_files`], but for those that have been read.
-    fn merge_index_files_but<T: Default>(
+    /// As [`Self::merge_index_files`], of which some have been `read`, and these are the others.
+    fn merge_unread<T: Default>(
         &self,
+        mut unread: Vec<[u8; 32]>,
         mut read: HashSet<[u8; 32]>,
         merge: impl Fn(&mut T, IndexId, IndexFile),
     ) -> Result<T, Error> {
         let mut merged = T::default();
-        let mut unread = self.backend().ids(FileKind::Index)?;
-        unread.retain(|id| !read.contains(id));
         for _ in 0..INDEX_LISTINGS {
             for ids in unread.chunks(parallel::threads() * INDEX_FILES) {
                 let files = parallel::map(ids, |id| {

@@ -265,6 +265,29 @@ fn what_gets_old_enough_while_a_prune_looks_is_left_to_the_next() {
 }
 
 #[test]
+fn an_index_that_can_not_be_refreshed_stays_as_it_was() {
+    let (world, snapshots) = World::with_history();
+    let repository = world.open();
+    let tree = repository
+        .snapshot(&snapshots[0].to_string())
+        .unwrap()
+        .1
+        .tree;
+    let has = |tree: TreeId| repository.has(BlobKind::Tree, &tree.into()).unwrap();
+    assert!(has(tree));
+    world.write("new", noise(9, 1 << 20));
+    let new = world.archive(&world.open());
+    let damaged = world.path("repository/index").join("1".repeat(64));
+    std::fs::write(&damaged, "no index").unwrap();
+    let error = repository.refresh_index().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(has(tree) && !has(new));
+    std::fs::remove_file(&damaged).unwrap();
+    repository.refresh_index().unwrap();
+    assert!(has(tree) && has(new));
+}
+
+#[test]
 fn an_index_that_is_refreshed_reads_what_is_new_and_all_where_something_is_gone() {
     let (world, snapshots) = World::with_history();
     let reads = Arc::new(AtomicUsize::new(0));

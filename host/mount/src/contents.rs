@@ -14,7 +14,7 @@ use crate::cache::{Cache, lock};
 /// Bytes of files' content that are kept, besides what the system keeps.
 const BLOBS: usize = 64 << 20;
 /// How long the index is not read again for what it does not know or no longer lies where it says.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_secs(5);
 /// Bytes of listings that are kept.
 const TREES: usize = 32 << 20;
 
@@ -26,8 +26,16 @@ pub(crate) struct Contents {
     /// Threads that load both, as many as the store has connections for. The allocator keeps a heap for each thread, and gives back little of it:
     /// if those that answer the system loaded, all of theirs would grow by what one needs.
     loaders: ThreadPool,
-    /// When the index was read last because something was missing.
-    refreshed: Mutex<Option<Instant>>,
+    refreshed: Mutex<Refreshed>,
+}
+
+/// When the index was read because something was missing.
+#[derive(Default)]
+struct Refreshed {
+    /// When that ended last.
+    tried: Option<Instant>,
+    /// When that began which succeeded last.
+    begun: Option<Instant>,
 }
 
 /// A file that is open for reading.
@@ -46,7 +54,7 @@ impl Contents {
             repository,
             trees: Cache::new(TREES),
             blobs: Cache::new(BLOBS),
-            refreshed: Mutex::new(None),
+            refreshed: Mutex::default(),
         })
     }
 
@@ -65,16 +73,20 @@ impl Contents {
         }
     }
 
-    /// Reads the index again, unless that was done just now. Tells whether it was since `begun`.
+    /// Reads the index again, unless that was tried just now. Tells whether it has been read, from its beginning to its end, since `begun`.
     fn has_refreshed(&self, begun: Instant) -> bool {
         let mut refreshed = lock(&self.refreshed);
-        if refreshed.is_none_or(|last| last.elapsed() > SETTLED) {
-            if let Err(error) = self.on_loader(|| self.repository.refresh_index()) {
-                tracing::warn!(%error, "can't look where it is now");
+        let is_settled = |tried: Instant| tried.elapsed() < SETTLED;
+        if refreshed.begun <= Some(begun) && !refreshed.tried.is_some_and(is_settled) {
+            let now = Instant::now();
+            match self.on_loader(|| self.repository.refresh_index()) {
+                Ok(()) => refreshed.begun = Some(now),
+                // Why it is looked for is told anyway, and by the folders that the index is damaged.
+                Err(error) => tracing::debug!(%error, "can't look where it is now"),
             }
-            *refreshed = Some(Instant::now());
+            refreshed.tried = Some(Instant::now());
         }
-        *refreshed > Some(begun)
+        refreshed.begun > Some(begun)
     }
 
     pub(crate) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, Error> {

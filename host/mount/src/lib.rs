@@ -139,7 +139,8 @@ fn wait<T>(guard: &JoinHandle<T>) -> bool {
 
 /// Mounts the repository at `mountpoint`, an empty directory.
 ///
-/// Snapshots that come later appear once it has been looked for them; those that others remove can't be read any more.
+/// Snapshots that come later appear when a folder of snapshots is looked at and it has not been looked for new ones for as long as
+/// [`MountOptions::fresh`] says; those that others remove can't be read any more.
 ///
 /// # Errors
 /// The repository is locked or can't be read, or the system can't mount it there.
@@ -167,8 +168,8 @@ pub fn mount(
         config.acl = SessionACL::All;
         config.mount_options.push(MountOption::DefaultPermissions);
     }
-    // As many as can load, and one. All who want what is being loaded wait for it, however many they are.
-    config.n_threads = Some(repository.connections() + 1);
+    // As many as can load, one that looks what is new, and one. All who want what is being loaded wait for it, however many they are.
+    config.n_threads = Some(repository.connections() + 2);
     let snapshots = Snapshots::new(repository.clone(), options.filter, options.fresh)?;
     let inodes = Arc::clone(snapshots.inodes());
     let session = Session::new(snapshots, mountpoint, &config).map_err(failed)?;

@@ -417,7 +417,7 @@ impl Repository {
     /// gone too; so nobody may count by the index meanwhile, as a prune does.
     ///
     /// # Errors
-    /// As [`Self::reload_index`].
+    /// As [`Self::load_index`]. What was known stays known.
     pub fn refresh_index(&self) -> Result<(), Error> {
         let _loading = lock(&self.0.loading);
         // None if there is no index.
@@ -432,15 +432,15 @@ impl Repository {
             return self.read_index();
         };
         listed.retain(|id| !read.contains(id));
-        let add = |new: &mut Vec<_>, id, file| new.push((id, file));
-        let new = self.merge_unread(listed, read, add)?;
-        let mut loaded = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = loaded.as_mut() {
-            for (id, file) in new {
+        if listed.is_empty() {
+            return Ok(());
+        }
+        self.merge_unread(listed, read, |(), id, file| {
+            let mut loaded = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(index) = loaded.as_mut() {
                 index.add(id, &file);
             }
-        }
-        Ok(())
+        })
     }
 
     fn read_index(&self) -> Result<(), Error> {
@@ -542,7 +542,11 @@ impl Repository {
     }
 
     pub(crate) fn install_index(&self, index: Index) {
-        *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
+        let mut loaded = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
+        let before = loaded.replace(index);
+        // It takes a while to let go of many blobs, for which nobody needs to wait.
+        drop(loaded);
+        drop(before);
     }
 
     /// Calls `look` with the index, loaded before if it has not been.

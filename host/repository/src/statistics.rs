@@ -93,7 +93,8 @@ impl<'a> Counter<'a> {
     }
 
     /// Adds the snapshot whose root is `root`. `lost` decides what becomes of a directory whose listing is damaged or missing, and of a file of which
-    /// a blob is in no index: where it does not fail, what is beside it is counted. It is told of each as often as that is come by.
+    /// a blob is in no index: where it does not fail, what is beside it is counted. It is told of each
+    /// once, and where it is come by in different directories maybe again.
     ///
     /// # Errors
     /// A directory can't be read or is nested too deeply, or whatever `lost` fails with.
@@ -188,9 +189,14 @@ impl<'a> Counter<'a> {
                 }
             }
             CountMode::RawData => {
+                let mut lost = Ok(());
                 for id in &node.content {
-                    self.blob(BlobKind::Data, id)?;
+                    match self.blob(BlobKind::Data, id) {
+                        Err(error) if error.is_loss() => lost = Err(error),
+                        counted => counted?,
+                    }
                 }
+                return lost;
             }
         }
         Ok(())
@@ -202,14 +208,21 @@ impl<'a> Counter<'a> {
         if self.blobs.insert(of_path(b"")) {
             self.found.total_file_count += 1;
         }
+        let mut lost = Ok(());
         for id in &node.content {
             if self.blobs.insert(of_path(&id.0)) {
-                let location = locate(self.repository, id)?;
-                self.found.total_size += u64::from(location.plaintext_length());
-                self.found.total_blob_count = self.found.total_blob_count.map(|count| count + 1);
+                match locate(self.repository, id) {
+                    Ok(location) => {
+                        let found = &mut self.found;
+                        found.total_size += u64::from(location.plaintext_length());
+                        found.total_blob_count = found.total_blob_count.map(|count| count + 1);
+                    }
+                    Err(error) if error.is_loss() => lost = Err(error),
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(())
+        lost
     }
 
     fn blob(&mut self, kind: BlobKind, id: &BlobId) -> Result<(), Error> {

@@ -27,7 +27,8 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     let _lock = session.lock(&repository, LockMode::Read)?;
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
-    let mut unreadable: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+    let code = select::complain(&damaged, session);
+    let mut lost = Vec::new();
     let mut counted = Vec::new();
     let mut groups = group(snapshots, &by(&args.group_by));
     if groups.is_empty() && args.group_by.is_empty() {
@@ -36,12 +37,16 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     for (key, snapshots) in groups {
         let mut counter = Counter::new(&repository, args.mode.into());
         for (id, snapshot) in &snapshots {
-            let mut lost = |path: &[u8], error| {
+            let mut lose = |path: &[u8], error| {
                 let path = name::escape(path);
-                unreadable.push(format!("snapshot {}: /{path}: {error}", id.short()));
+                lost.push(format!("snapshot {}: /{path}: {error}", id.short()));
                 Ok(())
             };
-            counter.add(&snapshot.tree, &mut lost)?;
+            let added = counter.add(&snapshot.tree, &mut lose);
+            if added.is_err() {
+                select::complain(&lost, session);
+            }
+            added?;
         }
         counted.push((key, counter.statistics().clone()));
     }
@@ -60,7 +65,10 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
         (true, ..) => output::json(&rows)?,
         (false, ..) => output::print(&text(mode, &counted))?,
     }
-    Ok(select::complain(&unreadable, session))
+    match lost.is_empty() {
+        true => Ok(code),
+        false => Ok(select::complain(&lost, session)),
+    }
 }
 
 fn text(mode: &str, counted: &[(GroupKey, Statistics)]) -> String {

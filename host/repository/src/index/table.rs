@@ -122,14 +122,23 @@ impl Table {
         let Some(place) = self.places.push(place) else {
             return;
         };
+        // Of several copies of a blob all count, and only one fits there.
+        if self.latest.contains_key(&id) {
+            self.settle();
+        }
         self.latest.insert(id, place);
         if self.latest.len() >= LATEST.max(self.added.len() / 8) {
-            let latest = self.latest.drain();
-            self.added
-                .extend(latest.map(|(id, place)| Keyed { id, place }));
-            // A stable sort knows what is sorted already.
-            self.added.sort_by(|a, b| compare(&a.id, &b.id));
+            self.settle();
         }
+    }
+
+    /// Sorts the latest in among what was added before.
+    fn settle(&mut self) {
+        let latest = self.latest.drain();
+        self.added
+            .extend(latest.map(|(id, place)| Keyed { id, place }));
+        // A stable sort knows what is sorted already.
+        self.added.sort_by(|a, b| compare(&a.id, &b.id));
     }
 
     /// Where the blob's copies lie.
@@ -229,6 +238,23 @@ mod tests {
         }
         assert_eq!(table.ids().count(), ids().count());
         assert_eq!(table.entries().count(), ids().count());
+    }
+
+    #[test]
+    fn every_copy_of_a_blob_counts_whenever_it_comes() {
+        let mut table = Table::default();
+        let id = BlobId::of(b"several");
+        for pack in 0..2 {
+            table.load(id, &place(pack));
+        }
+        table.sort();
+        for pack in 2..5 {
+            table.insert(id, &place(pack));
+        }
+        let mut packs: Vec<_> = table.copies(id).map(|place| place.pack).collect();
+        packs.sort_unstable();
+        assert_eq!(packs, [0, 1, 2, 3, 4]);
+        assert_eq!(table.ids().count(), 5);
     }
 
     #[test]

@@ -92,9 +92,10 @@ fn what_is_beside_a_lost_directory_is_shown_and_counted() {
         subtree: Some(TreeId([7; 32])),
         ..Node::new("lost", NodeKind::Directory)
     };
+    let there = writer.store(BlobKind::Data, b"there").unwrap().id;
     let other = Node {
-        content: vec![BlobId([8; 32])],
-        size: 5,
+        content: vec![BlobId([8; 32]), there],
+        size: 10,
         ..Node::new("other", NodeKind::File)
     };
     let nodes = vec![lost, other];
@@ -102,8 +103,11 @@ fn what_is_beside_a_lost_directory_is_shown_and_counted() {
     let stored = stored.unwrap().id;
     let id = stored.into();
     writer.finish().unwrap();
-    let located = place.repository.locate(BlobKind::Tree, &stored);
-    let tree_size = located.unwrap().unwrap().length.into();
+    let length = |kind, id| {
+        let located = place.repository.locate(kind, id).unwrap();
+        u64::from(located.unwrap().length)
+    };
+    let raw = length(BlobKind::Tree, &stored) + length(BlobKind::Data, &there);
     let mut seen = Vec::new();
     let mut unreadable = Vec::new();
     let visit = &mut |path: &[u8], _: &Node| {
@@ -123,10 +127,10 @@ fn what_is_beside_a_lost_directory_is_shown_and_counted() {
     let lost = vec![b"lost".to_vec()];
     let both = vec![b"lost".to_vec(), b"other".to_vec()];
     for (mode, files, size, expected) in [
-        (CountMode::RestoreSize, 2, 5, &lost),
-        (CountMode::FilesByContents, 2, 5, &lost),
-        (CountMode::BlobsPerFile, 1, 0, &both),
-        (CountMode::RawData, 0, tree_size, &both),
+        (CountMode::RestoreSize, 2, 10, &lost),
+        (CountMode::FilesByContents, 2, 10, &lost),
+        (CountMode::BlobsPerFile, 1, 5, &both),
+        (CountMode::RawData, 0, raw, &both),
     ] {
         let mut counter = Counter::new(&place.repository, mode);
         let mut unreadable = Vec::new();

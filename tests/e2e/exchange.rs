@@ -255,6 +255,9 @@ fn keys_are_added_listed_changed_and_removed() {
     let keys = Path::new(environment.repository()).join("keys");
     let damaged = keys.join("1".repeat(64));
     std::fs::write(damaged, "not a key").unwrap();
+    environment
+        .refused(with("third", &["snapshots"]), 12)
+        .says("one key is damaged");
     let listed = with(PASSWORD, &["key", "list", "--json"]).run().exits(3);
     let keys = listed.json();
     let keys = keys.as_array().unwrap();

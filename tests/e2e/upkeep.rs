@@ -578,6 +578,43 @@ fn a_damaged_repository_is_repaired_as_far_as_can_be_and_says_what_is_lost() {
     }
 }
 
+#[test]
+fn a_restore_whose_plugin_is_lost_says_how_to_go_on() {
+    let environment = TestEnvironment::with_repository();
+    history(&environment, 2);
+    // All of the first backup, whose plugin is the second's as well.
+    let packs = packs(&environment).into_iter();
+    let first = packs.max_by_key(|pack| pack.metadata().unwrap().len());
+    std::fs::remove_file(first.unwrap()).unwrap();
+    let target = environment.path("target");
+    environment
+        .refused(environment.restore(&target, ""), 1)
+        .is("snapshot")
+        .says(".copal/plugin.wasm")
+        .says("--plugin");
+    let restored = environment.restore(&target, "--plugin files");
+    restored.run().exits(3).says("cache/large");
+    assert!(target.join("noise").exists());
+    environment.copal(["repair", "index"]).run().exits(3);
+    let stats = environment.copal(["stats", "--mode", "raw-data"]);
+    stats.run().exits(3).says("files/cache/large");
+}
+
+#[test]
+fn an_index_that_is_damaged_is_not_taken_for_all_that_it_names() {
+    let environment = TestEnvironment::with_repository();
+    history(&environment, 1);
+    let index = Path::new(environment.repository()).join("index");
+    let file = std::fs::read_dir(index).unwrap().next().unwrap().unwrap();
+    std::fs::write(file.path(), "no index").unwrap();
+    for words in [&["ls", "latest"][..], &["find", "noise"], &["stats"]] {
+        environment
+            .refused(environment.copal(words), 1)
+            .is("corrupt")
+            .says("copal repair index");
+    }
+}
+
 /// `copal check` could not even begin, or would say no more.
 #[test]
 fn a_damaged_file_that_no_check_mends_has_advice_of_its_own() {

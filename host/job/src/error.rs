@@ -273,6 +273,10 @@ impl Error {
             Self::Unfinished { .. } => {
                 Some("Add --resume to go on from there, or --restart to begin again.".to_owned())
             }
+            Self::Snapshot { what: "plugin", .. } => Some(
+                "--plugin takes the plugin from elsewhere: one of `copal plugin list`, or a file."
+                    .to_owned(),
+            ),
             Self::Settings(_) => {
                 Some("`copal plugin info PLUGIN` describes the settings.".to_owned())
             }

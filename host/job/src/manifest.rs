@@ -230,7 +230,12 @@ impl Manifest {
             what: "plugin",
             problem,
         };
-        let bytes = read_file(repository, tree, PLUGIN_PATH, PLUGIN_LIMIT)?;
+        let bytes = match read_file(repository, tree, PLUGIN_PATH, PLUGIN_LIMIT) {
+            Err(Error::Repository(error)) if error.is_loss() => {
+                return Err(unusable(format!("{PLUGIN_PATH}: {error}")));
+            }
+            bytes => bytes?,
+        };
         let bytes = bytes.ok_or_else(|| unusable(format!("there is no {PLUGIN_PATH}")))?;
         let digest = copal_sandbox::digest(&bytes);
         if digest != self.plugin.digest {

@@ -56,10 +56,12 @@ pub enum Error {
         location: String,
     },
     /// No key opens with the password.
-    #[error("wrong password for the repository at {location}: none of its keys opens with it")]
+    #[error("wrong password for the repository at {location}: none of its keys opens with it{}", of_damaged(*damaged))]
     WrongPassword {
         /// Where the repository is.
         location: String,
+        /// How many keys could not be tried, since they are damaged.
+        damaged: usize,
     },
     /// Another process excludes this one.
     #[error(
@@ -203,5 +205,13 @@ impl Error {
     /// Turns what a decoder says into "`what` is damaged".
     pub(crate) fn damaged(what: impl ToString) -> impl FnOnce(Malformed) -> Self {
         move |reason| Self::corrupt(what, reason)
+    }
+}
+
+fn of_damaged(keys: usize) -> String {
+    match keys {
+        0 => String::new(),
+        1 => "; but one key is damaged, and may be the one for it".to_owned(),
+        keys => format!("; but {keys} keys are damaged, and one of them may be for it"),
     }
 }

@@ -236,7 +236,7 @@ fn open(backend: &Backend, id: &KeyId, password: &Password) -> Result<Option<Key
 /// The first key that opens with the password.
 pub(crate) fn find(backend: &Backend, password: &Password) -> Result<(KeyId, Key), Error> {
     let keys = backend.list(FileKind::Key)?;
-    let (mut damage, mut wrong) = (None, false);
+    let (mut damage, mut damaged, mut wrong) = (None, 0, false);
     for (id, _) in keys.iter().take(MAX_KEYS) {
         let id = KeyId(*id);
         match open(backend, &id, password) {
@@ -245,6 +245,7 @@ pub(crate) fn find(backend: &Backend, password: &Password) -> Result<(KeyId, Key
             // One damaged key does not keep the others from opening.
             Err(error) => {
                 tracing::warn!(%error, "a key is passed over");
+                damaged += 1;
                 let counts_more = |first: &Error| first.is_loss() && !error.is_loss();
                 if damage.as_ref().is_none_or(counts_more) {
                     damage = Some(error);
@@ -262,6 +263,7 @@ pub(crate) fn find(backend: &Backend, password: &Password) -> Result<(KeyId, Key
         )),
         _ if wrong => Error::WrongPassword {
             location: backend.location().to_owned(),
+            damaged,
         },
         Some(damage) => damage,
         None => Error::corrupt(

@@ -148,7 +148,7 @@ pub(crate) struct PruningArgs {
     /// Write packs anew in which nothing is compressed, as those of format 1
     #[arg(long)]
     pub(crate) repack_uncompressed: bool,
-    /// Keep nobody out: only mark what nothing needs, and remove what was marked longer ago than --grace. Chosen where the storage takes no lock
+    /// Prune so that nobody is kept out: only mark what nothing needs, and remove what was marked longer ago than --grace. Chosen where the storage takes no lock
     #[arg(long)]
     pub(crate) two_phase: bool,
     /// Longer than any backup takes, and 12h at least: what is younger is not touched, and what is marked stays for so long

@@ -40,6 +40,14 @@ impl<'a> Row<'a> {
     }
 }
 
+/// A directory of a snapshot in a message; its top has no name.
+pub(super) fn place(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    }
+}
+
 /// An entry on a line for people; with `long` all that there is to know of it.
 pub(super) fn line(path: &str, node: &Node, long: bool) -> String {
     let path = output::printable(path);

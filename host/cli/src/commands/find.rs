@@ -26,6 +26,8 @@ pub(crate) fn run(args: &FindArgs, session: &Session) -> Outcome {
         select::several(&repository, &args.snapshot, &args.filter)?;
     let mut code = select::complain(&damaged, session);
     let query = query(args, &repository)?;
+    // Without it all would count as lost.
+    repository.load_index()?;
     let mut finder = Finder::new(&repository, &query);
     let mut found = Found {
         json: session.global.json,

@@ -7,7 +7,7 @@ use copal_repository::walk::{self, Next};
 use copal_repository::{LockMode, Repository, SnapshotId, TreeId};
 use copal_sandbox::name;
 
-use super::entries::{Row, line};
+use super::entries::{Row, line, place};
 use super::select;
 use crate::Outcome;
 use crate::args::LsArgs;
@@ -18,6 +18,8 @@ pub(crate) fn run(args: &LsArgs, session: &Session) -> Outcome {
     let repository = session.repository()?;
     let _lock = session.lock(&repository, LockMode::Read)?;
     let (id, snapshot) = select::one(&repository, &args.snapshot, &args.filter)?;
+    // Without it all would count as lost.
+    repository.load_index()?;
     let mut printer = Printer::new(session.global.json, args.long);
     let deeper = match args.recursive {
         true => Next::Continue,
@@ -105,7 +107,7 @@ impl Printer {
             Ok(deeper)
         };
         let lost = &mut |at: &[u8], error| {
-            unreadable.push(format!("{}: {error}", path(at)));
+            unreadable.push(format!("{}: {error}", place(&path(at))));
             Ok(())
         };
         let walked = walk::walk_on(repository, tree, visit, lost);

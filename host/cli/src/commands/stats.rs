@@ -7,8 +7,8 @@ use copal_repository::{LockMode, ReadableSnapshots};
 use copal_sandbox::name;
 use serde::Serialize;
 
-use super::select;
 use super::snapshots::{by, shared};
+use super::{entries, select};
 use crate::args::StatsArgs;
 use crate::session::Session;
 use crate::{Outcome, output};
@@ -28,6 +28,8 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
     let ReadableSnapshots { snapshots, damaged } =
         select::several(&repository, &args.snapshots, &args.filter)?;
     let code = select::complain(&damaged, session);
+    // Without it all would count as lost.
+    repository.load_index()?;
     let mut lost = Vec::new();
     let mut counted = Vec::new();
     let mut groups = group(snapshots, &by(&args.group_by));
@@ -39,7 +41,8 @@ pub(crate) fn run(args: &StatsArgs, session: &Session) -> Outcome {
         for (id, snapshot) in &snapshots {
             let mut lose = |path: &[u8], error| {
                 let path = name::escape(path);
-                lost.push(format!("snapshot {}: /{path}: {error}", id.short()));
+                let place = entries::place(&path);
+                lost.push(format!("snapshot {}: {place}: {error}", id.short()));
                 Ok(())
             };
             let added = counter.add(&snapshot.tree, &mut lose);

@@ -126,17 +126,14 @@ impl Reference {
 
     fn fails(&self, problem: impl std::fmt::Display) -> Failure {
         let what = match self {
-            Self::Env(name) => format!("{{ env = \"{name}\" }}"),
-            Self::File(path) => format!("{{ file = \"{}\" }}", path.display()),
+            Self::Env(name) => format!("the environment variable {name}"),
+            Self::File(path) => format!("the file {}", path.display()),
             Self::Command(argv) => format!(
-                "{{ command = [\"{}\", …] }}",
+                "what the command `{}` prints",
                 argv.first().map(String::as_str).unwrap_or_default()
             ),
         };
-        Failure::usage(
-            "reference",
-            format!("can't read the value of {what}: {problem}"),
-        )
+        Failure::usage("reference", format!("can't read {what}: {problem}"))
     }
 }
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use copal_repository::repair::{IndexRepair, IndexRepairOptions, repair_index};
 
+use super::DO_IT;
 use crate::args::RepairIndexArgs;
 use crate::failure::INCOMPLETE;
 use crate::output::Console;
@@ -70,8 +71,9 @@ fn text(report: &IndexRepair) -> String {
         ));
     }
     if !report.missing.is_empty() {
+        let first = if report.dry_run { DO_IT } else { "" };
         lines.push(format!(
-            "the missing packs held {} blobs: back up again, which may bring back some; then `copal repair snapshots --dry-run` tells what snapshots lack",
+            "the missing packs held {} blobs: {first}back up again, which may bring back some; then `copal repair snapshots --dry-run` tells what snapshots lack",
             report.missing_blobs
         ));
     }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use copal_repository::repair::{PackRepair, PackRepairOptions, repair_packs};
 
+use super::DO_IT;
 use crate::args::RepairPacksArgs;
 use crate::failure::INCOMPLETE;
 use crate::output::Console;
@@ -54,10 +55,10 @@ fn text(report: &PackRepair) -> String {
         false => format!("{saved} blobs were saved, {lost} are lost, {removed} packs were removed"),
     });
     if lost > 0 {
-        lines.push(
-            "back up again, which may bring back what is lost; then `copal repair snapshots --dry-run` tells what snapshots lack"
-                .to_owned(),
-        );
+        let first = if report.dry_run { DO_IT } else { "" };
+        lines.push(format!(
+            "{first}back up again, which may bring back what is lost; then `copal repair snapshots --dry-run` tells what snapshots lack"
+        ));
     }
     output::printable_lines(&lines.join("\n"))
 }

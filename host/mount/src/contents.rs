@@ -63,13 +63,13 @@ impl Contents {
         self.loaders.install(load)
     }
 
-    /// What `load` gives; where something is missing it may have been moved since the index was read, so that is read again.
-    fn load<T: Send>(&self, load: impl Fn() -> Result<T, Error> + Sync) -> Result<T, Error> {
+    /// What `look` gives; where something is missing it may have been moved since the index was read, so that is read again.
+    fn found<T>(&self, look: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         let begun = Instant::now();
         let is_missing = |error: &Error| error.is_loss() || matches!(error, Error::NotFound(_));
-        match self.on_loader(&load) {
-            Err(error) if is_missing(&error) && self.has_refreshed(begun) => self.on_loader(&load),
-            loaded => loaded,
+        match look() {
+            Err(error) if is_missing(&error) && self.has_refreshed(begun) => look(),
+            looked => looked,
         }
     }
 
@@ -91,7 +91,8 @@ impl Contents {
 
     pub(crate) fn listing(&self, tree: &TreeId) -> Result<Arc<Listing>, Error> {
         self.trees.get(tree, || {
-            let listing = self.load(|| self.repository.load_listing(tree))?;
+            let load = || self.repository.load_listing(tree);
+            let listing = self.found(|| self.on_loader(load))?;
             let size = listing.size();
             Ok((Arc::new(listing), size))
         })
@@ -104,7 +105,7 @@ impl Contents {
     }
 
     pub(crate) fn open(&self, node: Arc<Node>) -> Result<OpenFile, Error> {
-        let ends = self.load(|| {
+        let ends = self.found(|| {
             let mut end = 0;
             let ends = node.content.iter().map(|id| {
                 let size = self.repository.blob_size(BlobKind::Data, id)?;
@@ -165,6 +166,7 @@ impl Contents {
     }
 
     fn blob(&self, id: &BlobId) -> Result<bytes::Bytes, Error> {
-        self.load(|| self.repository.load_blob(BlobKind::Data, id))
+        let load = || self.repository.load_blob(BlobKind::Data, id);
+        self.found(|| self.on_loader(load))
     }
 }

@@ -40,7 +40,7 @@ pub struct MountOptions {
     /// How long it is not looked for what has changed in the repository.
     pub fresh: Duration,
     /// How many names of files the system may know before it is asked to forget them. A system with much memory would remember millions, and some
-    /// 200 bytes are kept here for each. Directories are not counted: somebody may be in one.
+    /// 300 bytes are kept here for each. Directories are not counted: somebody may be in one.
     pub most_files: usize,
     /// Whether other users may look too. Then each sees what the permissions of the files let them; the user who mounts sees all.
     pub allow_other: bool,

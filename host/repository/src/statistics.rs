@@ -93,8 +93,8 @@ impl<'a> Counter<'a> {
     }
 
     /// Adds the snapshot whose root is `root`. `lost` decides what becomes of a directory whose listing is damaged or missing, and of a file of which
-    /// a blob is in no index: where it does not fail, what is beside it is counted. It is told of each
-    /// once, and where it is come by in different directories maybe again.
+    /// a blob is in no index: where it does not fail, what is beside it is counted. It is told of each once, and where that is come by in different
+    /// directories maybe again.
     ///
     /// # Errors
     /// A directory can't be read or is nested too deeply, or whatever `lost` fails with.

@@ -219,6 +219,10 @@ fn keys_are_added_listed_changed_and_removed() {
         .refused(with(PASSWORD, &["key", "add"]), 1)
         .is("password")
         .says("--new-password-file");
+    let absent = ["key", "add", "--new-password-file", "absent"];
+    environment
+        .refused(with(PASSWORD, &absent), 1)
+        .says("can't read the file absent");
 
     let passwd = ["key", "passwd", "--new-password-command", "echo third"];
     let text = with("second", &passwd).run().succeeds().text();

@@ -508,6 +508,9 @@ fn a_damaged_repository_is_repaired_as_far_as_can_be_and_says_what_is_lost() {
     let name = pack.file_name().unwrap().to_str().unwrap();
     let found = environment.copal(["check", "--read-data"]).run().exits(1);
     assert!(found.text().contains(name), "{}", found.text());
+    let trial = environment.copal(["repair", "packs", name, "--dry-run"]);
+    let text = trial.run().exits(3).text();
+    assert!(text.contains("run it without --dry-run first"), "{text}");
     let copies = environment.make_directory("copies");
     let repair = environment.copal(["repair", "packs", name, "--json", "--copies"]);
     let report = repair.arg(&copies).run().exits(3).json();
